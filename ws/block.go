@@ -8,7 +8,7 @@ import (
 const (
 	headroom  = 16       // in front of a payload: its header, and up to three bytes of an incomplete code point
 	blockSize = 32 << 10 // larger blocks fall out of the level 1 cache
-	smallSize = 1 << 10  // of a block to wait with, where readiness cannot be seen
+	smallSize = 1 << 10  // a block for a blocking Read, where readiness cannot be polled
 	maxFrame  = blockSize - headroom
 )
 
@@ -16,7 +16,7 @@ const (
 // its peer: thousands of idle connections share the few blocks of busy ones.
 type block struct {
 	buf  []byte
-	vec  [][]byte // the spans of one read, and room for writev to consume them
+	vec  [][]byte // the spans of one read; writev consumes them
 	bufs net.Buffers
 	pool *sync.Pool
 }

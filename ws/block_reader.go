@@ -34,8 +34,8 @@ func newBlockReader(src io.Reader, max int) *blockReader {
 	return t
 }
 
-// fill waits for bytes and returns a block with n of them after its headroom.
-// The caller releases the block, also after an error, when it may be nil.
+// read waits for bytes and returns a block with n of them after its headroom. The
+// caller releases the block, also after an error, when it may be nil.
 func (t *blockReader) read() (b *block, n int, err error) {
 	if t.raw != nil {
 		err = t.raw.Read(t.tryFunc)

@@ -22,8 +22,8 @@ const (
 	// the peer to read it. Closing a socket that still receives resets the
 	// connection, and the reset destroys a Close frame in flight.
 	lingerTime = time.Second
-	// sendTime is what a CloseWith that does not wait has to send its frame: a
-	// deadline that has passed would keep it from being tried.
+	// sendTime is the time that a CloseWith which does not wait has to send its frame:
+	// after a deadline in the past the frame would not even be tried.
 	sendTime = 50 * time.Millisecond
 )
 
@@ -38,7 +38,7 @@ type closeState struct {
 	echoDeadline  time.Time
 	closeTimedOut atomic.Bool // the peer did not answer our Close, and the socket was shut down
 
-	// encodeErr is set once what is to be sent in text frames is not UTF-8.
+	// encodeErr is set once data for text frames turns out not to be UTF-8.
 	encodeErr atomic.Pointer[CloseError]
 }
 
@@ -92,7 +92,7 @@ func (c *Conn) CloseWith(code CloseCode, reason string) error {
 		return fmt.Errorf("ws: close: %w", err)
 	}
 	if c.isTLS || !errors.Is(c.closeErr.Load().Err, io.ErrUnexpectedEOF) {
-		c.linger(by) // else the peer has sent its FIN, and no reset can destroy our frame
+		c.linger(by) // otherwise the peer has sent its FIN, and no reset can destroy our frame
 	}
 	return nil
 }
@@ -148,8 +148,8 @@ func (c *Conn) closeTimeoutExpired() {
 	shutdownConn(c.netConn) // the reader gets an error, and its program closes
 }
 
-// beginClosing takes the deadlines over from the program; the new one also ends
-// a blocked write. It returns false if c is closing already.
+// beginClosing replaces the program's deadlines; the new one also ends a blocked write.
+// It returns false if c is closing already.
 func (c *Conn) beginClosing(by time.Time) bool {
 	c.deadlines.Lock()
 	defer c.deadlines.Unlock()

@@ -63,7 +63,7 @@ func TestCloseReasonIsText(t *testing.T) {
 	}
 }
 
-// Bytes behind a Close frame are ignored.
+// Bytes after a Close frame are ignored.
 func TestNothingAfterClose(t *testing.T) {
 	b := startBridge(t, ws.Config{}, echo)
 	for _, more := range [][]byte{frame(fin|ping, "x"), frame(fin|text, "x"), closeFrame(1001, ""), []byte("garbage"), make([]byte, 200<<10)} {
@@ -84,7 +84,7 @@ func TestCloseBetweenFragments(t *testing.T) {
 }
 
 // All payload before a Close reaches the backend, and then the end of the stream.
-func TestCloseBehindPayload(t *testing.T) {
+func TestCloseAfterPayload(t *testing.T) {
 	const n = 500_000
 	got := make(chan string, 1)
 	start := make(chan struct{})
@@ -113,7 +113,7 @@ func TestCloseIsEchoedWithoutTheProgram(t *testing.T) {
 	p.say(closeFrame(4321, ""))
 	p.wantFrame(fin|clos, "\x10\xe1")
 	if rest, err := io.ReadAll(p.r); err != nil || len(rest) > 0 {
-		t.Fatalf("behind Close: %q, %v", rest, err)
+		t.Fatalf("after Close: %q, %v", rest, err)
 	}
 	if _, err := b.last().Write([]byte("late")); !errors.Is(err, net.ErrClosed) {
 		t.Fatalf("a write after Close: %v", err)
@@ -125,7 +125,7 @@ func TestBackendEnds(t *testing.T) {
 	p := openPeer(t, b.addr)
 	p.wantStream("last words")
 	p.wantFrame(fin|clos, "\x03\xe8")
-	// Until the client answers, what it has sent still goes to the backend.
+	// Until the client answers, what it sends still reaches the backend.
 	p.say(frame(fin|binry, "in flight"), closeFrame(1000, ""))
 	if rest, err := io.ReadAll(p.r); err != nil || len(rest) > 0 {
 		t.Fatalf("after the exchange: %q, %v", rest, err)
@@ -186,29 +186,29 @@ func TestCloseWithRefusesBadCodes(t *testing.T) {
 		}
 	}
 	if err := c.CloseWith(ws.NormalClosure, "\xff"); err == nil {
-		t.Error("a reason that is not UTF-8")
+		t.Error("a reason that is not UTF-8 was accepted")
 	}
 	if c.CloseError() != nil {
-		t.Error("it is closed")
+		t.Error("a refused CloseWith closed the connection")
 	}
 }
 
-func TestLongReasonIsCut(t *testing.T) {
+func TestLongReasonIsTruncated(t *testing.T) {
 	c, p := serveClient(t, ws.Config{CloseTimeout: 50 * time.Millisecond})
 	go c.CloseWith(ws.PolicyViolation, strings.Repeat("é", 100))
 	p.wantFrame(fin|clos, "\x03\xf0"+strings.Repeat("é", 61))
 }
 
-// Close returns although the peer does not answer, or reads nothing.
+// Close returns even if the peer does not answer, or reads nothing.
 func TestCloseIsBounded(t *testing.T) {
 	t.Parallel()
 	t.Run("no answer", func(t *testing.T) {
 		c, _ := serveClient(t, ws.Config{CloseTimeout: 50 * time.Millisecond})
 		if err := c.Close(); err == nil {
-			t.Error("closed in good order")
+			t.Error("Close returned no error")
 		}
 	})
-	t.Run("none is waited for", func(t *testing.T) {
+	t.Run("without waiting for the answer", func(t *testing.T) {
 		c, p := serveClient(t, ws.Config{CloseTimeout: -1})
 		if err := c.CloseWith(4000, "bye"); err != nil {
 			t.Error(err)
@@ -223,7 +223,7 @@ func TestCloseIsBounded(t *testing.T) {
 			t.Errorf("reading ended with %v", err)
 		}
 		if rest, err := io.ReadAll(p.r); err != nil || len(rest) > 0 {
-			t.Errorf("behind Close: %q, %v", rest, err)
+			t.Errorf("after Close: %q, %v", rest, err)
 		}
 	})
 	t.Run("blocked writer", func(t *testing.T) {
@@ -244,7 +244,7 @@ func TestCloseIsBounded(t *testing.T) {
 		})
 		c.CloseWith(ws.GoingAway, "")
 		if err := <-wrote; err == nil {
-			t.Error("the write went on")
+			t.Error("the write returned no error")
 		}
 	})
 }

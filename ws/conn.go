@@ -68,7 +68,7 @@ type settings struct {
 }
 
 // newConn makes a Conn of a connection whose handshake is done. early is what
-// the peer sent in the same packets behind its handshake.
+// the peer sent in the same packets after its handshake.
 func newConn(conn net.Conn, early []byte, client bool, agreed negotiated, set *settings) *Conn {
 	c := &Conn{
 		conn: conn, netConn: netConnOf(conn), settings: set, client: client,

@@ -13,8 +13,8 @@ import (
 	"github.com/tcpctl/tcpctl/ws"
 )
 
-// TestEOFWithoutCloseFrame: all payload of the client arrives, and then how it ended;
-// also where the program reads slowly.
+// TestEOFWithoutCloseFrame: the program gets all of the client's payload and then an
+// error that says how the connection ended, also if it reads slowly.
 func TestEOFWithoutCloseFrame(t *testing.T) {
 	t.Parallel()
 	cert, _ := certificate(t)
@@ -76,7 +76,7 @@ func TestEOFWithoutCloseFrame(t *testing.T) {
 						return got.Write(b)
 					}))
 					if got.String() != whole+tt.more {
-						t.Errorf("%d of %d bytes came", got.Len(), len(whole+tt.more))
+						t.Errorf("%d of %d bytes arrived", got.Len(), len(whole+tt.more))
 					}
 					var e *ws.CloseError
 					if !errors.As(err, &e) || e.Code != ws.AbnormalClosure || e.Err != want || c.(*ws.Conn).CloseError() != e || !errors.Is(err, io.ErrUnexpectedEOF) {
@@ -114,9 +114,9 @@ func TestCloseWithoutCloseNotify(t *testing.T) {
 	}
 }
 
-// TestFINBehindOurClose: payload that the client sends behind our Close arrives, too,
-// if it ends without an answer.
-func TestFINBehindOurClose(t *testing.T) {
+// TestFINAfterOurClose: payload that the client sends after our Close arrives, even if
+// the client then ends the connection without an answer.
+func TestFINAfterOurClose(t *testing.T) {
 	c, p := serveClient(t, ws.Config{})
 	c.CloseWrite()
 	p.wantFrame(fin|clos, "\x03\xe8")
@@ -131,9 +131,9 @@ func TestFINBehindOurClose(t *testing.T) {
 	}
 }
 
-// TestInvalidTextUnanswered: a client that gets 1007, since what the program writes is
-// not UTF-8, and does not answer, is disconnected; whether the text was invalid at
-// once or only incomplete for too long.
+// TestInvalidTextUnanswered: if the program writes text that is not UTF-8, or
+// incomplete for too long, the client gets Close 1007, and is disconnected if it does
+// not answer.
 func TestInvalidTextUnanswered(t *testing.T) {
 	for _, text := range []string{"ok\xff", "ok\xe2\x82"} {
 		t.Run(text, func(t *testing.T) {
@@ -154,7 +154,7 @@ func TestInvalidTextUnanswered(t *testing.T) {
 	}
 }
 
-// TestInvalidTextAnswered: it stays the reason, however the client ends.
+// TestInvalidTextAnswered: 1007 remains the reason, however the client ends.
 func TestInvalidTextAnswered(t *testing.T) {
 	c, p := serveClient(t, ws.Config{Encoding: ws.Text})
 	c.Write([]byte("\xff"))

@@ -33,9 +33,9 @@ func (c *Conn) dequeueControl() {
 	c.closeSent = c.closeSent || c.closeQueued
 }
 
-// flush sends the queue if the socket takes it without waiting; otherwise a
-// goroutine does. The reader and the ping wheel call it, which a peer that does
-// not read must never block.
+// flush sends the queue if the socket takes it without waiting; otherwise a goroutine
+// does. Its callers, the reader and the ping wheel, must never be blocked by a peer
+// that does not read.
 func (c *Conn) flush() {
 	for c.hasQueued.Load() && c.writeMu.TryLock() {
 		if f := c.frames; f != nil {
@@ -62,7 +62,7 @@ func (c *Conn) tryWriteUnsent() bool {
 	var err error
 	switch l := c.loop.Load(); {
 	case l != nil:
-		if len(c.unsent) == 0 { // else the queue is where newer pongs replace older ones
+		if len(c.unsent) == 0 { // frames stay queued otherwise, where newer pongs replace older ones
 			c.dequeueControl()
 		}
 		n, err = (*l).WriteNow(c.unsent)
@@ -80,10 +80,10 @@ func (c *Conn) tryWriteUnsent() bool {
 	return len(c.unsent) == 0
 }
 
-// startFlusher starts the goroutine that waits for the socket where flush must
-// not. There is at most one at a time; CloseNow ends it and waits for it. There is none
-// for a connection of a loop, which Attach could not wait for: what such a peer does not
-// take is sent with the next frame.
+// startFlusher starts a goroutine that may block on the socket, as flush must not.
+// There is at most one at a time; CloseNow ends it and waits for it. A connection of a
+// loop has none, because Attach could not wait for it: what the socket does not take is
+// sent with the next frame.
 func (c *Conn) startFlusher() {
 	c.controlMu.Lock()
 	defer c.controlMu.Unlock()
@@ -98,8 +98,8 @@ func (c *Conn) flushBlocking() {
 	defer c.flushers.Done()
 	c.writeMu.Lock()
 	c.writeUnsent()
-	// Before writeMu is unlocked, or a frame queued now would be left to a
-	// flusher that has looked at the queue for the last time.
+	// Before writeMu is unlocked: otherwise a frame queued now would be left to a
+	// flusher that no longer looks at the queue.
 	c.flushing.Store(false)
 	c.unlockWriter()
 }

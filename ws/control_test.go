@@ -36,8 +36,8 @@ func TestServeControl(t *testing.T) {
 	}
 }
 
-// TestServeControlBesideARead: it ends with its context also while it waits for another
-// reader.
+// TestServeControlBesideARead: ServeControl ends with its context even while it waits
+// for another reader.
 func TestServeControlBesideARead(t *testing.T) {
 	c, p := serveClient(t, ws.Config{})
 	read := make(chan error, 1)
@@ -57,7 +57,7 @@ func TestServeControlBesideARead(t *testing.T) {
 			t.Error(err)
 		}
 	case <-time.After(patience):
-		t.Error("it waits on")
+		t.Error("it is still waiting")
 	}
 	p.say(frame(fin|binry, "b"))
 	if err := <-read; err != nil {
@@ -65,8 +65,8 @@ func TestServeControlBesideARead(t *testing.T) {
 	}
 }
 
-// TestServeControlKeepsOrder: once the buffer is full it reads nothing more, also
-// in the middle of a message.
+// TestServeControlKeepsOrder: once the buffer is full, nothing more is read, even in
+// the middle of a message.
 func TestServeControlKeepsOrder(t *testing.T) {
 	c, p := serveClient(t, ws.Config{})
 	var want strings.Builder
@@ -88,8 +88,8 @@ func TestServeControlKeepsOrder(t *testing.T) {
 	}
 }
 
-// TestServeControlNoticesACloseBehindPayload, and the reader still gets the payload.
-func TestServeControlNoticesACloseBehindPayload(t *testing.T) {
+// TestServeControlNoticesACloseAfterPayload, and the reader still gets the payload.
+func TestServeControlNoticesACloseAfterPayload(t *testing.T) {
 	t.Parallel()
 	c, p := serveClient(t, ws.Config{})
 	p.say(frame(fin|text, "last words"), closeFrame(4000, "bye"))

@@ -164,7 +164,7 @@ func (c *Conn) ReadFromOnce(src io.Reader) (n int64, err error) {
 	if t == nil || t.src != src {
 		t = newBlockReader(src, c.maxSend())
 		if t.raw != nil {
-			c.once = t // a step after the first makes no garbage
+			c.once = t // calls after the first do not allocate
 		}
 	}
 	return c.sendFrom(t)

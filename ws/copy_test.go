@@ -42,8 +42,8 @@ func randomBytes(n int) []byte {
 	return b
 }
 
-// io.Copy uses WriteTo and ReadFrom in all four places of a relay, and the bytes
-// are unchanged by both.
+// io.Copy uses WriteTo and ReadFrom in all four places of a relay, and neither changes
+// the bytes.
 func TestRelayByIOCopy(t *testing.T) {
 	server, client := pair(t, ws.Config{}, ws.Dialer{})
 	near, far := tcpPair(t)
@@ -66,7 +66,7 @@ func TestRelayByIOCopy(t *testing.T) {
 		t.Fatal(n, err)
 	}
 	if [32]byte(sum.Sum(nil)) != sha256.Sum256(want) {
-		t.Fatal("other bytes came back")
+		t.Fatal("the bytes have changed")
 	}
 	if client.BytesRead() != int64(len(want)) || server.BytesRead() != int64(len(want)) || client.BytesWritten() != int64(len(want)) {
 		t.Error(client.BytesRead(), client.BytesWritten(), server.BytesRead())
@@ -95,7 +95,7 @@ func TestManyFramesInOneRead(t *testing.T) {
 }
 
 // Each read of the source is one final frame.
-func TestOneFrameARead(t *testing.T) {
+func TestOneFramePerRead(t *testing.T) {
 	c, p := serveClient(t, ws.Config{})
 	near, far := tcpPair(t)
 	done := make(chan error)
@@ -174,8 +174,8 @@ func TestReadFromOnce(t *testing.T) {
 }
 
 // TestCanIdle: a WriteTo that a deadline ends, in the middle of a header or of a
-// message, loses and keeps no payload; a compressed message must not be left to a
-// poller.
+// message, neither loses nor retains payload; a compressed message must not be left to
+// a poller.
 func TestCanIdle(t *testing.T) {
 	for _, compression := range []bool{false, true} {
 		server, client := pair(t, ws.Config{Compression: compression}, ws.Dialer{Compression: compression})
@@ -205,7 +205,7 @@ func TestCanIdle(t *testing.T) {
 	}
 }
 
-// A backend whose writes fail does not end what is sent to the client.
+// A failing write to the backend does not end what is sent to the client.
 func TestWriteToAFailingBackend(t *testing.T) {
 	c, p := serveClient(t, ws.Config{})
 	p.say(frame(fin|binry, "x"))

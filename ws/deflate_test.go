@@ -96,7 +96,7 @@ func TestDeflate(t *testing.T) {
 		p.say(frame(fin|rsv1|text, z))
 		want("Hello")
 	}
-	// A block that is complete goes on before its message is.
+	// A complete block is passed on before its message is complete.
 	var half bytes.Buffer
 	w, _ := flate.NewWriter(&half, 6)
 	w.Write([]byte("at once"))
@@ -120,7 +120,7 @@ func TestBadDeflate(t *testing.T) {
 		"a bomb":                     {frame(fin|rsv1|binry, bomb), 1009},
 		"corrupt":                    {frame(fin|rsv1|binry, "\xff\xff\xff\xff"), 1007},
 		"cut off":                    {frame(fin|rsv1|binry, compress(t, "hello, hello, hello")[:5]), 1007},
-		"text that is none":          {frame(fin|rsv1|text, compress(t, "a\xff")), 1007},
+		"text that is not UTF-8":     {frame(fin|rsv1|text, compress(t, "a\xff")), 1007},
 		"text that is cut off":       {frame(fin|rsv1|text, compress(t, "a\xe2\x82")), 1007},
 		"RSV1 in a continuation":     {append(frame(rsv1|text, ""), frame(fin|rsv1|cont, "")...), 1002},
 		"RSV1 in a control frame":    {frame(fin|rsv1|ping, ""), 1002},

@@ -108,7 +108,7 @@ func (d *Dialer) Dial(ctx context.Context, rawURL string) (*Conn, error) {
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	agreed, early, err := d.handshake(conn, u, maxHeader)
 	if _, refused := err.(*HandshakeError); !stop() && !refused {
-		err = ctx.Err() // rather than that of the deadline which it has set
+		err = ctx.Err() // rather than the timeout that its end caused
 	}
 	if err != nil {
 		netConnOf(conn).Close()
@@ -202,7 +202,7 @@ func (d *Dialer) handshake(conn net.Conn, u *url.URL, maxHeader int) (a negotiat
 	return a, early, nil
 }
 
-// shortText returns the body of a response if it is a line for people.
+// shortText returns the body of a response if it is short plain text.
 func shortText(resp *http.Response) string {
 	if n := resp.ContentLength; n <= 0 || n > maxText || !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/plain") {
 		return ""

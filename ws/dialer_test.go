@@ -120,7 +120,7 @@ func TestBadResponses(t *testing.T) {
 		"a subprotocol":              okAnswer + "Sec-WebSocket-Protocol: mqtt\r\n\r\n",
 		"two subprotocols":           okAnswer + "Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Protocol: chat\r\n\r\n",
 		"an extension":               okAnswer + "Sec-WebSocket-Extensions: x-unknown\r\n\r\n",
-		"deflate with its context":   okAnswer + "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n",
+		"deflate with a context":     okAnswer + "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n",
 		"deflate with our window":    okAnswer + "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_max_window_bits=10\r\n\r\n",
 		"deflate twice":              okAnswer + "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover, permessage-deflate; server_no_context_takeover\r\n\r\n",
 		"deflate with a double term": okAnswer + "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; server_no_context_takeover\r\n\r\n",
@@ -211,7 +211,7 @@ func TestBadURLs(t *testing.T) {
 	}
 }
 
-// The end of its context is what Dial reports, wherever it waits then.
+// Dial returns its context's error, wherever it was waiting.
 func TestDialContext(t *testing.T) {
 	_, pool := certificate(t)
 	for _, scheme := range []string{"ws", "wss"} {
@@ -232,7 +232,7 @@ func TestDialContext(t *testing.T) {
 	}
 }
 
-// What a server says of its refusal is part of the error, if it is short.
+// A server's explanation of its refusal is part of the error, if it is short.
 func TestDialSaysWhatTheServerSaid(t *testing.T) {
 	long := strings.Repeat("x", 600)
 	for body, want := range map[string]string{

@@ -82,8 +82,8 @@ func (c *Conn) resetPartialTimer() {
 	}
 }
 
-// partialRuneExpired runs on the timer's goroutine. It waits for writeMu, which
-// CloseNow makes free.
+// partialRuneExpired runs on the timer's goroutine. It may wait for writeMu, which
+// CloseNow frees.
 func (c *Conn) partialRuneExpired() {
 	if c.lockWriter() != nil {
 		return

@@ -12,7 +12,7 @@ import (
 	"github.com/tcpctl/tcpctl/ws"
 )
 
-// A backend's text, however it is split, arrives in text frames that are valid each.
+// A backend's text, however it is split, arrives in text frames that are each valid.
 func TestTextToTheClient(t *testing.T) {
 	const all = "aκόσμε €𝄞 z"
 	next := make(chan string)

@@ -5,7 +5,7 @@ import "time"
 // AcceptKey is for tests that play a server.
 var AcceptKey = acceptKey
 
-// WaitsForUntracked reports whether Shutdown has looked at all that l has.
+// WaitsForUntracked reports whether Shutdown is waiting until l tracks nothing.
 func WaitsForUntracked(l *Listener) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -15,8 +15,8 @@ import (
 type Frames struct {
 	c     *Conn
 	host  FramesHost
-	block block  // of what is being sent
-	out   []byte // what sendFrame has made of it
+	block block  // the payload being sent
+	out   []byte // its frame, as built by sendFrame
 }
 
 // FramesHost is the interface of a loop for its Frames.
@@ -46,8 +46,7 @@ type controller interface {
 	Control(f func(fd uintptr)) error
 }
 
-// controllerOf is the controller of a connection that is not one over another; nil if it
-// has none.
+// controllerOf returns the controller of a connection that wraps no other, or else nil.
 func controllerOf(c net.Conn) controller {
 	if l, ok := c.(loopConn); ok {
 		return l
@@ -159,8 +158,8 @@ func (f *Frames) Unframe(b []byte) (payload []byte, err error) {
 	return b[begin:end], err
 }
 
-// join moves the shorter of two parts of b to the longer one: b[begin:end], and b[at:to]
-// behind it.
+// join makes one part of b[begin:end] and b[at:to], which follows it, by moving the
+// shorter of them next to the longer one.
 func join(b []byte, begin, end, at, to int) (int, int) {
 	switch {
 	case begin == end:

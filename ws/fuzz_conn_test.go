@@ -76,7 +76,7 @@ func FuzzConn(f *testing.F) {
 		if code != code2 {
 			t.Fatalf("it ends with %d or %d", code, code2)
 		}
-		// After a violation one may have given more of what came before it.
+		// After a violation one of them may have returned more of the payload before it.
 		if n := min(len(byRead), len(byCopy)); !bytes.Equal(byRead[:n], byCopy[:n]) ||
 			len(byRead) != len(byCopy) && (code == NoStatus || code == NormalClosure) {
 			t.Fatalf("%q and %q", byRead, byCopy)

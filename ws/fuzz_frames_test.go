@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// loopScript is a script that is a loop's connection: what the Conn writes is kept.
+// loopScript is a script in the role of a loop's connection: what the Conn writes is kept.
 type loopScript struct {
 	script
 	wrote bytes.Buffer
@@ -34,8 +34,8 @@ var frameInput = []string{
 	"",
 }
 
-// A Conn in a loop gives the same payload as WriteTo, however its bytes are split, has
-// the same end, and answers with the same frames.
+// A Conn in a loop returns the same payload as WriteTo, however its bytes are split,
+// has the same end, and answers with the same frames.
 func FuzzFrames(f *testing.F) {
 	for _, s := range frameInput {
 		for _, split := range []uint8{0, 1, 2, 200} {
@@ -60,7 +60,7 @@ func FuzzFrames(f *testing.F) {
 		if err == io.EOF {
 			err = nil
 		}
-		// Of text that is not UTF-8, more or less was passed on before it was seen.
+		// Of invalid UTF-8, either may have passed on more before it found the fault.
 		n := min(len(got), want.Len())
 		if !bytes.Equal(got[:n], want.Bytes()[:n]) || len(got) != want.Len() && (wantEnd == nil || wantEnd.Code != InvalidPayload) {
 			t.Fatalf("payload %q, and in a loop %q", want.Bytes(), got)
@@ -74,7 +74,7 @@ func FuzzFrames(f *testing.F) {
 	})
 }
 
-// inLoop does what a loop does with bytes that come in parts, and then an end of stream.
+// inLoop handles bytes that arrive in parts as a loop does, and then the end of the stream.
 func inLoop(c *Conn, host FramesHost, in []byte, split int) (payload, sent []byte, err error) {
 	f := c.Frames()
 	f.Attach(host)
@@ -105,7 +105,7 @@ func inLoop(c *Conn, host FramesHost, in []byte, split int) (payload, sent []byt
 	return payload, sent, err
 }
 
-// sameEnd compares errors by what a program can tell of them.
+// sameEnd compares errors by what a program can distinguish.
 func sameEnd(a, b error) bool {
 	var x, y *CloseError
 	if !errors.As(a, &x) || !errors.As(b, &y) || x == nil || y == nil {

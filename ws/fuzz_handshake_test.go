@@ -12,7 +12,7 @@ import (
 )
 
 // Every request that fastHandshake accepts is accepted by net/http, too, with the
-// same bytes behind it.
+// same bytes after it.
 func FuzzFastHandshake(f *testing.F) {
 	good := "GET /a?b=c HTTP/1.1\r\nHost: h:1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
 	f.Add([]byte(good + "\r\n"))
@@ -54,7 +54,7 @@ func FuzzFastHandshake(f *testing.F) {
 			t.Errorf("%+v and %+v of %q", r, same, in)
 		}
 		if !bytes.Equal(rest, sameRest) {
-			t.Errorf("%q and %q come behind %q", rest, sameRest, in)
+			t.Errorf("%q and %q come after %q", rest, sameRest, in)
 		}
 	})
 }

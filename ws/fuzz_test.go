@@ -25,7 +25,7 @@ func parseAll(p parser, in []byte, n int) (payload []byte, controls string, bad 
 				payload = append(payload, found.data...)
 			default:
 				if len(found.data) > maxControl || !found.last {
-					panic("a control frame that cannot be")
+					panic("an impossible control frame")
 				}
 				controls += string(rune('0'+found.op)) + string(found.data)
 			}
@@ -54,7 +54,7 @@ func FuzzParser(f *testing.F) {
 			t.Fatalf("%q and %q", whole, payload)
 		}
 		if len(whole) > len(in) || bad != nil && !bad.Code.legal() {
-			t.Fatal("more than was there, or a code that must not be sent")
+			t.Fatal("more payload than input, or a code that must not be sent")
 		}
 	})
 }
@@ -118,7 +118,7 @@ func FuzzHandshake(f *testing.F) {
 	})
 }
 
-// Base64 decoded in place, however it is split, is that of the whole.
+// Base64 that is decoded in place is the same, however it is split.
 func FuzzBase64(f *testing.F) {
 	f.Add([]byte("aGVsbG8="), uint8(0))
 	f.Add([]byte("aGVsbG8"), uint8(2))

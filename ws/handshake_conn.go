@@ -35,7 +35,7 @@ type handshakeConn struct {
 	net.Conn
 	opts    HandshakeOptions
 	prefix  []byte        // what was read from it before
-	denied  *RefusedError // of the request in prefix, which is not to be asked about again
+	denied  *RefusedError // why the request in prefix was refused: Authorize is not called for it again
 	elapsed time.Duration // since Handshake was called, subtracted from the first read deadline
 	tls     *tls.ConnectionState
 	pending chan *Pending

@@ -63,7 +63,6 @@ func (l *Listener) isClosed() bool {
 	}
 }
 
-// requestReaders has the readers of parseRequest.
 var requestReaders = sync.Pool{New: func() any { return &requestReader{buf: bufio.NewReader(nil)} }}
 
 type requestReader struct {
@@ -71,7 +70,7 @@ type requestReader struct {
 	buf  *bufio.Reader
 }
 
-// parseRequest parses a complete and plain request and returns the bytes behind
+// parseRequest parses a complete and plain request and returns the bytes after
 // it. It returns nil for one that an http.Server rejects or might reject.
 func parseRequest(text []byte) (r *http.Request, rest []byte) {
 	if !bytes.Contains(text, []byte("\r\n\r\n")) {

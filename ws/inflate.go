@@ -14,7 +14,7 @@ import (
 // It may buffer output until the message, or a deflate block, is complete.
 type messageInflater struct {
 	c     *Conn
-	block *block // has chunk, or is nil
+	block *block // contains chunk, or is nil
 	chunk []byte // bytes of the connection that have not been parsed
 	data  []byte // payload of the current frame
 	last  bool   // data is the end of a message

@@ -26,7 +26,7 @@ type Listener struct {
 
 	mu              sync.Mutex
 	closed          bool
-	leaving         bool // Shutdown has begun
+	shuttingDown    bool // Shutdown has begun
 	addr            net.Addr
 	handshakeServer *connListener
 	conns           map[*Conn]struct{}
@@ -129,7 +129,7 @@ func (l *Listener) route(r *http.Request, opts HandshakeOptions) (*Listener, Han
 	return opts.Route(r)
 }
 
-// serveRequest answers a request that is l's to answer.
+// serveRequest answers a request that route has assigned to l.
 func (l *Listener) serveRequest(w http.ResponseWriter, r *http.Request, fed *handshakeConn, opts HandshakeOptions) {
 	if l.cfg.Web != nil && !isHandshake(r) && !l.wasHandshake(r) {
 		l.serveWeb(w, r, fed)

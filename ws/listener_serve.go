@@ -41,7 +41,7 @@ func (l *Listener) serveUntilClose(ln net.Listener) {
 // it speaks TLS on them. It always returns an error: net.ErrClosed after Close,
 // else that of ln.Accept.
 func (l *Listener) Serve(ln net.Listener) error {
-	addr := ln.Addr() // not with l locked: ln is the program's
+	addr := ln.Addr() // without l's lock: ln belongs to the program
 	l.mu.Lock()
 	if l.closed {
 		l.mu.Unlock()

@@ -32,7 +32,7 @@ func (l *Listener) Close() error {
 func (l *Listener) Shutdown(ctx context.Context) error {
 	l.Close()
 	l.mu.Lock()
-	l.leaving = true
+	l.shuttingDown = true
 	l.mu.Unlock()
 	var closing sync.WaitGroup
 	for _, c := range l.Conns() {
@@ -54,26 +54,26 @@ func (l *Listener) Shutdown(ctx context.Context) error {
 	}
 }
 
-// track, replace and untrack keep the sets of Pendings and Conns: a Pending is
-// replaced by its Conn, or ends. What comes to the sets once Shutdown has looked at
-// them is ended by who brings it.
+// track, replace and untrack keep the sets of Pendings and Conns: a Pending is replaced
+// by its Conn, or ends. Whatever is added after Shutdown has read the sets is ended by
+// the caller that adds it.
 func (l *Listener) track(p *Pending) {
 	l.mu.Lock()
 	l.pending[p] = struct{}{}
-	leaving := l.leaving
+	shuttingDown := l.shuttingDown
 	l.mu.Unlock()
-	if leaving {
+	if shuttingDown {
 		p.Refuse(http.StatusServiceUnavailable, 0, "shutting down")
 	}
 }
 
-// replace returns false if the Listener is leaving: c is to be closed.
+// replace returns false if the Listener is shutting down: the caller closes c.
 func (l *Listener) replace(p *Pending, c *Conn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.pending, p)
 	l.conns[c] = struct{}{}
-	return !l.leaving
+	return !l.shuttingDown
 }
 
 func (l *Listener) untrack(gone any) {

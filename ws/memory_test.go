@@ -15,10 +15,9 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// BenchmarkIdle does not measure time: it opens connections with a backend each,
-// relays a message on all of them, and reports the memory of an idle one. The
-// clients are raw sockets, of which the process has little more than the
-// descriptor; their share is subtracted.
+// BenchmarkIdle does not measure time: it opens connections with a backend each, relays
+// a message on all of them, and reports the memory of an idle one. The clients are raw
+// sockets, which need little more than a descriptor; their share is subtracted.
 func BenchmarkIdle(b *testing.B) {
 	const sessions = 2000
 	for b.Loop() {

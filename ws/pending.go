@@ -40,7 +40,7 @@ type Pending struct {
 	early      []byte
 	negotiated negotiated
 	extensions string
-	handshake  chan *Pending // that Handshake waits on; nil: for Next
+	handshake  chan *Pending // Handshake waits on it; nil: p is for Next
 	answered   atomic.Bool
 }
 
@@ -115,7 +115,7 @@ func (p *Pending) Accept() (*Conn, error) {
 	if p.extensions != "" {
 		b.WriteString("Sec-WebSocket-Extensions: " + p.extensions + "\r\n")
 	}
-	p.Header.WriteSubset(&b, ofHandshake)
+	p.Header.WriteSubset(&b, reservedHeaders)
 	b.WriteString("\r\n")
 	if err := p.answer(b.String()); err != nil {
 		p.conn.Close()
@@ -132,10 +132,10 @@ func (p *Pending) Accept() (*Conn, error) {
 	return c, nil
 }
 
-// ofHandshake are the headers that Pending.Header cannot have: a second one of
-// those of the handshake, or what a 101 must not have (RFC 9110, section 8.6),
-// makes the client refuse the response.
-var ofHandshake = map[string]bool{"Upgrade": true, "Connection": true, "Sec-Websocket-Accept": true, "Sec-Websocket-Protocol": true,
+// reservedHeaders are not sent from Pending.Header: a client refuses a response that
+// repeats a header of the handshake, or has one that a 101 must not have (RFC 9110,
+// section 8.6).
+var reservedHeaders = map[string]bool{"Upgrade": true, "Connection": true, "Sec-Websocket-Accept": true, "Sec-Websocket-Protocol": true,
 	"Sec-Websocket-Extensions": true, "Content-Length": true, "Transfer-Encoding": true}
 
 // Refuse answers with an HTTP status, such as 502, 503 or 504, and the reason as a

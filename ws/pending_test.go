@@ -84,8 +84,8 @@ func TestRefuse(t *testing.T) {
 	}
 }
 
-// What a program sets wrong does not make a response that is none.
-func TestAnswersThatAreNone(t *testing.T) {
+// A mistake of the program does not make an invalid response.
+func TestInvalidAnswers(t *testing.T) {
 	l := listen(t, ws.Config{})
 	tests := map[string]struct {
 		answer func(*ws.Pending) error
@@ -186,9 +186,8 @@ func TestShutdown(t *testing.T) {
 	}
 }
 
-// A client that is accepted, or comes, once Shutdown has looked at all that there are
-// is ended with them.
-func TestShutdownOfWhoComesLate(t *testing.T) {
+// A client that arrives or is accepted after Shutdown has read the sets is ended, too.
+func TestShutdownEndsLateClients(t *testing.T) {
 	l, err := ws.NewListener(ws.Config{HandshakeTimeout: patience, CloseTimeout: 50 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)

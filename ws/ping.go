@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// maxMissedPings is how many pings in a row may have no answer.
+// maxMissedPings is how many pings in a row may go unanswered.
 const maxMissedPings = 2
 
 // pingState is the part of a Conn that knows whether its peer is alive.
@@ -108,15 +108,15 @@ func (c *Conn) handlePong(payload []byte) {
 
 // keepalive is called by the ping wheel every interval. It counts the last ping as
 // missed if the peer has shown no activity since, and sends the next one. It never
-// waits. After the peer's FIN it sends none: to a peer that has closed its socket
-// a ping would bring a reset, and destroy what it had sent.
+// waits. After the peer's FIN it sends none: a peer that has closed its socket would
+// answer with a reset, which destroys what it had sent.
 func (c *Conn) keepalive() {
 	p, known := readTCPInfo(c.controller)
 	if c.isReadDone.Load() || p.peerFIN {
 		return
 	}
 	alive := c.active.Swap(false) || c.isReaderBehind(p, known)
-	// The kernel acknowledges our pings even if its process hangs, so that
+	// The kernel acknowledges our pings even if the peer's process hangs, so
 	// acknowledgements count only while data is queued in front of them.
 	writing := c.isWriterBlocked()
 	c.pingMu.Lock()

@@ -121,8 +121,8 @@ func TestBusyReaderKeepsThePeer(t *testing.T) {
 	}
 }
 
-// The same with an upload that fills all buffers between the two, so that the client
-// cannot even send its pongs: it is complete in the end.
+// The same with an upload that fills all buffers in between, so that the client cannot
+// even send its pongs: it still completes.
 func TestBlockedUpload(t *testing.T) {
 	t.Parallel()
 	const size = 40 << 20
@@ -137,13 +137,13 @@ func TestBlockedUpload(t *testing.T) {
 	var got int64
 	_, err := server.WriteTo(writerFunc(func(p []byte) (int, error) {
 		if got == 0 {
-			time.Sleep(8 * beat) // more than may be missed
+			time.Sleep(8 * beat) // longer than pings may go unanswered
 		}
 		got += int64(len(p))
 		return len(p), nil
 	}))
 	if sendErr := <-sent; got != size || err != nil || sendErr != nil {
-		t.Fatalf("%d of %d bytes came: %v, %v", got, size, err, sendErr)
+		t.Fatalf("%d of %d bytes arrived: %v, %v", got, size, err, sendErr)
 	}
 }
 

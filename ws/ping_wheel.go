@@ -62,7 +62,7 @@ func removeFromPingWheel(c *Conn) {
 	defer k.mu.Unlock()
 	delete(k.slots[c.slot], c)
 	if len(k.slots[c.slot]) == 0 {
-		k.slots[c.slot] = nil // a map does not shrink
+		k.slots[c.slot] = nil // frees its memory: a map does not shrink
 	}
 	if k.conns--; k.conns == 0 {
 		k.timer.Stop()

@@ -35,7 +35,7 @@ func TestRefusals(t *testing.T) {
 		{"another path", request("/other"), ws.HandshakeOptions{}, ws.RefusedPath, 404, ""},
 		{"an origin", request("/desk", "Origin: https://evil.test"), ws.HandshakeOptions{}, ws.RefusedOrigin, 403, "https://evil.test"},
 		{"a long origin", request("/desk", "Origin: https://"+strings.Repeat("e", 3000)), ws.HandshakeOptions{}, ws.RefusedOrigin, 403, "..."},
-		{"an origin that would speak to a terminal", request("/desk", "Origin: \xc2\x9b31m"), ws.HandshakeOptions{}, ws.RefusedOrigin, 403, `\u009b31m`},
+		{"an origin with a control sequence", request("/desk", "Origin: \xc2\x9b31m"), ws.HandshakeOptions{}, ws.RefusedOrigin, 403, `\u009b31m`},
 		{"a host", request("/desk"), ws.HandshakeOptions{AllowHost: onlyLocal}, ws.RefusedHost, 421, "example.test"},
 		{"a method", swap("GET", "PUT"), ws.HandshakeOptions{}, ws.RefusedMethod, 405, ""},
 		{"a lost Upgrade", swap("Upgrade: websocket\r\n", ""), ws.HandshakeOptions{}, ws.RefusedUpgrade, 426, ""},
@@ -81,7 +81,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// Without Handshake, refusals are in the log.
+// Without Handshake, refusals are logged.
 func TestRefusalsAreLogged(t *testing.T) {
 	var mu sync.Mutex
 	var text bytes.Buffer
@@ -121,7 +121,7 @@ func TestForwardedHost(t *testing.T) {
 	} {
 		client, server := tcpPair(t)
 		io.WriteString(client, request("/", append(tt.lines, "Origin: https://desk.example.com")...))
-		go func() { io.Copy(io.Discard, client); client.Close() }() // who is refused is waited for
+		go func() { io.Copy(io.Discard, client); client.Close() }() // Refuse waits for the client
 		p, err := l.Handshake(server, tt.from)
 		if (err == nil) != tt.passes {
 			t.Errorf("%q, %+v: %v", tt.lines, tt.from.TrustForwarded, err)

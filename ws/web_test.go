@@ -115,8 +115,8 @@ func TestWebLimit(t *testing.T) {
 	}
 }
 
-// TestWebStall: a large file may take as long as it moves; a client that reads nothing
-// of it is disconnected.
+// TestWebStall: a large file may take as long as it makes progress; a client that reads
+// nothing of it is disconnected.
 func TestWebStall(t *testing.T) {
 	t.Parallel()
 	const size = 16 << 20
@@ -150,7 +150,7 @@ func TestWebStall(t *testing.T) {
 			}
 		}
 		if n != size {
-			t.Errorf("%d bytes came", n)
+			t.Errorf("%d bytes arrived", n)
 		}
 		p.Close()
 		<-w.ended
