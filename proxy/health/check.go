@@ -9,6 +9,8 @@ import (
 	"io"
 	"net"
 	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/internal/abort"
 )
 
 // Types of checks.
@@ -130,8 +132,8 @@ func (c Check) hangUp(conn net.Conn) {
 			conn = over.NetConn()
 			defer conn.Close() // before TLS sends close_notify
 		}
-		if t, ok := conn.(*net.TCPConn); ok {
-			t.SetLinger(0)
+		if t, ok := conn.(abort.Conn); ok {
+			abort.Close(t)
 		}
 		return
 	}

@@ -8,6 +8,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/internal/abort"
 )
 
 // Connect dials as d says, outside of any task. The stream runner and the health
@@ -106,8 +108,8 @@ func notItself(c net.Conn) (net.Conn, error) {
 	if !ok || other == nil || own.AddrPort() != other.AddrPort() {
 		return c, nil
 	}
-	if t, ok := c.(*net.TCPConn); ok {
-		t.SetLinger(0)
+	if t, ok := c.(abort.Conn); ok {
+		abort.Close(t)
 	}
 	c.Close()
 	return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: other, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}

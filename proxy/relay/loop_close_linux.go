@@ -3,6 +3,7 @@ package relay
 import (
 	"time"
 
+	"github.com/tcpctl/tcpctl/proxy/internal/abort"
 	"golang.org/x/sys/unix"
 )
 
@@ -199,7 +200,7 @@ func (s *Side) release(reset bool) {
 		s.endTLS(reset)
 	}
 	if reset && s.seen != Reset {
-		linger0(s.fd)
+		abort.Socket(int(s.fd))
 	}
 	closeFD(s.fd)
 	s.fd = -1

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"sync/atomic"
 	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/internal/abort"
 )
 
 // Side is one end of a session: the connection of its client or its backend. It
@@ -202,9 +204,8 @@ func (s *Side) closeConn(reset bool) {
 	if reset {
 		c := s.conn
 		for c != nil {
-			if l, ok := c.(interface{ SetLinger(int) error }); ok {
-				l.SetLinger(0)
-				c.Close() // under TLS: no close_notify before a reset
+			if under, ok := c.(abort.Conn); ok {
+				abort.Close(under) // under TLS: no close_notify before a reset
 				break
 			}
 			u, ok := c.(interface{ NetConn() net.Conn })

@@ -76,12 +76,6 @@ func setInt(fd int32, level, option int, value int32) unix.Errno {
 	return e
 }
 
-// linger0 makes the next close a reset.
-func linger0(fd int32) {
-	l := unix.Linger{Onoff: 1}
-	unix.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_LINGER, uintptr(unsafe.Pointer(&l)), unsafe.Sizeof(l), 0)
-}
-
 func shutdown(fd int32, how int) { unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), uintptr(how), 0) }
 
 func closeFD(fd int32) { unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }

@@ -1,0 +1,99 @@
+package proxy_test
+
+import (
+	"bufio"
+	"crypto/tls"
+	"net"
+	"os"
+	"strconv"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// copySockets copies the descriptors of a service's connections for the rest of the test, as each child process has
+// copies of all descriptors from its fork to its exec.
+func (v *visit) copySockets(backend string) {
+	v.Helper()
+	all, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		v.Fatal(err)
+	}
+	var own []int
+	for _, f := range all {
+		fd, err := strconv.Atoi(f.Name())
+		if err != nil {
+			v.Fatal(err)
+		}
+		local, _ := unix.Getsockname(fd)
+		remote, err := unix.Getpeername(fd)
+		if err == nil && (addrOf(local) == v.addr() || addrOf(remote) == backend) {
+			own = append(own, fd)
+		}
+	}
+	if len(own) != 2 {
+		v.Fatalf("%d descriptors are the service's connections, want 2", len(own))
+	}
+	for _, fd := range own {
+		c, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			v.Fatal(err)
+		}
+		v.Cleanup(func() { unix.Close(c) })
+	}
+}
+
+func addrOf(a unix.Sockaddr) string {
+	in, ok := a.(*unix.SockaddrInet4)
+	if !ok {
+		return ""
+	}
+	return (&net.TCPAddr{IP: in.Addr[:], Port: in.Port}).String()
+}
+
+// TestAResetWaitsForNoProcess that is being started: the kernel resets a connection at the last close of its
+// descriptor, and a slot's next client would reach the backend before.
+func TestAResetWaitsForNoProcess(t *testing.T) {
+	onEach(t, func(t *testing.T) {
+		for name, config := range map[string]*tls.Config{"plain": nil, "TLS 1.2": {MaxVersion: tls.VersionTLS12}, "TLS 1.3": {}} {
+			for _, by := range []string{proxy.ByClient, proxy.ByBackend, proxy.ByOperator} {
+				t.Run(name+", by the "+by, func(t *testing.T) {
+					t.Parallel()
+					s := newServer(t, "a")
+					sc := unchecked(onRunner(t))
+					if config != nil {
+						sc.TLS = &tls.Config{Certificates: []tls.Certificate{certificate(t)}}
+					}
+					v := start(t, sc, s)
+					raw := v.dialRaw()
+					c := &client{TB: t, Conn: raw, r: bufio.NewReader(raw)}
+					if config != nil {
+						conn := tls.Client(raw, &tls.Config{InsecureSkipVerify: true, MaxVersion: config.MaxVersion})
+						c = &client{TB: t, Conn: conn, r: bufio.NewReader(conn)}
+					}
+					c.says("hello")
+					c.hears("a hello")
+					v.copySockets(s.addr())
+					switch by {
+					case proxy.ByClient:
+						raw.SetLinger(0)
+						raw.Close()
+					case proxy.ByBackend:
+						s.kill()
+					case proxy.ByOperator:
+						v.Kick("ana", "", v.Sessions(false)[0].ID)
+					}
+					if by != proxy.ByClient {
+						c.isReset()
+					}
+					if by != proxy.ByBackend {
+						v.eventually("the backend has its reset", func() bool { return s.resets.Load() == 1 })
+					}
+					v.untilIdle()
+				})
+			}
+		}
+	})
+}
