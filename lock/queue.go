@@ -77,7 +77,7 @@ type Queue struct {
 	arrivals   uint64
 	cursors    []*cursor // of Walks in progress
 	reason     Reason    // of the gate's last Wait
-	stopped    *Waiter   // for which that was, while it is in the queue
+	stopped    *Waiter   // the waiter of that Wait, while it is in the queue
 	round      uint32    // counts the calls of admit
 }
 

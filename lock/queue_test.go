@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// testGate has a number of slots; waiters marked express are admitted while it is
+// testGate has a number of slots; waiters marked express are admitted even while it is
 // closed.
 type testGate struct {
 	slots, used int
@@ -82,7 +82,7 @@ func TestRequeueKeepsTheOldPlace(t *testing.T) {
 	first.Permit().Requeue()
 	q.View(func() {
 		if q.head != &first.Waiter || q.Waiting() != 2 {
-			t.Error("the one that was requeued is not at the head")
+			t.Error("the requeued waiter is not at the head")
 		}
 		if reason := second.Reason(); reason != "closed" {
 			t.Errorf("the second waits for %q", reason)
@@ -103,15 +103,15 @@ func TestSkipLetsOthersPass(t *testing.T) {
 	gate.express[&express.Waiter] = true
 	q.Join(&waiting.Waiter)
 	if in, err := q.Join(&express.Waiter); !in || err != nil {
-		t.Fatalf("express: %v, %v (a full queue does not admitted it up)", in, err)
+		t.Fatalf("express: %v, %v (even a full queue must admit it)", in, err)
 	}
 	late := newTestWaiter(3, &log)
 	if _, err := q.Join(&late.Waiter); !errors.Is(err, ErrFull) {
-		t.Fatalf("a full queue took another: %v", err)
+		t.Fatalf("a full queue accepted another waiter: %v", err)
 	}
 	late.Permit().Release() // never admitted: harmless
 	if !q.Remove(&waiting.Waiter) || q.Remove(&waiting.Waiter) {
-		t.Error("Remove reports true once, and only once")
+		t.Error("Remove must return true exactly once")
 	}
 }
 
@@ -146,7 +146,7 @@ func TestAgeOfAWaiter(t *testing.T) {
 	})
 }
 
-// FuzzQueue runs random operations against the plainest list there is.
+// FuzzQueue runs random operations against a plain list.
 func FuzzQueue(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 1, 2, 0, 3, 1, 1, 4, 5})
 	f.Add([]byte("join join leave return release"))
@@ -155,7 +155,7 @@ func FuzzQueue(f *testing.F) {
 		q := NewQueue(gate, 7)
 		var log []int
 		var all []*testWaiter
-		var wait, admitted []int // the reference: those who wait, those who were admitted
+		var wait, admitted []int // the reference: the waiters, and those that were admitted
 		settle := func() {
 			for len(wait) > 0 && len(admitted) < gate.slots && !gate.closed {
 				admitted = append(admitted, wait[0])
@@ -182,7 +182,7 @@ func FuzzQueue(f *testing.F) {
 					if !errors.Is(err, ErrFull) {
 						t.Fatalf("join of a full queue: %v", err)
 					}
-					wait = wait[:len(wait)-1] // the one that came; Requeue may have made it longer before
+					wait = wait[:len(wait)-1] // the one that joined; an earlier Requeue may have exceeded the limit
 				}
 			case 2: // remove
 				if len(wait) > 0 {
@@ -231,7 +231,7 @@ func FuzzQueue(f *testing.F) {
 	})
 }
 
-// TestDo changes without admitting, which the next Update does.
+// TestDo: Do changes without admitting, and the next Update admits.
 func TestDo(t *testing.T) {
 	gate := &testGate{}
 	q := NewQueue(gate, 0)
@@ -240,10 +240,10 @@ func TestDo(t *testing.T) {
 	q.Join(&g.Waiter)
 	q.Do(func() { gate.slots = 1 })
 	if len(log) != 0 || q.Len() != 1 {
-		t.Fatalf("Do has admitted %v", log)
+		t.Fatalf("Do admitted %v", log)
 	}
 	q.Update(nil)
 	if len(log) != 1 || q.Len() != 0 {
-		t.Fatalf("Update has admitted %v", log)
+		t.Fatalf("Update admitted %v", log)
 	}
 }

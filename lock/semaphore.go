@@ -99,7 +99,7 @@ func (s *Semaphore) TryAcquireN(n int) (slot Slot, ok bool) {
 	}
 	for w := q.head; w != nil; w = w.next {
 		if w.Owner.(*acquireWaiter).units <= s.slots.size {
-			return Slot{}, false // it joined before; those that need more wait for a Resize
+			return Slot{}, false // a waiter joined before; those that need more units than there are wait for a Resize
 		}
 	}
 	index, generation := s.slots.take(n)

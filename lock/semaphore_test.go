@@ -37,7 +37,7 @@ func TestCancelAfterGrantGivesTheSlotBack(t *testing.T) {
 			t.Errorf("%d slots in use: one was lost", s.InUse())
 		}
 		if _, ok := s.TryAcquire(); !ok {
-			t.Error("the slot cannot be had")
+			t.Error("the slot cannot be acquired")
 		}
 	})
 }
@@ -98,7 +98,7 @@ func TestManyGoroutinesNeverExceedTheSlots(t *testing.T) {
 
 // The gate is not asked about the waiters behind one that waits: their reason is that
 // of the head, whatever the gate returned for them before.
-func TestBehindTheHeadTheReasonIsTheHeads(t *testing.T) {
+func TestReasonBehindTheHead(t *testing.T) {
 	gate := &testGate{slots: 1}
 	q := NewQueue(gate, 0)
 	var log []int
@@ -142,7 +142,7 @@ func TestUnitsComeAndGoTogether(t *testing.T) {
 		synctest.Wait()
 		var later Slot
 		go func() {
-			later, _ = s.Acquire(t.Context()) // would fit, and would starve the large one
+			later, _ = s.Acquire(t.Context()) // would fit, but starve the large request
 			order = append(order, 1)
 		}()
 		synctest.Wait()
@@ -170,7 +170,7 @@ func TestUnitsComeAndGoTogether(t *testing.T) {
 	})
 }
 
-func TestMoreUnitsThanThereAreHoldUpNoOther(t *testing.T) {
+func TestATooLargeRequestDelaysNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := NewSemaphore(2)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -203,9 +203,9 @@ func TestMoreUnitsThanThereAreHoldUpNoOther(t *testing.T) {
 	})
 }
 
-// A call that waits, behind one that is passed over, holds up those behind it. Once it
-// gives up, they are asked.
-func TestTheEndOfTheCallThatHoldsUpOthers(t *testing.T) {
+// A waiting call holds up those behind it, even if the queue has a call before it that
+// is passed over. Once it gives up, they are asked.
+func TestCancelOfACallThatDelaysOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := NewSemaphore(2)
 		held, _ := s.TryAcquire()
@@ -234,7 +234,7 @@ func TestTheEndOfTheCallThatHoldsUpOthers(t *testing.T) {
 				t.Error(err)
 			}
 		default:
-			t.Errorf("a unit is free, and this waits: %+v", s.Waiters())
+			t.Errorf("a unit is free, but these wait: %+v", s.Waiters())
 		}
 		held.Release()
 		s.Resize(5)
@@ -248,11 +248,11 @@ func TestASlotIsReleasedOnce(t *testing.T) {
 	a, _ := s.TryAcquire()
 	copied := a
 	a.Release()
-	b, _ := s.TryAcquireN(2) // has the place that a had
+	b, _ := s.TryAcquireN(2) // has the index that a had
 	a.Release()
 	copied.Release()
 	if s.InUse() != 2 {
-		t.Errorf("%d in use: a slot that was released has released another's", s.InUse())
+		t.Errorf("%d in use: a second Release released another slot", s.InUse())
 	}
 	b.Release()
 	b.Release()
@@ -264,25 +264,25 @@ func TestASlotIsReleasedOnce(t *testing.T) {
 func TestNegativeSizesAreRefused(t *testing.T) {
 	s := NewSemaphore(1)
 	if err := s.Resize(-1); err == nil {
-		t.Error("Resize took a negative size")
+		t.Error("Resize accepted a negative size")
 	}
 	for _, n := range []int{0, -1, math.MinInt} {
 		if _, err := s.AcquireN(t.Context(), n); err == nil {
-			t.Errorf("AcquireN took %d units", n)
+			t.Errorf("AcquireN accepted %d units", n)
 		}
 		if _, ok := s.TryAcquireN(n); ok {
-			t.Errorf("TryAcquireN took %d units", n)
+			t.Errorf("TryAcquireN accepted %d units", n)
 		}
 	}
 	if slot, ok := s.TryAcquireN(math.MaxInt); ok {
-		t.Errorf("TryAcquireN took more than there is: %v", slot)
+		t.Errorf("TryAcquireN acquired more than there is: %v", slot)
 	}
 	if _, ok := s.TryAcquire(); !ok || s.InUse() != 1 {
 		t.Errorf("the size has changed: %d in use", s.InUse())
 	}
 	defer func() {
 		if recover() == nil {
-			t.Error("NewSemaphore took a negative size")
+			t.Error("NewSemaphore accepted a negative size")
 		}
 	}()
 	NewSemaphore(-1)
@@ -300,12 +300,12 @@ func TestTheErrorIsTheContextsCause(t *testing.T) {
 	cancel(why)
 	for _, err := range []error{<-done, func() error { _, err := s.Acquire(ctx); return err }()} {
 		if !errors.Is(err, why) || !errors.Is(err, context.Canceled) {
-			t.Errorf("%v is not both Canceled and its cause", err)
+			t.Errorf("%v does not wrap both Canceled and the cause", err)
 		}
 	}
 }
 
-func TestWhatIsFreeCostsNoAllocation(t *testing.T) {
+func TestUncontendedCallsDoNotAllocate(t *testing.T) {
 	s := NewSemaphore(2)
 	ctx := context.Background()
 	slot, _ := s.Acquire(ctx)

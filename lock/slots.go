@@ -17,9 +17,9 @@ func (s *Semaphore) slot(c *acquireWaiter) Slot { return Slot{s, c.index, c.gene
 // slots is the gate of a semaphore. The queue's lock guards it.
 type slots struct {
 	size, used int
-	// entries has the units of each Slot at its index. An index is used again, so
-	// that a semaphore which has been in use does not allocate; the generation
-	// distinguishes a Slot that was released from the one that has its index now.
+	// entries has the units of each Slot at its index. Indexes are reused, so that a
+	// semaphore in use does not allocate; the generation distinguishes a released Slot
+	// from the one that has its index now.
 	entries    []slotUnits
 	vacant     []int
 	generation uint64

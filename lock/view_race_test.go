@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// TestViewsRunAtOnce: under the race detector two Views run at the same time, ordered
-// by nothing, so that a write in one of them is a data race with a read in the
-// other. So every test under the race detector tests that no View writes.
+// TestViewsRunAtOnce: under the race detector two Views run at the same time without
+// any ordering, so that a write in one is a data race with a read in the other. Thus
+// all tests under the race detector check that no View writes.
 // TestViewThatChangesIsFound shows that it is reported.
 func TestViewsRunAtOnce(t *testing.T) {
 	q := NewQueue(&testGate{}, 0)

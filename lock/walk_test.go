@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestWalk visits all that stay in the queue, in order, each once, while others join
-// and are removed between its batches.
+// TestWalk visits all waiters that stay in the queue, in order, each once, while others
+// join and are removed between its batches.
 func TestWalk(t *testing.T) {
 	q := NewQueue(&testGate{}, 0)
 	var log []int
@@ -24,7 +24,7 @@ func TestWalk(t *testing.T) {
 	}
 	var seen []int
 	q.Walk(func(w *Waiter) { seen = append(seen, w.Owner.(*testWaiter).n) }, func() {
-		for range 40 { // some before, some behind, some just where it goes on
+		for range 40 { // some before the cursor, some after it, some right at it
 			if n := rand.IntN(len(come)); q.Remove(&come[n].Waiter) {
 				come = slices.Delete(come, n, n+1)
 			}
@@ -48,7 +48,7 @@ func TestWalk(t *testing.T) {
 	}
 	for _, g := range append(stay, come...) {
 		if !once[g.n] {
-			t.Errorf("%d stayed all the time, and was not visited", g.n)
+			t.Errorf("%d stayed all the time, but was not visited", g.n)
 		}
 	}
 	if len(q.cursors) != 0 {

@@ -20,21 +20,21 @@ type AgentConfig struct {
 // system sleeps. Call it again by Deadline, and deliver Ready after each call.
 type Agent struct {
 	cfg      AgentConfig
-	to       NodeID        // the voter that it talks to
-	leader   NodeID        // that answered last
-	heard    time.Duration // when a leader answered last, or was named
+	to       NodeID        // the voter that requests are sent to
+	leader   NodeID        // the leader that answered last
+	heard    time.Duration // when a leader last answered, or was named
 	next     time.Duration // when the next renewal is due
 	lease    agentLease
 	first    uint64 // number of ops[0]
-	ops      []Op   // said, or to be said, and not in the state yet
-	unsent   int    // index in ops
+	ops      []Op   // sent or to be sent, and not applied yet
+	unsent   int    // index of the first op that was never sent
 	seen     []Seen
 	known    uint64
 	services []*agentService // by name
-	now      time.Duration   // of the last call that was given the time
+	now      time.Duration   // given to the last call
 	reported time.Duration   // when the shares were last reported
-	report   time.Duration   // when they are to be again; 0: with the next renewal
-	rearmed  bool            // report is sooner than Deadline was
+	report   time.Duration   // when they are due again; 0: with the next renewal
+	rearmed  bool            // report is before the last Deadline
 	ready    AgentReady
 }
 
@@ -47,7 +47,7 @@ type AgentReady struct {
 
 const (
 	maxRequest = 1024  // ops in one request
-	maxOps     = 16384 // that wait for a leader, before the node gives its places up
+	maxOps     = 16384 // waiting for a leader; beyond that the node gives up its places
 )
 
 // NewAgent returns the agent of a node that has no lease yet. Where its node and the
@@ -102,7 +102,7 @@ func (a *Agent) Tick(now time.Duration) {
 		return
 	}
 	if a.lease.lost && len(a.ops) > maxOps {
-		a.end(now) // no majority for long: they are said again, in short, under the next lease
+		a.end(now) // no majority for a long time: the next lease starts with fewer ops
 	}
 	every := renewEvery(a.cfg.Lease)
 	a.next = now + every
@@ -114,7 +114,7 @@ func (a *Agent) Tick(now time.Duration) {
 	if a.lease.number > 0 {
 		renewal = a.lease.renew(now)
 	}
-	a.send(a.request(0, renewal)) // with all that is not in the state: it may have been lost
+	a.send(a.request(0, renewal)) // with all ops not yet applied: they may have been lost
 	if a.report > 0 {
 		a.report = now + reportEvery
 	}
@@ -143,8 +143,8 @@ func (a *Agent) Leader() NodeID { return a.leader }
 // Facts returns what the node knows of a service.
 func (a *Agent) Facts(name string) Fact { return a.service(name).fact }
 
-// check ends the lease for this node when its time is over. The lease may run on in
-// the state, where a renewal can find it: waiters keep their places.
+// check ends the lease on this node when its time is over. In the state the lease may
+// still run, and a renewal may recover it: waiters keep their places.
 func (a *Agent) check(now time.Duration) {
 	a.now = now
 	l := &a.lease
@@ -155,9 +155,9 @@ func (a *Agent) check(now time.Duration) {
 	a.cut()
 }
 
-// cut asks for the end of the sessions that hold slots. Each holds its slot until
-// Done says that it has ended: the slot may move as soon as the state hears of that.
-// Gates are asked, for waiters that wait for a lease from now on, and hooks to be ended.
+// cut asks for the end of the sessions that hold slots. Each holds its slot until Done
+// reports its end, after which the state may grant the slot to another node. All gates
+// are asked again: waiters now wait for a lease, and hooks are to be ended.
 func (a *Agent) cut() {
 	for _, sv := range a.services {
 		a.ask(sv.name)
@@ -169,7 +169,7 @@ func (a *Agent) cut() {
 	}
 }
 
-// request says the ops from an index on.
+// request returns a Request with the ops from an index on.
 func (a *Agent) request(from int, renewal uint64) Request {
 	r := Request{Node: a.cfg.Node, Incarnation: a.cfg.Incarnation, Lease: a.lease.number, Last: a.lease.last,
 		Renewal: renewal, Seen: a.seen, Known: a.known, Shares: a.shares()}
@@ -184,8 +184,8 @@ func (a *Agent) request(from int, renewal uint64) Request {
 
 func (a *Agent) send(r Request) { a.ready.Requests = append(a.ready.Requests, RequestTo{a.to, r}) }
 
-// say numbers an op under the lease. Without one nothing is said: what still holds
-// is said when one begins.
+// say appends an op under the lease. Without a lease it does nothing: begin repeats
+// what still holds.
 func (a *Agent) say(op Op) {
 	if a.lease.number == 0 {
 		return

@@ -10,7 +10,7 @@ func (a *Agent) Step(now time.Duration, r Answer) {
 	a.check(now)
 	if !r.Leads {
 		if r.From == a.to && r.Leader != 0 && r.Leader != r.From {
-			a.to, a.heard = r.Leader, now // it has its time to answer
+			a.to, a.heard = r.Leader, now // give it time to answer
 			a.next = min(a.next, now+renewEvery(a.cfg.Lease)/8)
 		}
 		return
@@ -23,7 +23,7 @@ func (a *Agent) Step(now time.Duration, r Answer) {
 	case l.number == 0 && r.Lease > l.last && !r.Ended:
 		a.begin(now, r.Lease)
 	case l.number == 0 || r.Lease != l.number:
-		return // of another lease
+		return // for another lease
 	case r.Ended:
 		a.end(now)
 		return
@@ -46,12 +46,12 @@ func (a *Agent) Step(now time.Duration, r Answer) {
 		a.learnShare(s)
 	}
 	if l.runs(now) && r.Renewed > 0 {
-		a.askGranted() // of a lease that was lost for a while
+		a.askGranted() // granted before the lease was lost for a while
 	}
 }
 
-// begin says all that holds under a new lease. The lease counts only once it is
-// renewed: the hello may have been sent long ago.
+// begin repeats everything that holds under a new lease. The lease counts only once it
+// is renewed: the hello may have been sent long ago.
 func (a *Agent) begin(now time.Duration, number uint64) {
 	a.lease.number, a.lease.lost, a.lease.until = number, true, 0
 	a.first, a.ops, a.unsent, a.next = 1, nil, 0, now
@@ -72,9 +72,9 @@ func (a *Agent) begin(now time.Duration, number uint64) {
 	}
 }
 
-// end takes note that the lease is over also in the state. Waiters keep their order
-// and join again, at the end; a grant that was not used is void. A session that goes
-// on without it (Keep) is not known any more.
+// end records that the lease has ended in the state, too. Waiters keep their order and
+// join again, at the end; an unused grant is void. A session that continues without the
+// lease (Keep) is forgotten.
 func (a *Agent) end(now time.Duration) {
 	if !a.lease.lost {
 		a.lease.lost = true
@@ -96,9 +96,8 @@ func (a *Agent) end(now time.Duration) {
 	}
 }
 
-// granted takes a grant for a waiter that still waits for it. One for a waiter that
-// has gone is answered by the OpDone that is under way. An answer has grants of its
-// own lease only.
+// granted takes a grant for a waiter that still waits for it. If the waiter has gone,
+// an OpDone under way answers the grant. An answer has grants of its own lease only.
 func (a *Agent) granted(g Grant) {
 	a.seen = append(a.seen, Seen{g.Service, g.Token})
 	sv := a.service(g.Service)
@@ -106,13 +105,13 @@ func (a *Agent) granted(g Grant) {
 		return
 	}
 	if _, waits := sv.line.remove(g.Arrival); !waits {
-		if sv.fact.Ordered > 0 && !sv.hasToken(g.Token) { // one of the node's own served it meanwhile
+		if sv.fact.Ordered > 0 && !sv.hasToken(g.Token) { // it got a slot of the node's share meanwhile
 			a.say(Op{Kind: OpDone, Service: g.Service, From: g.Arrival, Token: g.Token})
 		}
 		return
 	}
 	sv.forgetRefused(g.Arrival)
-	if sv.line.unable { // it was given before the state heard of that
+	if sv.line.unable { // granted before the state knew that
 		a.refuse(sv, g)
 		return
 	}
@@ -120,7 +119,7 @@ func (a *Agent) granted(g Grant) {
 	a.ask(sv.name)
 }
 
-// learn takes the facts of the state, and reports what a plan asks for.
+// learn takes the facts of the state, and reports what a plan needs.
 func (a *Agent) learn(now time.Duration, r Answer) {
 	a.known = r.Known
 	for _, f := range r.Facts {
@@ -148,7 +147,7 @@ func (a *Agent) askGranted() {
 	}
 }
 
-// hasToken reports whether the node has the grant of a token.
+// hasToken reports whether the node holds the grant with this token.
 func (sv *agentService) hasToken(token uint64) bool {
 	is := func(g Grant) bool { return g.Token == token }
 	return slices.ContainsFunc(sv.granted, is) || slices.ContainsFunc(sv.holding, is)

@@ -22,14 +22,14 @@ type agentService struct {
 	granted []Grant // not taken by Admit yet
 	holding []Grant // admitted
 	refused []Grant // requeued: a grant that arrives late must not admit again
-	serves  bool    // the engine reports by itself: see Serve
-	told    bool    // it has reported of the plan
-	done    uint64  // of its report
-	counts  Counts  // of the plan
+	serves  bool    // the engine reports for itself: see Serve
+	told    bool    // the engine has reported on the plan
+	done    uint64  // Done of that report
+	counts  Counts  // Counts of that report
 	parts   []backendPart
 	fact    Fact
-	learned time.Duration // when the plan was
-	share   agentShare    // slots that it hands out by itself
+	learned time.Duration // when the node learned of the plan
+	share   agentShare    // slots that the node hands out by itself
 }
 
 // Since returns when the node learned of the plan of a service.
@@ -50,7 +50,7 @@ func (a *Agent) WaitingUpTo(now time.Duration, name string, arrival uint64) {
 	}
 }
 
-// joinAll says again who waits.
+// joinAll repeats who waits.
 func (a *Agent) joinAll(sv *agentService) {
 	for _, r := range sv.line.runs {
 		a.say(Op{Kind: OpJoin, Service: sv.name, From: r.from, To: r.to})
@@ -67,7 +67,7 @@ func (a *Agent) Admit(now time.Duration, name string, arrival, ran uint64) (Gran
 	if !a.lease.runs(now) {
 		return Grant{}, ReasonLease
 	}
-	if i := indexArrival(sv.holding, arrival); i >= 0 { // a pause waits for it
+	if i := indexArrival(sv.holding, arrival); i >= 0 { // admitted before: a pause waits for this session
 		return a.hooksRan(&sv.holding[i], ran), ""
 	}
 	i := indexArrival(sv.granted, arrival)
@@ -90,7 +90,7 @@ func (a *Agent) Admit(now time.Duration, name string, arrival, ran uint64) (Gran
 	return a.hooksRan(&sv.holding[len(sv.holding)-1], ran), ""
 }
 
-// hooksRan takes note that the hooks which a grant asks for have run for the token ran.
+// hooksRan records that the hooks which a grant asks for have run for the token ran.
 func (a *Agent) hooksRan(g *Grant, ran uint64) Grant {
 	if g.awaitsHook() && g.Token == ran {
 		g.Hook, g.Expired = false, false
@@ -127,7 +127,7 @@ func (a *Agent) Able(name string, able bool) {
 		}
 		sv.granted = nil
 	} else if sv.fact.Sharing {
-		a.ask(name) // its own slots may be free
+		a.ask(name) // slots of its share may be free
 	}
 	a.giveShare(sv)
 }
@@ -186,7 +186,7 @@ func (a *Agent) Requeue(name string, arrival uint64) {
 		sv.share.came = slices.Insert(sv.share.came, 0, arrived{arrival, g.came})
 		a.freeShare(sv, g)
 		if !sv.fact.Sharing {
-			a.rejoin(sv) // the state has never heard of it
+			a.rejoin(sv) // the state does not know this waiter
 		}
 	} else {
 		sv.forgetRefused(arrival)
@@ -195,7 +195,7 @@ func (a *Agent) Requeue(name string, arrival uint64) {
 	a.reportLive(sv)
 }
 
-// refuse gives a grant back: its waiter waits again, in its old place.
+// refuse returns a grant: its waiter waits again, in its old place.
 func (a *Agent) refuse(sv *agentService, g Grant) {
 	sv.refused = append(sv.refused, g)
 	sv.line.insert(g.Arrival, g.Arrival)
@@ -250,7 +250,7 @@ func (a *Agent) Report(name string, plan, done uint64, counts Counts) {
 	a.reportPlan(sv)
 }
 
-// A backendPart is what was said of this node's part in the State of a backend.
+// A backendPart is the last report of this node's part in the State of a backend.
 type backendPart struct {
 	backend  string
 	id, done uint64
@@ -272,12 +272,12 @@ func (a *Agent) ReportBackend(name, backend string, id, done uint64, counts Coun
 	a.say(p.op(name))
 }
 
-// has reports whether the State of which p is holds.
+// has reports whether the State that p reports on still holds.
 func (sv *agentService) has(p *backendPart) bool {
 	return slices.ContainsFunc(sv.fact.Backends, func(b Backend) bool { return b.Name == p.backend && b.ID == p.id && b.State != "" })
 }
 
-// keepParts forgets those of a State that does not hold any more.
+// keepParts forgets the parts of a State that no longer holds.
 func (sv *agentService) keepParts() {
 	sv.parts = slices.DeleteFunc(sv.parts, func(p backendPart) bool { return !sv.has(&p) })
 }
@@ -285,14 +285,15 @@ func (sv *agentService) keepParts() {
 // Known is the index of the facts that the node knows.
 func (a *Agent) Known() uint64 { return a.known }
 
-// reportLive reports while the service is closed, as others wait for live sessions.
+// reportLive reports while the service is closed, because others wait for the end of live
+// sessions.
 func (a *Agent) reportLive(sv *agentService) {
 	if sv.fact.Plan.Step != Resumed && !sv.serves {
 		a.reportPlan(sv)
 	}
 }
 
-// reportPlan says what the node's part of the plan is, if there is one.
+// reportPlan reports the node's part of the plan, if there is a plan.
 func (a *Agent) reportPlan(sv *agentService) {
 	p := sv.fact.Plan
 	if p.ID == 0 || sv.serves && !sv.told {

@@ -6,43 +6,44 @@ import (
 	"time"
 )
 
-// How nodes and the leader keep the order of clients over shares, to about orderWithin.
+// Limits by which nodes and the leader keep the order of clients across shares, within
+// about orderWithin.
 const (
 	orderWithin = 250 * time.Millisecond
-	// reportEvery is how often a node says how long its clients have waited, while they
-	// wait for its slots.
+	// reportEvery is the interval at which a node reports how long its clients have
+	// waited for its slots.
 	reportEvery = orderWithin / 5
-	// yieldAfter is by how much a client has to be younger than one of another node that
-	// waits for a slot, for its node to let that one go first.
+	// yieldAfter is how much younger than a waiter of another node a client must be for
+	// its node to let that waiter go first.
 	yieldAfter = orderWithin / 5 * 2
-	// anyAge is of a Share.Age: it does not matter who has waited for how long.
+	// anyAge as a Share.Age: slots are to be given back, whoever has waited longest.
 	anyAge = time.Duration(1 << 61)
 )
 
 // An agentShare is the slots of a service that the node hands out by itself.
 type agentShare struct {
-	used    bool   // the engine has the service: see Use
-	added   uint64 // all slots that ever were, under this lease
-	given   uint64 // given back
-	held    uint64 // by sessions
-	marked  uint64 // of those added, so many had come back by the end of a lease
-	owed    uint64 // so many of the free ones need on_expire before they are used
+	used    bool   // see Use
+	added   uint64 // slots ever added under this lease
+	given   uint64 // slots given back
+	held    uint64 // slots held by sessions
+	marked  uint64 // of the slots added, how many were freed by the end of a lease
+	owed    uint64 // how many free slots need on_expire before they are used
 	from    uint64 // next token
 	to      uint64 // last token
-	nodes   uint64 // that share the slots
-	starved bool   // one was asked for and not there, since nobody waited
+	nodes   uint64 // nodes that share the slots
+	starved bool   // a waiter has found no free slot since the queue was last empty
 	yield   yield
 	came    []arrived
 }
 
-// A yield is what a leader asks for: to give back free slots.
+// A yield is a leader's request to give back free slots.
 type yield struct {
-	Keep  uint64        // so many slots stay
-	came  time.Duration // of the oldest waiter at another node: those who came much later let it go first
-	until time.Duration // then the leader that has asked is not there any more
+	Keep  uint64        // slots that stay
+	came  time.Duration // arrival of the oldest waiter of other nodes: clients that came much later let it go first
+	until time.Duration // after that the leader that has asked is taken to be gone
 }
 
-// arrived says when arrivals came that are not in the arrived before it.
+// arrived says when the arrivals after those of the previous arrived, up to upTo, came.
 type arrived struct {
 	upTo uint64
 	at   time.Duration
@@ -51,12 +52,12 @@ type arrived struct {
 func (sh *agentShare) slots() uint64 { return sh.added - sh.given }
 func (sh *agentShare) free() uint64  { return sh.slots() - sh.held }
 
-// lose forgets all that was of a lease.
+// lose forgets everything that depends on a lease.
 func (sh *agentShare) lose() {
 	*sh = agentShare{used: sh.used, came: sh.came}
 }
 
-// arrive notes when an arrival came; what is 10 ms apart is one.
+// arrive records when an arrival came; arrivals within 10 ms are recorded as one.
 func (sh *agentShare) arrive(now time.Duration, arrival uint64) {
 	if n := len(sh.came); n > 0 && now-sh.came[n-1].at < 10*time.Millisecond {
 		sh.came[n-1].upTo = arrival
@@ -65,7 +66,7 @@ func (sh *agentShare) arrive(now time.Duration, arrival uint64) {
 	sh.came = append(sh.came, arrived{arrival, now})
 }
 
-// oldest returns the first of those who wait, and when it came.
+// oldest returns the first waiter, and when it came.
 func (a *Agent) oldest(sv *agentService) (arrival uint64, came time.Duration, ok bool) {
 	if len(sv.line.runs) == 0 {
 		sv.share.came, sv.share.starved = nil, false
@@ -75,7 +76,7 @@ func (a *Agent) oldest(sv *agentService) (arrival uint64, came time.Duration, ok
 	for len(sh.came) > 0 && sh.came[0].upTo < arrival {
 		sh.came = sh.came[1:]
 	}
-	if len(sh.came) == 0 { // it came back from a dial
+	if len(sh.came) == 0 { // it was requeued after a failed dial
 		sh.came = []arrived{{sv.line.joined, a.now}}
 	}
 	return arrival, sh.came[0].at, true
@@ -97,7 +98,7 @@ func (a *Agent) Share(name string) (slots, free, nodes uint64) {
 	return sh.slots(), sh.free(), sh.nodes
 }
 
-// admitShare hands the next slot to the one who came first.
+// admitShare gives the next slot to the waiter that came first.
 func (a *Agent) admitShare(sv *agentService, arrival uint64) (Grant, bool) {
 	sh := &sv.share
 	first, came, ok := a.oldest(sv)
@@ -125,13 +126,13 @@ func (a *Agent) admitShare(sv *agentService, arrival uint64) (Grant, bool) {
 func (a *Agent) freeShare(sv *agentService, g Grant) {
 	sh := &sv.share
 	sh.held--
-	if g.Expired { // what has to run for it did not
+	if g.Expired { // its on_expire hook did not run
 		sh.owed++
 	}
 	a.giveShare(sv)
 }
 
-// giveShare gives free slots back that have to be.
+// giveShare gives back the free slots that the node must not keep.
 func (a *Agent) giveShare(sv *agentService) {
 	sh := &sv.share
 	n := sh.free()
@@ -154,14 +155,14 @@ func (a *Agent) giveShare(sv *agentService) {
 	a.say(Op{Kind: OpGive, Service: sv.name, From: n, To: owed})
 }
 
-// learnShare takes what a leader says of the share.
+// learnShare takes a leader's message about the share.
 func (a *Agent) learnShare(s Share) {
 	sv := a.service(s.Service)
 	sh := &sv.share
 	if s.To > sh.to {
 		sh.owed += s.Owed - sh.marked
 		sh.added, sh.marked, sh.from, sh.to = s.Added, s.Owed, s.From, s.To
-		a.reported = 0 // who waits still is said at once
+		a.reported = 0 // waiters that remain are reported at once
 		a.ask(sv.name)
 	}
 	sh.nodes, sh.yield = s.Nodes, yield{}
@@ -178,8 +179,8 @@ func (a *Agent) learnShare(s Share) {
 	a.giveShare(sv)
 }
 
-// reorder takes note that slots are handed out in another way from now on: places that
-// were had are none any more. Where nodes do so by themselves nobody joins.
+// reorder records that slots are handed out in another way from now on: old places are
+// void. Where nodes share the slots nobody joins.
 func (a *Agent) reorder(sv *agentService) {
 	a.rejoin(sv)
 	sv.share.came = []arrived{{sv.line.joined, a.now}}
@@ -187,7 +188,8 @@ func (a *Agent) reorder(sv *agentService) {
 	a.ask(sv.name)
 }
 
-// rejoin has the state forget who waits here, and says it again where it has to know.
+// rejoin makes the state forget the waiters here, and joins them again where they need
+// places.
 func (a *Agent) rejoin(sv *agentService) {
 	a.say(Op{Kind: OpLeave, Service: sv.name})
 	if !sv.fact.Sharing {
@@ -195,7 +197,7 @@ func (a *Agent) rejoin(sv *agentService) {
 	}
 }
 
-// shares are what the leader has to know of the shares.
+// shares returns the reports on all shares for the leader.
 func (a *Agent) shares() (all []ShareReport) {
 	for _, sv := range a.services {
 		sh := &sv.share
@@ -218,8 +220,8 @@ func (a *Agent) starves(sv *agentService) bool {
 	return sv.share.starved && sv.line.len() > sv.share.free() && sv.fact.Sharing && !sv.line.unable && !a.Closed(a.now, sv.name)
 }
 
-// reportShare says how the shares are, unless that was said less than a time ago: then
-// it is said once that is over.
+// reportShare reports the shares, but not sooner than after since the last report: it
+// waits until then.
 func (a *Agent) reportShare(after time.Duration) {
 	switch at := a.reported + after; {
 	case at <= a.now:

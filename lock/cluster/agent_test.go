@@ -32,7 +32,7 @@ func admit(t *testing.T, a *Agent, arrival uint64) {
 }
 
 // TestOnLost: a session that holds a slot is ended at nine tenths of the lease, or
-// goes on, and in both cases no other is admitted.
+// continues, and in both cases nobody else is admitted.
 func TestOnLost(t *testing.T) {
 	for _, keep := range []bool{false, true} {
 		a := leased(t, keep)
@@ -42,30 +42,30 @@ func TestOnLost(t *testing.T) {
 			t.Errorf("keep %t: cut before the lease was over", keep)
 		}
 		if a.Deadline() > 900*ms {
-			t.Errorf("keep %t: Tick is asked for at %v", keep, a.Deadline())
+			t.Errorf("keep %t: the deadline is %v", keep, a.Deadline())
 		}
 		a.Tick(900 * ms)
 		if r := a.Ready(); (len(r.Cut) == 0) != keep || !slices.Contains(r.Ask, "db") {
-			t.Errorf("keep %t: cut %+v, asks %v: who waits has another reason now", keep, r.Cut, r.Ask)
+			t.Errorf("keep %t: cut %+v, asks %v: want the session, and the gate asked for new reasons", keep, r.Cut, r.Ask)
 		}
 		a.WaitingUpTo(0, "db", 2)
 		if _, reason := a.Admit(900*ms, "db", 2, 0); reason != ReasonLease {
-			t.Errorf("keep %t: reason %q", keep, reason)
+			t.Errorf("keep %t: reason %q after the lease was lost", keep, reason)
 		}
 		if a.Act(900*ms, Op{Kind: OpSlots, Service: "db", From: 1}) {
-			t.Errorf("keep %t: an act without a lease was taken", keep)
+			t.Errorf("keep %t: an act without a lease was accepted", keep)
 		}
 	}
 }
 
-// TestOnlyARenewalRenews: a lease that has begun admits no client by itself, and an
-// answer that comes late counts from when its question was sent.
+// TestOnlyARenewalRenews: a lease that has begun admits nobody before it is renewed,
+// and a late answer counts from when its request was sent.
 func TestOnlyARenewalRenews(t *testing.T) {
 	a := NewAgent(AgentConfig{Node: 1, Incarnation: 1, Voters: []NodeID{1}, Lease: time.Second})
 	a.Tick(0)
 	a.Step(0, Answer{From: 1, Leads: true, Incarnation: 1, Lease: 5})
 	if _, ok := a.Runs(0); ok {
-		t.Error("the lease runs by a hello")
+		t.Error("the lease runs after a hello")
 	}
 	a.Tick(100 * ms)
 	a.Step(950*ms, Answer{From: 1, Leads: true, Incarnation: 1, Lease: 5, Renewed: 1})
@@ -78,8 +78,8 @@ func TestOnlyARenewalRenews(t *testing.T) {
 	}
 }
 
-// TestMuchIsSaidInParts: what waits for a leader is bounded, and so is a request.
-func TestMuchIsSaidInParts(t *testing.T) {
+// TestRequestsAreBounded: the ops that wait for a leader are bounded, and so is a request.
+func TestRequestsAreBounded(t *testing.T) {
 	a := leased(t, false)
 	for i := range uint64(maxRequest) {
 		a.WaitingUpTo(0, "db", i+1)
@@ -93,10 +93,10 @@ func TestMuchIsSaidInParts(t *testing.T) {
 		said += len(r.Ops)
 	}
 	if said != 2*maxRequest {
-		t.Errorf("%d of %d ops said", said, 2*maxRequest)
+		t.Errorf("%d of %d ops sent", said, 2*maxRequest)
 	}
 	for i := range uint64(maxOps) {
-		a.Done("db", maxRequest+i+1) // never joined: says nothing
+		a.Done("db", maxRequest+i+1) // never joined: adds no op
 		a.WaitingUpTo(0, "db", maxRequest+i+1)
 		a.Done("db", maxRequest+i+1)
 	}
@@ -106,7 +106,7 @@ func TestMuchIsSaidInParts(t *testing.T) {
 	}
 }
 
-// TestAGrantThatComesAgain: a leader says a grant until it is known to have arrived.
+// TestAGrantThatComesAgain: a leader repeats a grant until it knows that it has arrived.
 func TestAGrantThatComesAgain(t *testing.T) {
 	a := leased(t, false)
 	admit(t, a, 1)
@@ -121,16 +121,16 @@ func TestAGrantThatComesAgain(t *testing.T) {
 		}
 		a.Step(0, again)
 		if _, reason := a.Admit(0, "db", 1, 0); reason != state.want {
-			t.Errorf("%s: an old grant was taken, reason %q", state.state, reason)
+			t.Errorf("%s: an old grant was accepted, reason %q", state.state, reason)
 		}
 	}
 	a.Tick(500 * ms)
 	if r := a.Ready().Requests; len(r) == 0 || len(r[0].Seen) == 0 {
-		t.Error("the leader is not told that the grant has arrived")
+		t.Error("the leader does not learn that the grant has arrived")
 	}
 }
 
-// kinds are the ops that were said since the last call.
+// kinds returns the kinds of the ops since the last call.
 func kinds(a *Agent) (said []Kind) {
 	for _, r := range a.Ready().Requests {
 		for _, op := range r.Ops {
@@ -140,8 +140,8 @@ func kinds(a *Agent) (said []Kind) {
 	return said
 }
 
-// TestACutSessionHoldsItsSlot until the engine says that it has ended: the lease may
-// be found again meanwhile, and the state would give the slot to another node.
+// TestACutSessionHoldsItsSlot until the engine reports its end: the lease may be
+// renewed meanwhile, and the state would give the slot to another node.
 func TestACutSessionHoldsItsSlot(t *testing.T) {
 	a := leased(t, false)
 	admit(t, a, 1)
@@ -153,17 +153,17 @@ func TestACutSessionHoldsItsSlot(t *testing.T) {
 	for _, req := range r.Requests {
 		for _, op := range req.Ops {
 			if op.Kind == OpDone {
-				t.Error("the slot is given back, and the session lives")
+				t.Error("the slot is given back while the session lives")
 			}
 		}
 	}
 	a.Done("db", 1)
 	if said := kinds(a); !slices.Contains(said, OpDone) {
-		t.Errorf("said %v when it had ended", said)
+		t.Errorf("ops %v after its end", said)
 	}
 }
 
-// TestWhoCannotServeGivesBack what it was granted, also what comes late.
+// TestWhoCannotServeGivesBack: grants are returned, even one that arrives late.
 func TestWhoCannotServeGivesBack(t *testing.T) {
 	a := leased(t, false)
 	a.WaitingUpTo(0, "db", 2)
@@ -174,11 +174,11 @@ func TestWhoCannotServeGivesBack(t *testing.T) {
 	kinds(a)
 	a.Able("db", false)
 	if said := kinds(a); !slices.Equal(said, []Kind{OpAble, OpRequeue}) {
-		t.Errorf("it said %v", said)
+		t.Errorf("ops %v", said)
 	}
 	grant(2)
 	if said := kinds(a); !slices.Equal(said, []Kind{OpRequeue}) {
-		t.Errorf("of a grant that came late it said %v", said)
+		t.Errorf("ops %v after a late grant", said)
 	}
 	for arrival := range uint64(2) {
 		if _, reason := a.Admit(0, "db", arrival+1, 0); reason != ReasonCluster {
@@ -188,7 +188,7 @@ func TestWhoCannotServeGivesBack(t *testing.T) {
 }
 
 // TestAdmitWaitsForHooks: a grant that asks for hooks is taken, and admits once they
-// have run; not if the lease was lost meanwhile.
+// have run, unless the lease was lost meanwhile.
 func TestAdmitWaitsForHooks(t *testing.T) {
 	for _, lost := range []bool{false, true} {
 		a := leased(t, false)
@@ -200,7 +200,7 @@ func TestAdmitWaitsForHooks(t *testing.T) {
 		if kinds(a); lost {
 			a.Tick(900 * ms)
 			if r := a.Ready(); len(r.Cut) > 0 || !slices.Contains(r.Ask, "db") {
-				t.Errorf("cut %v, asks %v: the hook is to be ended", r.Cut, r.Ask)
+				t.Errorf("cut %v, asks %v: want the hook ended", r.Cut, r.Ask)
 			}
 			if _, reason := a.Admit(900*ms, "db", 1, 7); reason != ReasonLease {
 				t.Errorf("without a lease: %q", reason)
@@ -215,19 +215,19 @@ func TestAdmitWaitsForHooks(t *testing.T) {
 			t.Errorf("after its hooks: %+v, %q", g, reason)
 		}
 		if said := kinds(a); !slices.Equal(said, []Kind{OpReady}) {
-			t.Errorf("it said %v", said)
+			t.Errorf("ops %v", said)
 		}
 	}
 }
 
-// TestKeptSessionsAreForgotten: one that goes on without its lease has no place to
-// come back to.
+// TestKeptSessionsAreForgotten: a session that continues without its lease has no place
+// to return to.
 func TestKeptSessionsAreForgotten(t *testing.T) {
 	a := leased(t, true)
 	admit(t, a, 1)
 	a.Tick(900 * ms)
 	a.Step(950*ms, Answer{From: 1, Leads: true, Incarnation: 1, Lease: 5, Ended: true})
-	a.Requeue("db", 1) // its dial has failed
+	a.Requeue("db", 1) // its dial failed
 	a.Step(960*ms, Answer{From: 1, Leads: true, Incarnation: 1, Lease: 9})
 	a.Tick(970 * ms)
 	a.Step(980*ms, Answer{From: 1, Leads: true, Incarnation: 1, Lease: 9, Renewed: 2})
@@ -236,7 +236,7 @@ func TestKeptSessionsAreForgotten(t *testing.T) {
 	}
 }
 
-// TestHooksAreOwed: on_expire that did not run comes with the next grant, once.
+// TestHooksAreOwed: an on_expire hook that did not run is due with the next grant, once.
 func TestHooksAreOwed(t *testing.T) {
 	s := NewState("owed")
 	index := uint64(0)
@@ -266,10 +266,10 @@ func TestHooksAreOwed(t *testing.T) {
 		t.Fatalf("granted %+v", g)
 	}
 	if g = say(2, Op{Kind: OpDone, From: 1}); len(g) != 1 || !g[0].Expired {
-		t.Fatalf("after one that did not run it: %+v", g)
+		t.Fatalf("after a grant whose hook did not run: %+v", g)
 	}
 	say(2, Op{Kind: OpReady, Token: g[0].Token})
 	if g = say(2, Op{Kind: OpDone, From: 2}); len(g) != 1 || g[0].Expired {
-		t.Errorf("after one that did: %+v", g)
+		t.Errorf("after a grant whose hook ran: %+v", g)
 	}
 }

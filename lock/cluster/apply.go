@@ -38,16 +38,14 @@ func (s *State) Apply(index uint64, data []byte) (Changes, error) {
 		}
 		out.Said = append(out.Said, b.Node)
 	}
-	// Once, at the end: an entry is one moment, in which all its joins come before
-	// all its grants.
+	// Once, at the end: an entry is one moment, in which all joins precede all grants.
 	for _, sv := range s.services {
 		s.grant(sv, &out)
 	}
 	return out, nil
 }
 
-// applyNode applies those ops of a node's batch that are next, under the lease that
-// they were said under.
+// applyNode applies those ops of a node's batch that are next under its lease.
 func (s *State) applyNode(b Batch, out *Changes) {
 	m := s.member(b.Node)
 	if m == nil || !m.leased() || m.Lease != b.Lease || b.First > m.Applied+1 {
@@ -61,7 +59,7 @@ func (s *State) applyNode(b Batch, out *Changes) {
 	}
 }
 
-// applyLeader applies what a leader says of a node.
+// applyLeader applies a leader's op about a node.
 func (s *State) applyLeader(node NodeID, op Op, out *Changes) {
 	switch op.Kind {
 	case OpHello:
@@ -91,8 +89,8 @@ func (s *State) applyLeader(node NodeID, op Op, out *Changes) {
 	}
 }
 
-// hello begins a lease for a node that has none, or whose process was started
-// again: what the process before it held and waited for is gone with it.
+// hello begins a lease for a node that has none, or whose process was restarted: slots
+// and waiters of the previous process are dropped.
 func (s *State) hello(node NodeID, op Op, out *Changes) {
 	m := s.addMember(node)
 	switch {
@@ -101,7 +99,7 @@ func (s *State) hello(node NodeID, op Op, out *Changes) {
 			s.endLease(m)
 		}
 	case op.From < m.Incarnation, op.To != m.Lease, m.leased():
-		return // said again, or late
+		return // repeated, or late
 	}
 	if m.Incarnation > 0 && op.From > m.Incarnation {
 		s.restarted(node)
@@ -113,8 +111,8 @@ func (s *State) hello(node NodeID, op Op, out *Changes) {
 	out.Began = append(out.Began, node)
 }
 
-// endLease takes all that m has: its slots come back expired, and its waiters are
-// gone. A pause that it owns stands until its Max, as when its command line is killed.
+// endLease takes everything that m has: its slots are freed as expired, and its waiters are
+// removed. A pause that it owns lasts until its Max, as when its command line is killed.
 func (s *State) endLease(m *Member) {
 	m.Ended, s.reports = true, s.index
 	for _, sv := range s.services {

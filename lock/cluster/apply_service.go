@@ -33,11 +33,11 @@ func (s *State) applyOp(m *Member, op Op, out *Changes) {
 	case OpPause, OpStep, OpResume:
 		s.applyPlan(m, sv, op, out)
 	case OpSlots:
-		sv.slots, s.facts = op.From, s.index // fewer: those who hold one keep it
+		sv.slots, s.facts = op.From, s.index // if fewer: holders keep theirs
 	case OpHooks:
 		sv.every, sv.exclusive, s.facts = op.From, op.Flag, s.index
 	case OpBackend:
-		if op.Token == 0 || op.Token == sv.backend(op.Text).ID { // else another State has followed
+		if op.Token == 0 || op.Token == sv.backend(op.Text).ID { // otherwise another State has followed
 			sv.setBackend(s.index, op)
 			s.facts = s.index
 		}
@@ -62,7 +62,7 @@ func (sv *service) join(node NodeID, op Op) {
 	}
 }
 
-// done ends the session that has a token; without one, all that the arrival has.
+// done ends the session with a token; without one, everything of the arrival.
 func (sv *service) done(node NodeID, op Op) {
 	i := sv.holderOf(node, op.Token)
 	if op.Token == 0 {
@@ -74,8 +74,7 @@ func (sv *service) done(node NodeID, op Op) {
 	}
 }
 
-// grant gives free slots to the waiters that came first among the nodes that can
-// serve.
+// grant gives free slots to the first waiters of nodes that can serve.
 func (s *State) grant(sv *service, out *Changes) {
 	for !sv.sharing && !sv.closed() && sv.free() > 0 {
 		l := sv.head()
@@ -84,7 +83,7 @@ func (s *State) grant(sv *service, out *Changes) {
 		}
 		hook := sv.owed || sv.every > 0 && (sv.token+1)%sv.every == 0
 		if hook && sv.exclusive && sv.taken() > 0 {
-			return // until all have ended
+			return // until all sessions have ended
 		}
 		arrival := l.runs[0].from
 		at, _ := l.remove(arrival)
@@ -102,8 +101,8 @@ func (s *State) grant(sv *service, out *Changes) {
 	}
 }
 
-// head returns the line whose first waiter came before all others that can be
-// served, and nil if there is none.
+// head returns the line whose first waiter came before those of all other lines that
+// can be served, or nil if there is none.
 func (sv *service) head() (first *line) {
 	for _, l := range sv.lines {
 		if len(l.runs) > 0 && !l.unable && (first == nil || l.runs[0].at < first.runs[0].at) {
@@ -113,8 +112,8 @@ func (sv *service) head() (first *line) {
 	return first
 }
 
-// giveBack frees the slot of the holder i. Hooks that it asked for and that did not
-// run are owed to the next.
+// giveBack frees the slot of holder i. If it asked for hooks that did not run, they are
+// owed to the next.
 func (sv *service) giveBack(i int) Grant {
 	g := sv.held[i]
 	sv.held = slices.Delete(sv.held, i, i+1)
@@ -130,12 +129,12 @@ func (sv *service) giveBack(i int) Grant {
 	return g
 }
 
-// holder returns the index of the grant that the arrival of a node has, and -1.
+// holder returns the index of the grant for a node's arrival, or -1.
 func (sv *service) holder(node NodeID, arrival uint64) int {
 	return slices.IndexFunc(sv.held, func(g Grant) bool { return g.Node == node && g.Arrival == arrival })
 }
 
-// holderOf returns likewise that of the node's grant with this token.
+// holderOf returns the index of the node's grant with this token, or -1.
 func (sv *service) holderOf(node NodeID, token uint64) int {
 	return slices.IndexFunc(sv.held, func(g Grant) bool { return g.Node == node && g.Token == token })
 }

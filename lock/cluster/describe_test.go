@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// describe says in words what an op asks for.
+// describe says in words what an op requests.
 func describe(b Batch, op Op) string {
 	who := fmt.Sprintf("node %d", b.Node)
 	name := op.Service
@@ -13,7 +13,7 @@ func describe(b Batch, op Op) string {
 	case OpJoin:
 		return fmt.Sprintf("%s joins %s with %d..%d", who, name, op.From, op.To)
 	case OpDone:
-		return fmt.Sprintf("%s is done with %s %d", who, name, op.From)
+		return fmt.Sprintf("%s ends %s %d", who, name, op.From)
 	case OpRequeue:
 		return fmt.Sprintf("%s requeues %s %d, token %d", who, name, op.From, op.Token)
 	case OpAble:
@@ -22,7 +22,7 @@ func describe(b Batch, op Op) string {
 		return fmt.Sprintf("%s has run the hook of %s token %d", who, name, op.Token)
 	case OpPause:
 		if op.Text != "" {
-			return fmt.Sprintf("%s takes %s/%s out for %v", who, name, op.Text, op.Max)
+			return fmt.Sprintf("%s pauses %s/%s for %v", who, name, op.Text, op.Max)
 		}
 		return fmt.Sprintf("%s pauses %s for %v, window: %t", who, name, op.Max, op.Flag)
 	case OpStep:
@@ -31,7 +31,7 @@ func describe(b Batch, op Op) string {
 		what := [...]string{"resumes %s", ReservePlace: "resumes %s and keeps its place", FreePlace: "gives up the place of %s"}[min(op.From, FreePlace)]
 		return strings.Replace(who+" "+fmt.Sprintf(what, name), "node 0", "the leader", 1)
 	case OpReport:
-		return fmt.Sprintf("%s reports of %s: live %d, %d steps done", who, name, op.Counts.Live, op.From)
+		return fmt.Sprintf("%s reports on %s: live %d, %d steps done", who, name, op.Counts.Live, op.From)
 	case OpSlots:
 		return fmt.Sprintf("%s sets %s to %d slots", who, name, op.From)
 	case OpHooks:
@@ -45,7 +45,7 @@ func describe(b Batch, op Op) string {
 	case OpLeave:
 		return fmt.Sprintf("%s leaves the line of %s", who, name)
 	case OpGive:
-		return fmt.Sprintf("%s gives %d of its share of %s back, %d with a hook", who, op.From, name, op.To)
+		return fmt.Sprintf("%s gives back %d of its share of %s, %d with a hook", who, op.From, name, op.To)
 	case OpShare:
 		return fmt.Sprintf("%s is given %d of %s under lease %d", who, op.From, name, op.To)
 	case OpHello:
@@ -55,7 +55,7 @@ func describe(b Batch, op Op) string {
 	case OpMember:
 		return fmt.Sprintf("%s is a member, removed: %t", who, op.Flag)
 	case OpForget:
-		return fmt.Sprintf("the plan of %s is forgotten", name)
+		return fmt.Sprintf("the plan of %s is dropped", name)
 	}
 	return fmt.Sprintf("%s: op %d", who, op.Kind)
 }

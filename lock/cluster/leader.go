@@ -14,21 +14,21 @@ type Leader struct {
 	state *State
 
 	leads    bool
-	ready    bool // an entry of its own term was applied: the state has all before it
+	ready    bool // an entry of this term was applied: the state has all earlier ones
 	hint     NodeID
 	term     uint64
 	members  []*leaderMember // those with a lease, by node
-	hellos   []NodeID        // in batches
+	hellos   []NodeID        // whose OpHello is in batches
 	batches  []Batch         // for the next entry
 	inflight bool            // an entry is proposed and not applied
-	joins    bool            // batches are of joins that grant nothing
+	joins    bool            // batches has only joins that grant nothing
 	joined   time.Duration   // since when
-	read     uint64          // the last that was asked for
+	read     uint64          // the last that Confirm was asked for
 	renewals []renewal
 	plans    []leaderPlan
-	shared   bool          // something of shares has changed: ask nodes for slots by
-	adds     bool          // likewise, to add slots by
-	yields   time.Duration // when nodes are asked again for slots that others need
+	shared   bool          // shares have changed since nodes were last asked for slots
+	adds     bool          // shares have changed since slots were last added
+	yields   time.Duration // when nodes are next asked for slots that others need
 
 	answers []AnswerTo
 }
@@ -39,9 +39,9 @@ type leaderMember struct {
 	lease    uint64
 	until    time.Duration // when the lease ends, unless it is renewed
 	expiring bool          // its end is proposed: no renewal counts any more
-	unseen   []Grant       // not known to have arrived
-	known    uint64        // facts that the node knows
-	shares   []*nodeShares // by which it hands out slots
+	unseen   []Grant       // not confirmed by the node
+	known    uint64        // index of the facts that the node knows
+	shares   []*nodeShares // last reports on its shares
 }
 
 // A renewal waits for a majority to confirm that this voter led when it arrived.
@@ -49,10 +49,10 @@ type renewal struct {
 	node          NodeID
 	lease, number uint64
 	at            time.Duration // when it was received
-	read          uint64        // 0: not asked for yet
+	read          uint64        // 0: Confirm was not asked yet
 }
 
-// lead begins a term. What was known in another one is worth nothing.
+// lead begins a term. Nothing known in another term counts.
 func (l *Leader) lead(term uint64) {
 	*l = Leader{id: l.id, lease: l.lease, state: l.state, leads: true, hint: l.id, term: term, answers: l.answers}
 }
@@ -62,7 +62,7 @@ func (l *Leader) follow(leader NodeID) {
 	*l = Leader{id: l.id, lease: l.lease, state: l.state, hint: leader, answers: l.answers}
 }
 
-// step takes an agent's request.
+// step handles an agent's request.
 func (l *Leader) step(now time.Duration, r Request) {
 	if !l.leads || !l.ready {
 		l.send(r.Node, Answer{Leader: l.hint})
@@ -74,8 +74,8 @@ func (l *Leader) step(now time.Duration, r Request) {
 		return
 	}
 	if m == nil || m.Lease != r.Lease || m.Ended {
-		// A lease that began after all that is known here has not ended: this leader
-		// is a stale one.
+		// A lease that began after everything this leader knows has not ended: the
+		// leader is stale.
 		if r.Lease <= l.state.index {
 			l.send(r.Node, Answer{Leads: true, Incarnation: r.Incarnation, Lease: r.Lease, Ended: true})
 		}
@@ -96,14 +96,14 @@ func (l *Leader) step(now time.Duration, r Request) {
 	}
 }
 
-// hello asks the state for a lease, or says that one has begun. It names the lease
-// before by the state: the node may not know of one that began and ended unheard.
+// hello requests a lease from the state, or answers that one has begun. It names the
+// previous lease by the state: the node may not know of one that began and ended unnoticed.
 func (l *Leader) hello(m *Member, r Request) {
 	var before uint64
 	if m != nil {
 		before = m.Lease
 		if r.Incarnation < m.Incarnation {
-			return // a process that was replaced
+			return // from a process that was replaced
 		}
 		if m.leased() && m.Incarnation == r.Incarnation {
 			if m.Lease > r.Last { // otherwise the node has given it up: it will run out
@@ -118,8 +118,8 @@ func (l *Leader) hello(m *Member, r Request) {
 	}
 }
 
-// nodeOps are those that a node may ask for: only a leader ends leases. The others
-// become ops that do nothing, as they have their numbers.
+// nodeOps replaces ops that a node may not send (only a leader ends leases) by ops that
+// do nothing, since they are numbered.
 func nodeOps(ops []Op) []Op {
 	for i := range ops {
 		if ops[i].Kind > lastNodeOp || ops[i].Kind < OpJoin {
@@ -129,7 +129,7 @@ func nodeOps(ops []Op) []Op {
 	return ops
 }
 
-// answer says to a node what it waits to hear. renewed is a renewal, or 0.
+// answer sends a node what it waits for. renewed is a renewal, or 0.
 func (l *Leader) answer(node NodeID, renewed uint64) {
 	m, lm := l.state.member(node), l.member(node)
 	if m == nil || lm == nil {

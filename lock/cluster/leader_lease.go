@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// applied takes what an entry has changed in the state. own: it is of this leader's
-// term.
+// applied handles what an entry has changed in the state. own: the entry is of this
+// leader's term.
 func (l *Leader) applied(now time.Duration, own, empty bool, c Changes) {
 	if !l.leads {
 		return
@@ -30,7 +30,7 @@ func (l *Leader) applied(now time.Duration, own, empty bool, c Changes) {
 		return m == nil || m.Lease != lm.lease || m.Ended
 	})
 	told := slices.Clone(c.Said)
-	if l.state.facts == l.state.index { // all have to know, and a window waits for it
+	if l.state.facts == l.state.index { // all nodes have to know, and a window waits for that
 		for _, lm := range l.members {
 			told = append(told, lm.node)
 		}
@@ -50,8 +50,8 @@ func (l *Leader) applied(now time.Duration, own, empty bool, c Changes) {
 	l.watchPlans(now)
 }
 
-// begin is the first moment at which the state has all that leaders before have
-// committed. A lease that one of them renewed a moment ago is counted in full.
+// begin is called once the state has everything that previous leaders committed. A
+// lease that one of them renewed just now is counted in full.
 func (l *Leader) begin(now time.Duration) {
 	l.ready = true
 	for _, m := range l.state.members {
@@ -78,8 +78,8 @@ func (l *Leader) forget(node NodeID) {
 	l.members = slices.DeleteFunc(l.members, func(m *leaderMember) bool { return m.node == node })
 }
 
-// confirmed renews what was received before a majority was asked: while it still
-// followed this voter, no other leader can have counted the lease from earlier on.
+// confirmed renews what was received before a majority was asked: while the majority
+// followed this voter, no later leader can have begun to count the lease.
 func (l *Leader) confirmed(read uint64) {
 	if !l.ready {
 		return
@@ -114,8 +114,8 @@ func (l *Leader) tick(now time.Duration) {
 	l.tickPlans(now)
 }
 
-// flush hands what was collected to the log: one entry, and one question for all
-// renewals that came since the last.
+// flush gives everything collected to the log: one entry, and one Confirm for all
+// renewals since the last.
 func (l *Leader) flush(now time.Duration, log Log) {
 	if !l.ready {
 		return
@@ -140,10 +140,9 @@ func (l *Leader) flush(now time.Duration, log Log) {
 	}
 }
 
-// due reports whether what was collected has to become an entry now. Who joins where
-// all slots are taken is granted nothing by it: the entry waits a moment for one that
-// frees a slot, which would else wait for its write to end. The order is that in which
-// it was collected.
+// due reports whether the batches must become an entry now. A join grants nothing where
+// all slots are taken: its entry waits a moment for an op that frees a slot, which
+// would otherwise wait until the join is written. The order of collection is kept.
 func (l *Leader) due(now time.Duration) bool {
 	for _, b := range l.batches {
 		for _, op := range b.Ops {

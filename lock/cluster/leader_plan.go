@@ -5,26 +5,26 @@ import (
 	"time"
 )
 
-// planKept is how long a plan that is over is kept, unless there is another: nodes that
+// planKept is how long a plan is kept after its end, unless another follows: nodes that
 // come back amend their reports.
 const planKept = 10 * time.Minute
 
-// checksWithin is how long the checks after a command may take beyond the Max, if that
-// has come while the command ran.
+// checksWithin is how long the checks after a command may exceed the Max, if it passed
+// while the command ran.
 const checksWithin = time.Minute
 
-// A leaderPlan is a plan whose time this leader counts. A new leader counts from its
-// own begin: a pause may last longer than its Max, never shorter.
+// A leaderPlan is a plan whose time this leader counts, from the beginning of its own
+// term: a pause may last longer than its Max, never shorter.
 type leaderPlan struct {
 	service string
 	id      uint64
 	step    Step
 	held    bool // its place is reserved
 	until   time.Duration
-	said    bool // its end is in a batch
+	said    bool // the op that ends it is in a batch
 }
 
-// watchPlans begins to count for plans that are new, or have come to their end.
+// watchPlans starts the clock for plans that are new or have just ended.
 func (l *Leader) watchPlans(now time.Duration) {
 	var plans []leaderPlan
 	for _, sv := range l.state.services {
@@ -52,9 +52,9 @@ func (l *Leader) watchPlans(now time.Duration) {
 	l.plans = plans
 }
 
-// tickPlans ends plans at their Max, except while a command runs whose owner is
-// there, or its backend is checked, and forgets plans that have been over for long. A place that is reserved is
-// its owner's for as long as that is there, and for the Max without it.
+// tickPlans ends plans at their Max, except while a command runs or a backend is
+// checked and the owner is there, and forgets plans that ended long ago. A reserved
+// place is its owner's as long as the owner is there, and for the Max without it.
 func (l *Leader) tickPlans(now time.Duration) {
 	for i := range l.plans {
 		lp := &l.plans[i]
@@ -71,7 +71,7 @@ func (l *Leader) tickPlans(now time.Duration) {
 		case lp.step == Resumed:
 			op.Kind = OpForget
 		}
-		// A backend that is checked has no client to wait for.
+		// A backend that is being checked delays no client.
 		atWork := lp.held || lp.step == Command || lp.step == Checking && sv.plan.Backend != ""
 		if atWork && l.owned(sv.plan) {
 			continue

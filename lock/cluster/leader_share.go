@@ -12,27 +12,27 @@ type sharer struct {
 	report *nodeShares
 	slots  uint64
 	able   bool
-	fresh  bool   // the report has what was added last
-	add    uint64 // slots that it is to have
+	fresh  bool   // the report includes the last addition
+	add    uint64 // slots to add
 }
 
-// nodeShares are what a node said last of its share of a service.
+// nodeShares is the last report of a node on its share of a service.
 type nodeShares struct {
 	ShareReport
 	at    time.Duration
-	came  time.Duration // when its first waiter did
-	last  time.Duration // when its last waiter did
-	yield Share         // what is asked of it; Yield, Keep and Age
-	said  time.Duration // when
+	came  time.Duration // when its first waiter came
+	last  time.Duration // when its last waiter came
+	yield Share         // what the leader asks of it: Yield, Keep and Age
+	said  time.Duration // when the leader last asked
 }
 
-// waits reports whether clients of the node wait for a slot, as far as is known: one that
-// says no more how long they have is not waited for.
+// waits reports whether clients of the node wait for a slot, as far as is known: after
+// orderWithin without a report they do not count.
 func (s *sharer) waits(now time.Duration) bool {
 	return s.able && s.report.Waiting > 0 && now-s.report.at < orderWithin
 }
 
-// older is about how many of its waiters came before a time: they are taken to have come
+// older estimates how many of its waiters came before a time, assuming that they came
 // evenly.
 func (s *sharer) older(now, before time.Duration) uint64 {
 	r := s.report
@@ -45,7 +45,7 @@ func (s *sharer) older(now, before time.Duration) uint64 {
 	return max(1, uint64(float64(r.Waiting)*float64(before-r.came)/float64(r.last-r.came)))
 }
 
-// stepShares takes what a node says of its shares.
+// stepShares takes a node's reports on its shares.
 func (l *Leader) stepShares(now time.Duration, lm *leaderMember, reports []ShareReport) {
 	for _, r := range reports {
 		n := lm.sharesOf(r.Service)
@@ -63,7 +63,7 @@ func (l *Leader) stepShares(now time.Duration, lm *leaderMember, reports []Share
 	}
 }
 
-// sharers are those that have a share of the service, or are to have one.
+// sharers returns the nodes that have a share of the service, or are to get one.
 func (l *Leader) sharers(sv *service) (all []*sharer) {
 	for _, lm := range l.members {
 		s := &sharer{leaderMember: lm, report: lm.sharesOf(sv.name)}
@@ -82,8 +82,8 @@ func (l *Leader) sharers(sv *service) (all []*sharer) {
 	return all
 }
 
-// shareOut returns what adds free slots to shares: those who came first have them, and
-// what is left over is spread so that each node has as many free ones.
+// shareOut returns batches that add free slots to shares: first for the oldest waiters,
+// and the rest is spread to give each node as many free ones.
 func (l *Leader) shareOut(now time.Duration) (batches []Batch) {
 	for _, sv := range l.state.services {
 		if !sv.sharing {
@@ -94,7 +94,7 @@ func (l *Leader) shareOut(now time.Duration) (batches []Batch) {
 			spread(all, pool-addOldest(all, now, pool))
 		}
 		for _, s := range all {
-			// One that has not said yet how it is with what it got last does so soon.
+			// A node that has not reported its last addition yet does so soon.
 			if s.fresh && (s.add > 0 || s.slots > 0 && s.report.Tokens < shareTokens/2) {
 				op := Op{Kind: OpShare, Service: sv.name, From: s.add, To: s.lease}
 				batches = append(batches, Batch{Node: s.node, Ops: []Op{op}})
@@ -104,7 +104,7 @@ func (l *Leader) shareOut(now time.Duration) (batches []Batch) {
 	return batches
 }
 
-// addOldest gives slots to the waiters who came first, and returns how many it has given.
+// addOldest gives slots to the oldest waiters, and returns how many it has given.
 func addOldest(all []*sharer, now time.Duration, pool uint64) (given uint64) {
 	count := func(before time.Duration) (n uint64) {
 		for _, s := range all {
@@ -112,7 +112,7 @@ func addOldest(all []*sharer, now time.Duration, pool uint64) (given uint64) {
 		}
 		return n
 	}
-	// The latest time before which no more came than there are slots.
+	// The latest time before which no more waiters came than there are slots.
 	low, high := time.Duration(0), now
 	for _, s := range all {
 		low = min(low, s.report.came)
@@ -131,7 +131,7 @@ func addOldest(all []*sharer, now time.Duration, pool uint64) (given uint64) {
 		s.add = s.older(now, low)
 		given += s.add
 	}
-	// What is left is less than one for each of those who came at that time.
+	// Fewer slots remain than waiters that came at that time.
 	sort.SliceStable(all, func(i, j int) bool { return all[i].report.came < all[j].report.came })
 	for _, s := range all {
 		if given < pool && s.waits(now) && s.add < s.report.Waiting {
@@ -142,9 +142,9 @@ func addOldest(all []*sharer, now time.Duration, pool uint64) (given uint64) {
 	return given
 }
 
-// spread gives slots to those who have the fewest free ones.
+// spread gives slots to the nodes with the fewest free ones.
 func spread(all []*sharer, pool uint64) {
-	// What was given to its waiters is none.
+	// Slots that were added for its waiters are not free.
 	free := func(s *sharer) uint64 { return s.report.Free + s.add - min(s.add, s.report.Waiting) }
 	sort.SliceStable(all, func(i, j int) bool { return free(all[i]) < free(all[j]) })
 	sum := pool
@@ -152,7 +152,7 @@ func spread(all []*sharer, pool uint64) {
 		sum += free(s)
 	}
 	for i, s := range slices.Backward(all) {
-		level := (sum + uint64(i)) / uint64(i+1) // for those up to this one
+		level := (sum + uint64(i)) / uint64(i+1) // for the nodes up to this one
 		n := min(pool, level-min(level, free(s)))
 		sum -= free(s) + n
 		pool -= n
@@ -160,8 +160,8 @@ func spread(all []*sharer, pool uint64) {
 	}
 }
 
-// watchShares asks nodes for slots that others need more, when something has changed and again
-// after a while.
+// watchShares asks nodes for slots that others need more, after a change and then again
+// every reportEvery.
 func (l *Leader) watchShares(now time.Duration) {
 	if !l.ready || !l.shared && now < l.yields {
 		return
@@ -185,15 +185,15 @@ func (l *Leader) watchShares(now time.Duration) {
 	}
 }
 
-// yieldOf is what is asked of a node.
+// yieldOf returns what is asked of a node.
 func yieldOf(sv *service, s *sharer, all []*sharer, now time.Duration) Share {
 	keep := func(give uint64, age time.Duration) Share {
 		return Share{Yield: true, Keep: s.slots - min(give, s.slots), Age: age}
 	}
-	if taken := sv.taken(); taken > sv.slots { // there are fewer now
+	if taken := sv.taken(); taken > sv.slots { // the number was reduced
 		return keep((taken-sv.slots)*s.slots/taken+1, anyAge)
 	}
-	// Also where its first waiter is as old as theirs: the next may be much younger.
+	// Even if its first waiter is as old as theirs: the next may be much younger.
 	var need uint64
 	oldest := now
 	for _, o := range all {
@@ -213,8 +213,8 @@ func yieldOf(sv *service, s *sharer, all []*sharer, now time.Duration) Share {
 	return Share{}
 }
 
-// levelOf is how many free slots a node is to have, where one has few: no limit, where
-// none has.
+// levelOf returns how many free slots a node may keep if another has few, and no limit
+// if none has.
 func levelOf(all []*sharer) uint64 {
 	var free, n uint64
 	least := ^uint64(0)
@@ -230,8 +230,8 @@ func levelOf(all []*sharer) uint64 {
 	return max(free/n, 1)
 }
 
-// shares are what a node has to know of its shares, also of those that it does not report
-// any more: it gives back what was added at the last.
+// shares returns what a node has to know about its shares, including those that it no
+// longer reports: it gives back the last addition.
 func (l *Leader) shares(lm *leaderMember) (all []Share) {
 	for _, sv := range l.state.services {
 		sh, n := sv.share(lm.node), lm.sharesOf(sv.name)
@@ -250,7 +250,7 @@ func (l *Leader) shares(lm *leaderMember) (all []Share) {
 	return all
 }
 
-// sharesOf is what a node said of its share; nil: nothing.
+// sharesOf returns the node's last report on a service, or nil.
 func (lm *leaderMember) sharesOf(service string) *nodeShares {
 	for _, n := range lm.shares {
 		if n.Service == service {

@@ -16,15 +16,15 @@ func leaderOf(t *testing.T) (*Voter, *fakeLog) {
 	return v, log
 }
 
-// apply has the log of a voter that leads end in an agreed batch, which the voter applies at a time.
+// apply has a leader's log return a batch as committed, and the voter apply it at a time.
 func (l *fakeLog) apply(v *Voter, at time.Duration, b Batch) {
 	l.ready = LogReady{Term: 1, Leader: 1, Entries: []LogEntry{{v.State().Index() + 1, 1, EncodeEntry([]Batch{b})}}}
 	v.Poll(at)
 	l.ready = LogReady{Term: 1, Leader: 1}
 }
 
-// TestANewTermCountsLeasesAnew: what a voter knew in a term before is worth nothing,
-// even if it did not see that it had lost it.
+// TestANewTermCountsLeasesAnew: a voter's knowledge of an earlier term does not count,
+// even if it did not notice that it had lost the lead.
 func TestANewTermCountsLeasesAnew(t *testing.T) {
 	v, log := leaderOf(t)
 	log.ready = LogReady{Term: 3, Leader: 1, Entries: []LogEntry{{3, 3, nil}}}
@@ -40,8 +40,8 @@ func TestANewTermCountsLeasesAnew(t *testing.T) {
 	}
 }
 
-// TestARenewalNeedsANewQuestion: what a majority has said before a renewal arrived
-// does not count for it.
+// TestARenewalNeedsANewQuestion: what a majority said before a renewal arrived does not
+// confirm it.
 func TestARenewalNeedsANewQuestion(t *testing.T) {
 	v, log := leaderOf(t)
 	renewed := func() (n uint64) {
@@ -65,8 +65,8 @@ func TestARenewalNeedsANewQuestion(t *testing.T) {
 	}
 }
 
-// TestOnlyLeadersEndLeases: what a node says of leases does nothing, and what it says
-// after that has its number still.
+// TestOnlyLeadersEndLeases: a node's ops on leases do nothing, and its later ops keep
+// their numbers.
 func TestOnlyLeadersEndLeases(t *testing.T) {
 	v, log := leaderOf(t)
 	log.ready = LogReady{Term: 1, Leader: 1}
@@ -82,9 +82,9 @@ func TestOnlyLeadersEndLeases(t *testing.T) {
 	}
 }
 
-// TestWhoJoinsWaitsForAnEntryThatFreesASlot: where all slots are taken a join is no
-// entry of its own, but for a moment only; where one is free it is one at once.
-func TestWhoJoinsWaitsForAnEntryThatFreesASlot(t *testing.T) {
+// TestAJoinWaitsForAnOpThatFreesASlot: where all slots are taken, a join becomes an
+// entry only after a moment; where one is free, at once.
+func TestAJoinWaitsForAnOpThatFreesASlot(t *testing.T) {
 	v, log := leaderOf(t)
 	log.ready = LogReady{Term: 1, Leader: 1}
 	number := uint64(0)
@@ -103,21 +103,21 @@ func TestWhoJoinsWaitsForAnEntryThatFreesASlot(t *testing.T) {
 	say(0, Op{Kind: OpSlots, Service: "db", From: 1})
 	agreed(0)
 	if say(0, Op{Kind: OpJoin, Service: "db", From: 1, To: 1}) != 1 {
-		t.Error("a join waits for nothing where a slot is free")
+		t.Error("a join waits although a slot is free")
 	}
 	agreed(0)
 	if say(ms, Op{Kind: OpJoin, Service: "db", From: 2, To: 2}) != 0 {
 		t.Error("a join is an entry of its own while the slot is taken")
 	}
 	if say(2*ms, Op{Kind: OpDone, Service: "db", From: 1}) != 1 {
-		t.Error("that a slot is free waits")
+		t.Error("the op that frees a slot waits")
 	}
 	agreed(2 * ms)
 	if held := v.State().Held("db"); len(held) != 1 || held[0].Arrival != 2 {
 		t.Errorf("the slot is held by %+v", held)
 	}
 	if say(3*ms, Op{Kind: OpJoin, Service: "db", From: 3, To: 3}) != 0 {
-		t.Error("another join is an entry of its own")
+		t.Error("another join is an entry of its own while the slot is taken")
 	}
 	before := len(log.proposed)
 	if v.Poll(13 * ms); len(log.proposed) != before+1 {

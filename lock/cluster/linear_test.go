@@ -8,18 +8,18 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// porcupineEvery is of how many seeds one has its history checked by porcupine.
+// porcupineEvery: the history of one in so many seeds is checked by porcupine.
 const porcupineEvery = 10
 
 // An operation on a lock as its clients see it: to get a slot, or to give it back.
 type operation struct {
 	acquire bool
-	rank    int // of its token among those that clients have seen
+	rank    int // position of its token among those that clients have seen
 	slots   int
 }
 
-// lockModel is a lock of n slots that hands tokens out in order: the whole of what
-// the cluster has to look like from outside.
+// lockModel is a lock of n slots that hands out tokens in order: what the cluster must
+// look like from outside.
 var lockModel = porcupine.Model{
 	Init: func() any { return [2]int{} }, // holders, next rank
 	Step: func(state, input, _ any) (bool, any) {
@@ -31,16 +31,16 @@ var lockModel = porcupine.Model{
 	},
 }
 
-// linearizable checks the history of each service: there is an order of all that
-// clients did, each at a moment between its begin and its end, that a lock in one
-// process could have had.
+// linearizable checks the history of each service: some order of all operations, each
+// at a moment between its begin and its end, must be possible for a lock in one
+// process.
 func (c *checker) linearizable() {
 	for _, sv := range c.truth.services {
 		if c.bound(sv.name).shared {
-			continue // its tokens have no order, and without one that never too many are live is all there is
+			continue // its tokens have no order, so only the number of live sessions can be checked
 		}
 		if ops := c.history(sv.name); !porcupine.CheckOperations(lockModel, ops) {
-			c.failf("the history of %s is not one that a lock has", sv.name)
+			c.failf("the history of %s is impossible for a lock", sv.name)
 		}
 	}
 }
@@ -52,25 +52,25 @@ func (c *checker) history(service string) []porcupine.Operation {
 			had = append(had, cl.acquired...)
 		}
 	}
-	// Where the number of slots changed meanwhile, the highest counts.
+	// Where the number of slots changed meanwhile, the highest number counts.
 	return history(had, int(c.most[service]))
 }
 
-// history is of what clients had, each by its token.
+// history makes operations of the clients' slots, each identified by its token.
 func history(had []acquired, slots int) (ops []porcupine.Operation) {
 	slices.SortFunc(had, func(a, b acquired) int { return int(a.token) - int(b.token) })
 	for i, a := range had {
 		ops = append(ops, porcupine.Operation{ClientId: i, Input: operation{true, i, slots}, Call: int64(a.call), Return: int64(a.from)})
 		if a.released {
-			// A slot may be free as soon as its session has ended: what is seen of
-			// the release at once is nothing, so that it has no end.
+			// A slot may be free as soon as its session has ended, and nothing shows
+			// when the release took effect: it has no end.
 			ops = append(ops, porcupine.Operation{ClientId: i, Input: operation{false, i, slots}, Call: int64(a.to), Return: math.MaxInt64 / 2})
 		}
 	}
 	return ops
 }
 
-// TestLinearizability: porcupine takes what a lock does, and finds what it cannot do.
+// TestLinearizability: porcupine accepts what a lock can do, and rejects what it cannot.
 func TestLinearizability(t *testing.T) {
 	for _, h := range []struct {
 		what string

@@ -9,8 +9,8 @@ import (
 // them refuses more before it takes memory for it.
 const MaxMessage = 4 << 20
 
-// How many bytes a value has at least: no length that a message names takes much
-// more memory than the message itself.
+// Minimum encoded sizes, in bytes, so that no length in a message makes the decoder
+// allocate much more memory than the message itself.
 const (
 	leastOp      = 11
 	leastBatch   = 4
@@ -198,7 +198,7 @@ func (d *decoder) fact() Fact {
 	return f
 }
 
-// end returns the error of a message, which ends here.
+// end returns the error of a message, which must end here.
 func (d *decoder) end() error {
 	if d.err == nil && len(d.b) > 0 {
 		d.err = ErrCorrupt
@@ -206,7 +206,7 @@ func (d *decoder) end() error {
 	return d.err
 }
 
-// duration reads one that is not negative.
+// duration reads a duration that is not negative.
 func (d *decoder) duration() time.Duration {
 	v := d.uint()
 	if v > 1<<62 {

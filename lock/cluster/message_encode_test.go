@@ -42,7 +42,7 @@ func TestMessagesAreReadAsWritten(t *testing.T) {
 	}
 }
 
-// TestMessagesAreRefused: cut off anywhere, too long, and of another version.
+// TestMessagesAreRefused: truncated anywhere, too long, and of another version.
 func TestMessagesAreRefused(t *testing.T) {
 	request, answer := EncodeRequest(sampleRequest), EncodeAnswer(sampleAnswer)
 	for n := range request {
@@ -56,7 +56,7 @@ func TestMessagesAreRefused(t *testing.T) {
 		}
 	}
 	if _, err := DecodeRequest(append(request, 0)); !errors.Is(err, ErrCorrupt) {
-		t.Errorf("bytes behind the end: %v", err)
+		t.Errorf("bytes after the end: %v", err)
 	}
 	if _, err := DecodeAnswer(make([]byte, MaxMessage+1)); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("too long: %v", err)
@@ -78,8 +78,8 @@ func TestMessagesAreRefused(t *testing.T) {
 	}
 }
 
-// TestAnEntryIsNotLongerThanAMessageCarries: what does not fit goes into the next.
-func TestAnEntryIsNotLongerThanAMessageCarries(t *testing.T) {
+// TestAnEntryFitsIntoAMessage: what does not fit goes into the next.
+func TestAnEntryFitsIntoAMessage(t *testing.T) {
 	var batches []Batch
 	for i := range 400 {
 		batches = append(batches, Batch{Node: 1, Lease: 1, First: uint64(i + 1), Ops: []Op{{Kind: OpDone, Service: string(make([]byte, 10_000))}}})
@@ -96,7 +96,7 @@ func TestAnEntryIsNotLongerThanAMessageCarries(t *testing.T) {
 	}
 }
 
-// FuzzRequest: no bytes crash a voter that leads, and what is read is written alike.
+// FuzzRequest: no bytes crash a voter that leads, and what was read is written unchanged.
 func FuzzRequest(f *testing.F) {
 	f.Add(EncodeRequest(sampleRequest))
 	f.Add(EncodeRequest(Request{Node: 3, Incarnation: 1}))
@@ -113,7 +113,7 @@ func FuzzRequest(f *testing.F) {
 		}
 		v, log := leadingVoter(r.Node, r.Incarnation)
 		for i := range 3 {
-			r, _ := DecodeRequest(data) // a leader changes what it was given
+			r, _ := DecodeRequest(data) // a leader changes its argument
 			v.Step(time.Duration(i)*time.Second, r)
 			v.Poll(time.Duration(i) * time.Second)
 			log.commit()
@@ -137,7 +137,7 @@ func leadingVoter(node NodeID, incarnation uint64) (*Voter, *fakeLog) {
 	return v, log
 }
 
-// commit agrees on what was proposed.
+// commit makes the proposed entries committed.
 func (l *fakeLog) commit() {
 	l.ready.Confirmed, l.ready.Entries = 1<<40, nil
 	for _, data := range l.proposed {
@@ -147,7 +147,7 @@ func (l *fakeLog) commit() {
 	l.proposed = nil
 }
 
-// FuzzAnswer: no bytes crash an agent, and what is read is written alike.
+// FuzzAnswer: no bytes crash an agent, and what was read is written unchanged.
 func FuzzAnswer(f *testing.F) {
 	f.Add(EncodeAnswer(sampleAnswer))
 	f.Add(EncodeAnswer(Answer{From: 1, Leads: true, Incarnation: 1, Lease: 1, Renewed: 1, Applied: 1<<64 - 1}))

@@ -20,7 +20,7 @@ type model struct {
 	owed, paused         bool
 	plan                 uint64
 	sharing              bool
-	shares               map[NodeID]uint64 // slots that a node hands out by itself
+	shares               map[NodeID]uint64 // each node's share
 	planned, began       bool
 	reserved             bool
 	owner                NodeID
@@ -134,7 +134,7 @@ func (m *model) end(node NodeID) {
 	m.unable[node], m.joined[node], m.lease[node] = false, 0, 0
 }
 
-// taken is how many slots are granted, or in a share.
+// taken is how many slots are granted or in a share.
 func (m *model) taken() (n uint64) {
 	for _, slots := range m.shares {
 		n += slots
@@ -171,7 +171,7 @@ func (m *model) grant() (granted []ticket) {
 	return granted
 }
 
-// TestModel applies random ops, many of which are late, doubled or nonsense, to the
+// TestModel applies random ops, many of which are late, repeated or nonsense, to the
 // state and to a plain list.
 func TestModel(t *testing.T) {
 	n := max(20_000, 100**seedsFlag)
@@ -233,17 +233,17 @@ func TestModel(t *testing.T) {
 	}
 }
 
-// random returns a batch of one op, and does to the model what a leader says.
+// random returns a batch of one op, and applies a leader's op to the model.
 func (m *model) random(rng *rand.Rand, index uint64) Batch {
 	node := NodeID(1 + rng.IntN(4))
 	lease := m.lease[node]
 	if lease == 0 {
 		before := m.last[node]
 		if m.incarnation[node] > 0 && rng.IntN(3) == 0 {
-			return Batch{Node: node, Ops: []Op{{Kind: OpHello, From: m.incarnation[node] - 1, To: before}}} // replaced
+			return Batch{Node: node, Ops: []Op{{Kind: OpHello, From: m.incarnation[node] - 1, To: before}}} // from a replaced process
 		}
 		if m.incarnation[node] == 0 || rng.IntN(2) == 0 {
-			m.incarnation[node]++ // started again, or else only its lease was over
+			m.incarnation[node]++ // restarted; otherwise only its lease has ended
 			m.reserved = m.reserved && m.owner != node
 		}
 		m.lease[node], m.last[node], m.applied[node] = index, index, 0
@@ -272,12 +272,12 @@ func (m *model) random(rng *rand.Rand, index uint64) Batch {
 			b.Lease-- // late by a lease
 		}
 	case 1:
-		b.First-- // said again
+		b.First-- // repeated
 	case 2:
-		b.First++ // one is missing
+		b.First++ // an op is missing
 	}
 	op := Op{Service: "db"}
-	arrival := func() uint64 { // one that exists, as a rule
+	arrival := func() uint64 { // usually an existing one
 		list := m.waiters
 		if len(m.held) > 0 && rng.IntN(3) > 0 {
 			list = m.held
@@ -296,14 +296,14 @@ func (m *model) random(rng *rand.Rand, index uint64) Batch {
 	case rng.IntN(30) == 0:
 		op.Kind, op.Flag = OpOrder, rng.IntN(3) == 0
 	case rng.IntN(40) == 0 && !slices.ContainsFunc(m.held, func(t ticket) bool { return t.node == node }):
-		op.Kind = OpLeave // who has a slot could be in line again, and then come back to its old place
+		op.Kind = OpLeave // a client with a slot could join again, and then return to its old place
 	case rng.IntN(8) == 0:
 		op.Kind, op.From, op.To = OpGive, rng.Uint64N(3), rng.Uint64N(2)
 	case r < 30 && len(m.waiters) < 60:
 		op.Kind, op.From = OpJoin, m.joined[node]+1
 		op.To = op.From + rng.Uint64N(4)
 		if op.From > 1 && rng.IntN(10) == 0 {
-			op.From-- // has joined: nonsense that no agent says
+			op.From-- // has joined already: no agent sends that
 		}
 	case r < 70:
 		op.Kind = OpDone
@@ -342,7 +342,7 @@ func (m *model) random(rng *rand.Rand, index uint64) Batch {
 	return b
 }
 
-// byOwner has the owner of the plan say it, as a rule.
+// byOwner usually makes the plan's owner the sender.
 func (m *model) byOwner(rng *rand.Rand, b *Batch) {
 	if rng.IntN(3) > 0 && m.lease[m.owner] != 0 {
 		b.Node, b.Lease, b.First = m.owner, m.lease[m.owner], m.applied[m.owner]+1

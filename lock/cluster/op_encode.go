@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// version is of each op and of a snapshot. A voter that reads a newer one stops: it
-// could not apply what the others do.
+// version is the version of each op and of a snapshot. A voter that reads a newer one
+// stops, since it could not apply what the others apply.
 const version = 1
 
 // ErrNewer is of an entry or snapshot that a newer version of this program has
@@ -41,7 +41,7 @@ func (e *encoder) counts(c Counts) {
 	}
 }
 
-// A decoder's error is kept, and after it all values are zero.
+// A decoder keeps its first error, after which all values are zero.
 type decoder struct {
 	b   []byte
 	err error
@@ -76,8 +76,8 @@ func (d *decoder) text() string {
 	return s
 }
 
-// length reads how many values follow, each of which has at least so many bytes: no
-// corrupt length allocates much more than the bytes could hold.
+// length reads how many values follow, each of which has at least so many bytes: a
+// corrupt length does not allocate much more than the bytes can hold.
 func (d *decoder) length(least int) int {
 	n := d.uint()
 	if n > uint64(len(d.b)/least) {
@@ -118,12 +118,12 @@ func EncodeEntry(batches []Batch) []byte {
 	return e
 }
 
-// maxEntry is about how many bytes of batches are in one entry, so that what has
-// come together in a long election is not one entry that no message could carry.
+// maxEntry is about how many bytes of batches one entry has, so that the ops that
+// gather during a long election do not make an entry that no message can carry.
 const maxEntry = 1 << 20
 
-// encodeSome returns the bytes of one log entry with the first batches, and how many
-// these are.
+// encodeSome returns the bytes of one log entry with the first batches, and the number
+// of these batches.
 func encodeSome(batches []Batch) ([]byte, int) {
 	size := 0
 	for i, b := range batches {

@@ -42,12 +42,12 @@ func TestANewerEntryStopsTheVoter(t *testing.T) {
 		log.ready = LogReady{Term: 1, Leader: 1, Entries: []LogEntry{{2, 1, nil}}}
 		v.Step(0, Request{Node: 1, Incarnation: 1})
 		if v.Poll(0); v.State().Index() != 0 || len(log.proposed) > 0 || len(v.Answers()) > 0 {
-			t.Error("a voter that has stopped works on")
+			t.Error("a voter that has stopped still works")
 		}
 	}
 }
 
-// TestASnapshotReplacesTheState: a voter that was behind goes on from it.
+// TestASnapshotReplacesTheState: a voter that was behind continues from it.
 func TestASnapshotReplacesTheState(t *testing.T) {
 	s := NewState("x")
 	if _, err := s.Apply(9, EncodeEntry([]Batch{{Node: 3, Ops: []Op{{Kind: OpHello, From: 1}}}})); err != nil {
@@ -60,13 +60,13 @@ func TestASnapshotReplacesTheState(t *testing.T) {
 		t.Errorf("index %d, members %+v, %v", v.State().Index(), m, v.Err())
 	}
 	log.ready = LogReady{Term: 4, Leader: 1}
-	v.Poll(time.Second) // a lease that was in the snapshot ends as others do
+	v.Poll(time.Second) // a lease from the snapshot ends like others
 	if want := EncodeEntry([]Batch{{Node: 3, Ops: []Op{{Kind: OpExpire, To: 9}}}}); len(log.proposed) != 1 || !bytes.Equal(log.proposed[0], want) {
 		t.Errorf("proposed %q", log.proposed)
 	}
 }
 
-// A fakeLog returns what a test says.
+// A fakeLog returns what a test sets.
 type fakeLog struct {
 	ready     LogReady
 	proposed  [][]byte
@@ -77,7 +77,7 @@ func (l *fakeLog) Propose(data []byte) error { l.proposed = append(l.proposed, d
 func (l *fakeLog) Confirm(uint64) error      { return nil }
 func (l *fakeLog) Ready() LogReady           { return l.ready }
 
-// FuzzEntry: no bytes crash a voter, and what is read is written alike.
+// FuzzEntry: no bytes crash a voter, and what was read is written unchanged.
 func FuzzEntry(f *testing.F) {
 	f.Add(EncodeEntry(sample))
 	f.Add([]byte{1, 1, 0, 1, 200})
@@ -95,7 +95,7 @@ func FuzzEntry(f *testing.F) {
 		}
 		snapshot := s.Snapshot()
 		if again, err := RestoreState(snapshot); err != nil || !bytes.Equal(again.Snapshot(), snapshot) {
-			t.Fatalf("a snapshot is not what was written: %v", err)
+			t.Fatalf("a restored snapshot differs: %v", err)
 		}
 	})
 }

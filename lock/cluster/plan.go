@@ -73,7 +73,7 @@ func (p *Plan) Closes() bool { return p.Runs() && p.Backend == "" }
 // planned reports whether the service has a plan that is not over.
 func (sv *service) planned() bool { return sv.plan != nil && sv.plan.Runs() }
 
-// admits reports whether a plan may begin now, as a node asks for it.
+// admits reports whether a node's op may begin a plan now.
 func (sv *service) admits(node NodeID, op Op) bool {
 	p := sv.plan
 	switch {
@@ -82,10 +82,10 @@ func (sv *service) admits(node NodeID, op Op) bool {
 	case p != nil && p.Reserved:
 		return op.Token == p.ID && node == p.Owner
 	}
-	return op.Token == 0 // the place of the plan that it was to follow is given up
+	return op.Token == 0 // otherwise the place of the plan that it should follow was given up
 }
 
-// freePlaces gives up the places that a node has reserved: nothing of it will follow.
+// freePlaces gives up the places that a node has reserved.
 func (s *State) freePlaces(node NodeID) {
 	for _, sv := range s.services {
 		sv.freePlace(s, node)
@@ -145,7 +145,7 @@ func (p *Plan) report(node NodeID) *NodeReport {
 	return &p.Nodes[i]
 }
 
-// reportOf is the report of a node, which is new if there was none.
+// reportOf returns the report of a node, and adds one if there was none.
 func reportOf(all *[]NodeReport, node NodeID) *NodeReport {
 	i, ok := slices.BinarySearchFunc(*all, node, func(r NodeReport, n NodeID) int { return compare(r.Node, n) })
 	if !ok {
@@ -154,7 +154,7 @@ func reportOf(all *[]NodeReport, node NodeID) *NodeReport {
 	return &(*all)[i]
 }
 
-// restarted notes in the plans that run that the process of a node is another one.
+// restarted records in the running plans that a node's process was restarted.
 func (s *State) restarted(node NodeID) {
 	s.freePlaces(node)
 	for _, sv := range s.services {
@@ -166,7 +166,7 @@ func (s *State) restarted(node NodeID) {
 	}
 }
 
-// ownsOn notes that the owner of plans has a lease again, which is to begin, in the same
+// ownsOn records that the owner of plans is about to get a new lease in the same
 // process: it knows whether its command runs.
 func (s *State) ownsOn(m *Member) {
 	for _, sv := range s.services {
@@ -176,7 +176,7 @@ func (s *State) ownsOn(m *Member) {
 	}
 }
 
-// serve notes whether a node has the service.
+// serve records whether a node has the service.
 func (s *State) serve(sv *service, node NodeID, serves bool) {
 	i, ok := slices.BinarySearch(sv.nodes, node)
 	switch {
@@ -191,8 +191,8 @@ func (s *State) serve(sv *service, node NodeID, serves bool) {
 	s.reports = s.index
 }
 
-// applyPlan applies what a node says of a plan. There is one plan of a service at a
-// time; what names another one is late.
+// applyPlan applies a node's op on a plan. A service has one plan at a time; ops that
+// name another one are late.
 func (s *State) applyPlan(m *Member, sv *service, op Op, out *Changes) {
 	if op.Kind == OpPause {
 		if sv.admits(m.Node, op) {
@@ -216,29 +216,30 @@ func (s *State) applyPlan(m *Member, sv *service, op Op, out *Changes) {
 		s.resume(m.Node, op)
 	case OpReport:
 		r := reportOf(&p.Nodes, m.Node)
-		if r.DoneWith(Resumed) { // what another process says after it is not of this plan
+		if r.DoneWith(Resumed) { // later reports of another process are not about this plan
 			if _, serves := slices.BinarySearch(sv.nodes, m.Node); p.Step == Resumed || !serves {
 				return
 			}
-			r.Restarted = true // it had the service no more, and has it again
+			r.Restarted = true // it had lost the service, and has it again
 		}
 		if op.From != r.Done {
-			out.Said = append(out.Said, p.Owner) // who waits for it
+			out.Said = append(out.Said, p.Owner) // the owner waits for it
 		}
 		*r = NodeReport{m.Node, m.Lease, op.From, r.Restarted, op.Counts}
 		s.reports = s.index
 	}
 }
 
-// resume ends a plan, as a node says, or a leader. A backend whose command has begun, and that nobody calls good, is
-// kept out of service in the same entry: no node sends it a client in between.
+// resume ends a plan for a node or a leader. A backend whose command has begun is kept out
+// of service in the same entry unless the op says that it is good: no node sends it a
+// client in between.
 func (s *State) resume(node NodeID, op Op) {
 	sv := s.service(op.Service)
 	if sv == nil || sv.plan == nil || sv.plan.ID != op.Token {
 		return
 	}
 	p := sv.plan
-	if !p.Runs() { // what ends it is late, unless it is about the place
+	if !p.Runs() { // the op is late, unless it is about the place
 		if p.Reserved && op.From == FreePlace {
 			p.Reserved, s.facts = false, s.index
 		}
@@ -251,14 +252,14 @@ func (s *State) resume(node NodeID, op Op) {
 	p.Reserved = op.From == ReservePlace && node == p.Owner
 }
 
-// forget removes a plan that is over.
+// forget removes a plan that has ended.
 func (s *State) forget(op Op) {
 	if sv := s.service(op.Service); sv != nil && sv.plan != nil && !sv.planned() && !sv.plan.Reserved && sv.plan.ID == op.Token {
 		sv.plan, s.facts = nil, s.index
 	}
 }
 
-// backend is what was said of a backend, of which that may be nothing.
+// backend returns what is recorded about a backend, possibly nothing.
 func (sv *service) backend(name string) Backend {
 	if i := slices.IndexFunc(sv.backends, func(b Backend) bool { return b.Name == name }); i >= 0 {
 		return sv.backends[i]
@@ -266,8 +267,8 @@ func (sv *service) backend(name string) Backend {
 	return Backend{Name: name}
 }
 
-// setBackend notes what was said of a backend. One that is ready, and of whose weight
-// nothing was said, is not remembered.
+// setBackend records an op about a backend. Nothing is kept about a backend that is
+// ready and whose weight was never set.
 func (sv *service) setBackend(index uint64, op Op) {
 	i, ok := slices.BinarySearchFunc(sv.backends, op.Text, func(b Backend, n string) int { return strings.Compare(b.Name, n) })
 	if !ok {
@@ -284,8 +285,8 @@ func (sv *service) setBackend(index uint64, op Op) {
 	}
 }
 
-// reportBackend notes a node's part in what was said of a backend. What is of another State is
-// late.
+// reportBackend records a node's part in the State of a backend. A report on another
+// State is late.
 func (s *State) reportBackend(m *Member, sv *service, op Op) {
 	for i := range sv.backends {
 		if b := &sv.backends[i]; b.Name == op.Text && b.ID == op.Token && b.State != "" {

@@ -15,7 +15,7 @@ func say(t *testing.T, s *State, node NodeID, op Op) {
 	}
 }
 
-// lead applies an op of a leader.
+// lead applies a leader's op.
 func lead(t *testing.T, s *State, node NodeID, op Op) {
 	t.Helper()
 	if _, err := s.Apply(s.Index()+1, EncodeEntry([]Batch{{Node: node, Ops: []Op{op}}})); err != nil {
@@ -23,8 +23,8 @@ func lead(t *testing.T, s *State, node NodeID, op Op) {
 	}
 }
 
-// TestQuiet: a service is quiet once each member has said so under its lease, or has
-// none any more. A member that was never seen is named.
+// TestQuiet: a service is quiet once each member has reported it under its lease, or
+// has no lease any more. A member that was never seen is named.
 func TestQuiet(t *testing.T) {
 	s := NewState("x")
 	expect := func(when string, quiet bool, waits ...NodeID) {
@@ -51,15 +51,15 @@ func TestQuiet(t *testing.T) {
 	lead(t, s, 2, Op{Kind: OpExpire, To: s.member(2).Lease})
 	expect("without the lease of node 2", true)
 	lead(t, s, 2, Op{Kind: OpHello, From: 1, To: s.member(2).Lease})
-	expect("node 2 is back and has said nothing", false, 2)
+	expect("node 2 is back and has not reported", false, 2)
 	say(t, s, 2, report)
-	expect("node 2 has said so again", true)
+	expect("node 2 has reported again", true)
 	say(t, s, 1, Op{Kind: OpResume, Service: "db", Token: plan.ID})
 	expect("resumed", false)
 }
 
-// TestAPauseEndsAtItsMax: the leader opens the service, but not while the command of
-// an owner runs that is there.
+// TestAPauseEndsAtItsMax: the leader opens the service, but not while the command of an
+// owner with a lease runs.
 func TestAPauseEndsAtItsMax(t *testing.T) {
 	for _, tc := range []struct {
 		name          string
@@ -70,8 +70,8 @@ func TestAPauseEndsAtItsMax(t *testing.T) {
 		{"a pause", false, false, 0, true},
 		{"a command runs", true, false, 0, false},
 		{"a command ran, and its owner is lost", true, true, 0, true},
-		{"a command runs, and its owner was cut off for a while", true, true, 1, false},
-		{"a command ran, and its owner was started again", true, true, 2, true},
+		{"a command runs, and its owner was unreachable for a while", true, true, 1, false},
+		{"a command ran, and its owner was restarted", true, true, 2, true},
 	} {
 		v, log := leaderOf(t)
 		apply := func(b Batch) { log.apply(v, 0, b) }
@@ -96,7 +96,7 @@ func TestAPauseEndsAtItsMax(t *testing.T) {
 	}
 }
 
-// TestClosedWithoutALease: a node that is cut off ends a pause at its max by itself,
+// TestClosedWithoutALease: a node without a lease ends a pause at its max by itself,
 // and a window never.
 func TestClosedWithoutALease(t *testing.T) {
 	for _, window := range []bool{false, true} {
@@ -112,8 +112,8 @@ func TestClosedWithoutALease(t *testing.T) {
 	}
 }
 
-// TestRule27WhatIsQuiet: of a service without a lock the end of a node's lease says nothing
-// of its sessions, unless it had said that none is live.
+// TestRule27WhatIsQuiet: for a service without a lock the end of a node's lease says
+// nothing about its sessions, unless the node had reported that none is live.
 func TestRule27WhatIsQuiet(t *testing.T) {
 	s := NewState("x")
 	for _, node := range []NodeID{1, 2} {
@@ -132,7 +132,7 @@ func TestRule27WhatIsQuiet(t *testing.T) {
 	begin()
 	lost()
 	if quiet, waits := s.Quiet("db"); quiet || fmt.Sprint(waits) != "[2]" {
-		t.Errorf("a node that is lost and has said nothing: quiet %t, %v", quiet, waits)
+		t.Errorf("a node that is lost and has not reported: quiet %t, %v", quiet, waits)
 	}
 	say(t, s, 1, Op{Kind: OpSlots, Service: "db", From: 1})
 	if quiet, waits := s.Quiet("db"); !quiet {
@@ -141,7 +141,7 @@ func TestRule27WhatIsQuiet(t *testing.T) {
 	keep := s.member(2)
 	keep.Keep = true
 	if quiet, waits := s.Quiet("db"); quiet || fmt.Sprint(waits) != "[2]" {
-		t.Errorf("with a lock, and its sessions are kept: quiet %t, %v", quiet, waits)
+		t.Errorf("with a lock, and sessions that are kept: quiet %t, %v", quiet, waits)
 	}
 	keep.Keep = false
 	say(t, s, 1, Op{Kind: OpSlots, Service: "db"})
@@ -153,32 +153,32 @@ func TestRule27WhatIsQuiet(t *testing.T) {
 	say(t, s, 2, Op{Kind: OpReport, Service: "db", Token: id, From: 1})
 	lost()
 	if quiet, waits := s.Quiet("db"); !quiet {
-		t.Errorf("a node that is lost, and had said that no session is live: waits for %v", waits)
+		t.Errorf("a node that is lost, and had reported no live session: waits for %v", waits)
 	}
 	lead(t, s, 2, Op{Kind: OpHello, From: 2, To: s.member(2).Lease})
 	facts, _ := s.Facts()
 	if p := facts[0].Plan; p.Note != "by ana" || !p.Nodes[1].Restarted || p.Nodes[0].Restarted {
-		t.Errorf("the process of node 2 was started again: %+v", p)
+		t.Errorf("the process of node 2 was restarted: %+v", p)
 	}
 	if n := facts[0].Nodes; len(n) != 2 || !n[1].Lease {
-		t.Errorf("who has the service: %+v", n)
+		t.Errorf("nodes with the service: %+v", n)
 	}
 	lead(t, s, 2, Op{Kind: OpMember, Flag: true})
 	if facts, _ := s.Facts(); len(facts[0].Nodes) != 1 {
-		t.Errorf("without a member that was removed: %+v", facts[0].Nodes)
+		t.Errorf("after a member was removed: %+v", facts[0].Nodes)
 	}
 }
 
-// TestWhatIsSaidOfABackend: its admin state and its weight are apart, and one that is ready
-// again is forgotten.
-func TestWhatIsSaidOfABackend(t *testing.T) {
+// TestBackendStateAndWeight: admin state and weight are separate, and a backend that is
+// ready again is forgotten.
+func TestBackendStateAndWeight(t *testing.T) {
 	s := NewState("x")
 	lead(t, s, 1, Op{Kind: OpHello, From: 1})
 	expect := func(want ...Backend) {
 		t.Helper()
 		facts, _ := s.Facts()
 		for i := range facts[0].Backends {
-			facts[0].Backends[i].ID = 0 // which entry it was
+			facts[0].Backends[i].ID = 0 // the index of its entry
 		}
 		if fmt.Sprint(facts[0].Backends) != fmt.Sprint(want) {
 			t.Errorf("%+v, want %+v", facts[0].Backends, want)
@@ -195,7 +195,8 @@ func TestWhatIsSaidOfABackend(t *testing.T) {
 	expect(Backend{Name: "a", Weighs: true}, Backend{Name: "b", Weighs: true, Weight: 7})
 }
 
-// TestChecksMayOutlastTheMax: a command that has run beyond it still has its checks.
+// TestChecksMayOutlastTheMax: after a command that exceeded the max there is still time for
+// its checks.
 func TestChecksMayOutlastTheMax(t *testing.T) {
 	v, log := leaderOf(t)
 	at := 0 * ms
@@ -226,8 +227,8 @@ func TestChecksMayOutlastTheMax(t *testing.T) {
 	}
 }
 
-// TestLastNumbersOfANode stay what they are: a process that is started later has none of the
-// plan. A node that stops, and is back while the service is closed, has two of them.
+// TestLastNumbersOfANode: the last report stays, as a restarted process has no part in
+// the plan. A node that stops and is back while the service is closed has two parts.
 func TestLastNumbersOfANode(t *testing.T) {
 	for _, stops := range []bool{false, true} {
 		s := NewState("x")
@@ -253,9 +254,9 @@ func TestLastNumbersOfANode(t *testing.T) {
 	}
 }
 
-// TestRule27APlanOfABackend: the service is open meanwhile, and other plans have to wait. Once
-// the command has begun, the backend is drained afterwards unless its owner says that it is
-// good, also where the leader ends the plan; what an operator has said of it stays.
+// TestRule27APlanOfABackend: the service stays open meanwhile, and other plans wait.
+// Once the command has begun, the backend is drained afterwards unless its owner calls
+// it good, also if the leader ends the plan; a state that an operator has set stays.
 func TestRule27APlanOfABackend(t *testing.T) {
 	for _, tc := range []struct {
 		name          string
@@ -269,8 +270,8 @@ func TestRule27APlanOfABackend(t *testing.T) {
 		{"good", Checking, true, false, "", ""},
 		{"ended by the leader in the command", Command, false, true, "", "drain"},
 		{"ended by the leader in the checks", Checking, false, true, "", "drain"},
-		{"an operator has it in maint, and it failed", Checking, false, false, "maint", "maint"},
-		{"an operator has it in maint, and it is good", Checking, true, false, "maint", "maint"},
+		{"an operator has set maint, and it failed", Checking, false, false, "maint", "maint"},
+		{"an operator has set maint, and it is good", Checking, true, false, "maint", "maint"},
 	} {
 		s := NewState("x")
 		lead(t, s, 1, Op{Kind: OpHello, From: 1})
@@ -300,8 +301,8 @@ func TestRule27APlanOfABackend(t *testing.T) {
 	}
 }
 
-// TestTheChecksOfABackendHaveTheirTime: the leader does not end them at the Max while their
-// owner is there, who does.
+// TestTheChecksOfABackendHaveTheirTime: the leader does not end them at the Max while
+// their owner is there: the owner ends them.
 func TestTheChecksOfABackendHaveTheirTime(t *testing.T) {
 	v, log := leaderOf(t)
 	apply := func(b Batch) { log.apply(v, 0, b) }
@@ -321,9 +322,9 @@ func TestTheChecksOfABackendHaveTheirTime(t *testing.T) {
 		log.proposed, v.leader.inflight = nil, false
 		return resumed
 	}
-	for at := 100 * ms; at < 2*checksWithin; at += second { // that its lease is over is not committed
+	for at := 100 * ms; at < 2*checksWithin; at += second { // the end of the lease is not committed
 		if v.Poll(at); proposed() > 0 {
-			t.Fatalf("ended after %s, and its owner is there", at)
+			t.Fatalf("ended after %s while its owner is there", at)
 		}
 	}
 	apply(Batch{Node: 7, Ops: []Op{{Kind: OpExpire, To: 1}}})
@@ -332,8 +333,8 @@ func TestTheChecksOfABackendHaveTheirTime(t *testing.T) {
 	}
 }
 
-// TestRule37PartsOfADrain: each node's part is of the drain that holds, once it was said, and is
-// said again under a new lease.
+// TestRule37PartsOfADrain: each node's part belongs to the current drain, once
+// reported, and is reported again under a new lease.
 func TestRule37PartsOfADrain(t *testing.T) {
 	s := NewState("x")
 	lead(t, s, 1, Op{Kind: OpHello, From: 1})
@@ -349,11 +350,11 @@ func TestRule37PartsOfADrain(t *testing.T) {
 	}
 	drain.Note = "by bob"
 	say(t, s, 1, drain)
-	say(t, s, 1, Op{Kind: OpBackend, Service: "db", Text: "a", Token: id}) // the limit of the one before
+	say(t, s, 1, Op{Kind: OpBackend, Service: "db", Text: "a", Token: id}) // the limit of the previous drain
 	part.Counts.Live = 1
 	say(t, s, 1, part)
 	if b := backend(); b.ID == id || len(b.Nodes) != 0 || b.State != "drain" {
-		t.Errorf("what is of the drain before: %+v", b)
+		t.Errorf("a report on the previous drain: %+v", b)
 	}
 	say(t, s, 1, Op{Kind: OpBackend, Service: "db", Text: "a", Token: backend().ID})
 	if b := backend(); b.State != "" {
@@ -381,46 +382,47 @@ func TestRule37PartsOfADrain(t *testing.T) {
 	}
 	a.ReportBackend("db", "a", 6, 0, Counts{Live: 2})
 	if n := said(); n != 1 {
-		t.Errorf("said %d times", n)
+		t.Errorf("reported %d times", n)
 	}
 	a.Step(0, Answer{From: 1, Leads: true, Incarnation: 1, Lease: 5, Ended: true})
 	a.Step(0, Answer{From: 1, Leads: true, Incarnation: 1, Lease: 8})
 	if n := said(); n != 1 {
-		t.Errorf("under the next lease it is said %d times", n)
+		t.Errorf("under the next lease it is reported %d times", n)
 	}
 }
 
-// TestRule27ARollKeepsItsPlace: between two of its backends no other plan begins, as long as its owner is
-// there. Without it, or where it was started again, the place is given up.
+// TestRule27ARollKeepsItsPlace: between two backends of a roll no other plan begins, as
+// long as its owner is there. Without the owner, or after its restart, the place is given
+// up.
 func TestRule27ARollKeepsItsPlace(t *testing.T) {
 	next := func(token uint64) Op {
 		return Op{Kind: OpPause, Service: "db", Flag: true, Text: "b", State: "drain", Token: token, Max: 100 * ms}
 	}
 	for _, tc := range []struct {
 		name  string
-		then  func(s *State, plan uint64) // between its backends
-		goes  bool                        // it goes on
+		then  func(s *State, plan uint64) // happens between two backends
+		goes  bool                        // the roll continues
 		other bool                        // another plan may begin
 	}{
-		{"it goes on", func(*State, uint64) {}, true, false},
+		{"it continues", func(*State, uint64) {}, true, false},
 		{"it ends", func(s *State, plan uint64) {
 			say(t, s, 1, Op{Kind: OpResume, Service: "db", Token: plan, From: FreePlace})
 		}, false, true},
-		{"what is late of its last backend", func(s *State, plan uint64) {
+		{"a late op on its last backend", func(s *State, plan uint64) {
 			say(t, s, 2, Op{Kind: OpResume, Service: "db", Token: plan})
 			lead(t, s, 0, Op{Kind: OpForget, Service: "db", Token: plan})
 		}, true, false},
-		{"its owner was cut off for a while", func(s *State, _ uint64) {
+		{"its owner was unreachable for a while", func(s *State, _ uint64) {
 			lead(t, s, 1, Op{Kind: OpExpire, To: s.member(1).Lease})
 			lead(t, s, 1, Op{Kind: OpHello, From: 1, To: s.member(1).Lease})
 		}, true, false},
-		{"its owner was started again", func(s *State, _ uint64) {
+		{"its owner was restarted", func(s *State, _ uint64) {
 			lead(t, s, 1, Op{Kind: OpHello, From: 2, To: s.member(1).Lease})
 		}, false, true},
-		{"its owner has the service no more", func(s *State, _ uint64) {
+		{"its owner has lost the service", func(s *State, _ uint64) {
 			say(t, s, 1, Op{Kind: OpServe, Service: "db"})
 		}, false, true},
-		{"the leader has missed its owner for the max", func(s *State, plan uint64) {
+		{"its owner was lost for the max", func(s *State, plan uint64) {
 			lead(t, s, 0, Op{Kind: OpResume, Service: "db", Token: plan, From: FreePlace})
 		}, false, true},
 	} {
@@ -445,12 +447,13 @@ func TestRule27ARollKeepsItsPlace(t *testing.T) {
 		}
 		say(t, again, 1, next(a.ID))
 		if p, _ := again.Plan("db"); (p.ID != a.ID && p.Backend == "b") != tc.goes {
-			t.Errorf("%s: it goes on: %t, want %t", tc.name, p.ID != a.ID, tc.goes)
+			t.Errorf("%s: it continues: %t, want %t", tc.name, p.ID != a.ID, tc.goes)
 		}
 	}
 }
 
-// TestRule27APlaceWithoutItsOwner is given up at its max, and kept for as long as its owner is there.
+// TestRule27APlaceWithoutItsOwner is given up at its max, and kept while its owner is
+// there.
 func TestRule27APlaceWithoutItsOwner(t *testing.T) {
 	for _, lost := range []bool{false, true} {
 		v, log := leaderOf(t)

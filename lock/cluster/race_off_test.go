@@ -2,5 +2,5 @@
 
 package cluster
 
-// DefaultSeeds take a second of one core. CI runs the others, up to 10,000, by themselves.
+// DefaultSeeds take a second on one core. CI runs more, up to 10,000, separately.
 const DefaultSeeds = 500

@@ -1,7 +1,7 @@
 package cluster
 
-// recovered is by how much the index is ahead of what a voter of a lost cluster knows,
-// and recoveredTokens by how much tokens are: more than it can have missed.
+// recovered is how far the index, and recoveredTokens how far the tokens, skip ahead of
+// what a voter of a lost cluster knows: more than it can have missed.
 const (
 	recovered       = 1 << 32
 	recoveredTokens = recovered * (1 << 8)

@@ -2,8 +2,8 @@ package cluster
 
 import "testing"
 
-// TestRecover: leases are over and their slots expired, tokens and indexes go on far
-// above, and a node gets a new lease whether the state knows its last one or not.
+// TestRecover: leases have ended and their slots expired, tokens and indexes continue
+// far above, and a node gets a new lease whether the state knows its last one or not.
 func TestRecover(t *testing.T) {
 	s := NewState("c1")
 	apply := func(batches ...Batch) {
@@ -26,7 +26,7 @@ func TestRecover(t *testing.T) {
 	if s.id != "c2" || s.index <= index+1<<31 || len(s.Held("db")) != 0 || len(s.service("db").lines) != 0 {
 		t.Errorf("%s at entry %d: held %+v", s.id, s.index, s.Held("db"))
 	}
-	// The leader says that the lease has ended, also of one that it never knew.
+	// The leader answers that the lease has ended, even if it never knew it.
 	l := &Leader{id: 9, leads: true, ready: true, state: s}
 	for _, number := range []uint64{lease, index + 1000} {
 		l.step(0, Request{Node: 1, Incarnation: 1, Lease: number, Renewal: 1})

@@ -2,9 +2,9 @@ package cluster
 
 import "slices"
 
-// A run is waiters of one node that stand one behind the other: arrivals from to to,
-// of which the first has the place at in the order over all nodes. A thousand
-// clients that came while no other node had any are one run.
+// A run is consecutive waiters of one node: the arrivals from to to, the first of which
+// has the place at in the order over all nodes. A thousand clients that came while no
+// other node had any are one run.
 type run struct{ from, to, at uint64 }
 
 func (r run) len() uint64 { return r.to - r.from + 1 }
@@ -14,11 +14,11 @@ func (r run) len() uint64 { return r.to - r.from + 1 }
 type line struct {
 	node   NodeID
 	joined uint64 // highest arrival that ever joined under the node's lease
-	unable bool   // the node cannot serve now: its waiters keep their places
+	unable bool   // the node cannot serve now, but its waiters keep their places
 	runs   []run
 }
 
-// len is how many wait.
+// len returns how many arrivals wait.
 func (l *line) len() (n uint64) {
 	for _, r := range l.runs {
 		n += r.len()
@@ -39,7 +39,7 @@ func (l *line) append(from, to, at uint64) {
 	l.runs = append(l.runs, run{from, to, at})
 }
 
-// find returns the index of the run that has arrival, or where one would be.
+// find returns the index of the run that has arrival, or where to insert one.
 func (l *line) find(arrival uint64) (int, bool) {
 	return slices.BinarySearchFunc(l.runs, arrival, func(r run, a uint64) int {
 		switch {
@@ -52,7 +52,7 @@ func (l *line) find(arrival uint64) (int, bool) {
 	})
 }
 
-// remove removes arrival and returns its place, and false if it does not wait.
+// remove removes arrival and returns its place, or false if it does not wait.
 func (l *line) remove(arrival uint64) (at uint64, ok bool) {
 	i, ok := l.find(arrival)
 	if !ok {
@@ -76,8 +76,8 @@ func (l *line) remove(arrival uint64) (at uint64, ok bool) {
 	return at, true
 }
 
-// insert puts arrival back to the place that it had. Arrivals and places grow
-// together within a line, so that one search finds both.
+// insert puts arrival back to its old place. Arrivals and places grow together within a
+// line, so that one search finds both.
 func (l *line) insert(arrival, at uint64) {
 	i, found := l.find(arrival)
 	if found {
@@ -90,7 +90,7 @@ func (l *line) insert(arrival, at uint64) {
 	}
 }
 
-// merge joins the run i and the one after it, if nothing is missing between them.
+// merge joins run i and the next one, if nothing is missing between them.
 func (l *line) merge(i int) {
 	if i+1 < len(l.runs) {
 		a, b := l.runs[i], l.runs[i+1]

@@ -11,11 +11,11 @@ import (
 
 var (
 	seedFlag  = flag.Uint64("seed", 0, "TestSeed, TestShareSeed or TestSeedOverRaftlog runs this seed and prints its trace")
-	seedsFlag = flag.Int("seeds", 0, "TestSeeds runs so many seeds instead of 500, TestShareSeeds and TestSeedsOverRaftlog instead of 50; TestModel has 100 entries for each")
+	seedsFlag = flag.Int("seeds", 0, "TestSeeds runs so many seeds instead of 500, TestShareSeeds and TestSeedsOverRaftlog instead of 50; TestModel applies 100 entries for each")
 	fromFlag  = flag.Uint64("from", 1, "the first of the seeds")
 )
 
-// TestSeed is one run, in words: go test -run TestSeed$ ./lock/cluster -seed 4711
+// TestSeed prints the trace of one run: go test -run TestSeed$ ./lock/cluster -seed 4711
 func TestSeed(t *testing.T) { RunSeed(t, runSeed) }
 
 // TestSeeds runs a cluster under faults for each of many seeds.
@@ -23,7 +23,7 @@ func TestSeeds(t *testing.T) {
 	RunSeeds(t, "TestSeed", DefaultSeeds, runSeed)
 }
 
-// RunSeed runs the seed that -seed says, in words.
+// RunSeed runs the seed of -seed and prints its trace.
 func RunSeed(t *testing.T, run func(seed uint64, trace *strings.Builder) error) {
 	t.Helper()
 	if *seedFlag == 0 {
@@ -37,7 +37,7 @@ func RunSeed(t *testing.T, run func(seed uint64, trace *strings.Builder) error) 
 	}
 }
 
-// RunSeeds runs n seeds, or as many as -seeds says. one is the test that runs one of them.
+// RunSeeds runs n seeds, or as many as -seeds says. one is the test that runs a single seed.
 func RunSeeds(t *testing.T, one string, n int, run func(seed uint64, trace *strings.Builder) error) {
 	t.Helper()
 	if *seedsFlag > 0 {
@@ -56,8 +56,8 @@ func RunSeeds(t *testing.T, one string, n int, run func(seed uint64, trace *stri
 	}
 }
 
-// runSeed runs a cluster with clients and faults, then without, until all clients
-// are served.
+// runSeed runs a cluster with clients and faults, then without faults, until all
+// clients are served.
 func runSeed(seed uint64, trace *strings.Builder) error {
 	return newSim(seed, 3+int(seed%3), false, trace).boot().runSeed(trace)
 }
@@ -75,7 +75,7 @@ func (s *sim) runSeed(trace *strings.Builder) error {
 func (s *sim) finish(trace *strings.Builder) error {
 	deadline := s.now + 40*time.Second
 	if s.shares {
-		deadline += 100 * time.Second // there are more clients
+		deadline += 100 * time.Second // more clients are left
 	}
 	why, ok := s.check.drained()
 	for !ok && s.now < deadline && s.check.err == nil {

@@ -2,22 +2,22 @@ package cluster
 
 import "slices"
 
-// shareTokens is how many tokens come with each addition to a share: so many sessions may
-// begin until a leader has to be asked again.
+// shareTokens is how many tokens come with each addition to a share: so many sessions
+// may begin before the node has to ask the leader again.
 const shareTokens = 1 << 16
 
 // SlotsPerNode is how many slots there should be for each node that hands them out by
 // itself: with fewer, clients wait for slots of other nodes more often.
 const SlotsPerNode = 10
 
-// A share is the slots that a node hands out by itself, under its lease. What was added
-// and what was given back only grow, as the tokens do: the node can take what it is told
-// in any order, and more than once, and never has more than the state says that it has.
+// A share is the slots that a node hands out by itself, under its lease. The counts of
+// added and returned slots only grow, as do tokens: the node can take messages in any
+// order, and repeatedly, and never has more than the state assumes.
 type share struct {
 	node     NodeID
-	added    uint64 // slots
-	given    uint64 // slots that the node gave back
-	owed     uint64 // of those added, so many had come back by the end of a lease
+	added    uint64 // slots ever added
+	given    uint64 // slots that the node has given back
+	owed     uint64 // of the slots added, how many were freed by the end of a lease
 	from, to uint64 // its tokens: those that came with the last addition
 }
 
@@ -36,7 +36,7 @@ func (sv *service) findShare(node NodeID) (int, bool) {
 	return slices.BinarySearchFunc(sv.shares, node, func(sh share, n NodeID) int { return compare(sh.node, n) })
 }
 
-// taken is how many slots are granted, or in the share of a node, in use or not.
+// taken returns how many slots are granted or in a node's share, in use or not.
 func (sv *service) taken() uint64 {
 	n := uint64(len(sv.held))
 	for i := range sv.shares {
@@ -45,7 +45,7 @@ func (sv *service) taken() uint64 {
 	return n
 }
 
-// free is how many slots nobody has; none, while a hook runs that wants to be alone.
+// free returns how many slots are available; 0 while an exclusive hook runs.
 func (sv *service) free() uint64 {
 	if sv.running != 0 {
 		return 0
@@ -53,9 +53,9 @@ func (sv *service) free() uint64 {
 	return sv.slots - min(sv.slots, sv.taken())
 }
 
-// addShare adds free slots to the share of a node whose lease runs, no more than there
-// are. Each addition brings new tokens, also one of no slots: where a slot moves to
-// another node, its next token is higher than all before.
+// addShare adds free slots to the share of a node whose lease runs, at most as many as
+// there are. Each addition brings new tokens, even if it adds no slots: the next token
+// of a slot that moves to another node is higher than all before.
 func (s *State) addShare(node NodeID, op Op) {
 	sv, m := s.service(op.Service), s.member(node)
 	if sv == nil || !sv.sharing || m == nil || !m.leased() || m.Lease != op.To {
@@ -75,7 +75,7 @@ func (s *State) addShare(node NodeID, op Op) {
 	sv.token = sh.to
 }
 
-// giveShare takes slots back that a node has given, of which it owes on_expire for some.
+// giveShare takes back slots of a node, for some of which on_expire is owed.
 func (sv *service) giveShare(node NodeID, op Op) {
 	sh := sv.share(node)
 	if sh == nil {
@@ -86,8 +86,8 @@ func (sv *service) giveShare(node NodeID, op Op) {
 	sv.returned += min(op.To, n)
 }
 
-// endShare takes the whole share of a node whose lease is over. Which of the slots were in
-// use nobody knows: on_expire is owed for each.
+// endShare takes the whole share of a node whose lease has ended. Nobody knows which of
+// the slots were in use: on_expire is owed for each.
 func (sv *service) endShare(node NodeID) {
 	if i, ok := sv.findShare(node); ok {
 		sv.returned += sv.shares[i].slots()
@@ -95,8 +95,8 @@ func (sv *service) endShare(node NodeID) {
 	}
 }
 
-// setOrder says whether nodes hand out the slots by themselves. What is granted, and in
-// shares, stays until it is given back; waiters join again, as their nodes learn of it.
+// setOrder sets whether nodes hand out the slots by themselves. Granted slots and those in
+// shares stay until they are given back; waiters join again when their nodes learn of it.
 func (s *State) setOrder(sv *service, sharing bool) {
 	if sv.sharing != sharing {
 		sv.sharing, sv.ordered, s.facts = sharing, s.index, s.index

@@ -22,7 +22,7 @@ func tell(a *Agent, now time.Duration, s Share) {
 	a.Ready()
 }
 
-// given is what the agent has said that it gives back since the last call.
+// given returns what the agent has given back since the last call.
 func given(a *Agent) (slots, owed uint64) {
 	for _, r := range a.Ready().Requests {
 		for _, op := range r.Ops {
@@ -34,12 +34,12 @@ func given(a *Agent) (slots, owed uint64) {
 	return slots, owed
 }
 
-// TestAShareIsHandedOutInOrder: to the one who came first, whoever asks first.
+// TestAShareIsHandedOutInOrder: to the client that came first, whoever asks first.
 func TestAShareIsHandedOutInOrder(t *testing.T) {
 	a := sharing(t, Share{Added: 1, From: 1, To: 100})
 	a.WaitingUpTo(0, "db", 2)
 	if _, reason := a.Admit(0, "db", 2, 0); reason != ReasonCluster {
-		t.Errorf("the second was let go first: %q", reason)
+		t.Errorf("the second was admitted first: %q", reason)
 	}
 	if g, reason := a.Admit(0, "db", 1, 0); reason != "" || g.Token != 1 {
 		t.Errorf("the first: %+v, %q", g, reason)
@@ -48,14 +48,14 @@ func TestAShareIsHandedOutInOrder(t *testing.T) {
 		t.Errorf("the second has a slot that is taken: %q", reason)
 	}
 	if a.Done("db", 1); len(kinds(a)) > 0 {
-		t.Error("of a slot of its own the node says something")
+		t.Error("an op for a slot of the node's own share")
 	}
 	if g, reason := a.Admit(0, "db", 2, 0); reason != "" || g.Token != 2 {
 		t.Errorf("then the second: %+v, %q", g, reason)
 	}
 }
 
-// TestASharesHookIsOwed until it has run, also by whoever has the slot next.
+// TestASharesHookIsOwed until it has run, even by the next session of the slot.
 func TestASharesHookIsOwed(t *testing.T) {
 	a := sharing(t, Share{Added: 2, Owed: 1, From: 1, To: 100})
 	for arrival := uint64(1); arrival <= 2; arrival++ {
@@ -63,12 +63,12 @@ func TestASharesHookIsOwed(t *testing.T) {
 		if g, reason := a.Admit(0, "db", arrival, 0); reason != "" || !g.Expired {
 			t.Fatalf("arrival %d: %+v, %q", arrival, g, reason)
 		}
-		a.Done("db", arrival) // it did not run
+		a.Done("db", arrival) // the hook did not run
 	}
 	tell(a, 0, Share{Added: 2, Owed: 1, From: 1, To: 100, Yield: true, Keep: 1})
 	a.WaitingUpTo(0, "db", 3)
 	if g, _ := a.Admit(0, "db", 3, 0); g.Expired {
-		t.Error("what was given back with the hook is owed here still")
+		t.Error("a hook is still owed for a slot that was given back")
 	}
 	a.Done("db", 3)
 
@@ -88,15 +88,15 @@ func TestASharesHookIsOwed(t *testing.T) {
 	}
 }
 
-// TestWhoIsYoungerYields, for as long as a leader says so.
+// TestWhoIsYoungerYields, while a leader asks for it.
 func TestWhoIsYoungerYields(t *testing.T) {
 	for _, c := range []struct {
 		what     string
-		age, now time.Duration // of the other's client, at 100 ms; when a slot comes free
+		age, now time.Duration // age of the other node's client at 100 ms; when a slot is freed
 		yields   bool
 	}{
-		{"one came long before", 400 * ms, 150 * ms, true},
-		{"one came little before", 150 * ms, 150 * ms, false},
+		{"the other came much earlier", 400 * ms, 150 * ms, true},
+		{"the other came slightly earlier", 150 * ms, 150 * ms, false},
 		{"the leader has fallen silent", 400 * ms, 360 * ms, false},
 	} {
 		a := sharing(t, Share{Added: 1, From: 1, To: 100})
@@ -113,7 +113,7 @@ func TestWhoIsYoungerYields(t *testing.T) {
 	}
 }
 
-// sharersOf are nodes with shares of 10, as they have reported.
+// sharersOf returns nodes with shares of 10 and these reports.
 func sharersOf(reports ...ShareReport) (all []*sharer) {
 	for i, r := range reports {
 		n := &nodeShares{ShareReport: r, at: second, came: second - r.Age, last: second - r.Newest}
@@ -130,7 +130,7 @@ func adds(all []*sharer) (n []uint64) {
 	return n
 }
 
-// TestWhoCameFirstHasTheSlots, and what nobody waits for is spread.
+// TestWhoCameFirstHasTheSlots, and slots that nobody waits for are spread.
 func TestWhoCameFirstHasTheSlots(t *testing.T) {
 	for _, c := range []struct {
 		what    string
@@ -138,8 +138,8 @@ func TestWhoCameFirstHasTheSlots(t *testing.T) {
 		reports []ShareReport
 		want    []uint64
 	}{
-		{"enough for all, the rest for who has few", 10, []ShareReport{{Waiting: 2, Age: second}, {Free: 1}, {Free: 5}}, []uint64{6, 4, 0}},
-		{"one is older", 3, []ShareReport{{Waiting: 5, Age: 900 * ms, Newest: 800 * ms}, {Waiting: 9, Age: 100 * ms}}, []uint64{3, 0}},
+		{"enough for all, the rest where few are free", 10, []ShareReport{{Waiting: 2, Age: second}, {Free: 1}, {Free: 5}}, []uint64{6, 4, 0}},
+		{"one waiter is older", 3, []ShareReport{{Waiting: 5, Age: 900 * ms, Newest: 800 * ms}, {Waiting: 9, Age: 100 * ms}}, []uint64{3, 0}},
 		{"as many of each", 6, []ShareReport{{Waiting: 9, Age: 300 * ms}, {Waiting: 9, Age: 300 * ms}, {Waiting: 9, Age: 300 * ms}}, []uint64{2, 2, 2}},
 		{"one slot", 1, []ShareReport{{Waiting: 3, Age: 200 * ms}, {Waiting: 1, Age: 400 * ms, Newest: 400 * ms}}, []uint64{0, 1}},
 		{"nobody waits", 9, []ShareReport{{Free: 3}, {}, {}}, []uint64{1, 4, 4}},
@@ -152,7 +152,7 @@ func TestWhoCameFirstHasTheSlots(t *testing.T) {
 	}
 }
 
-// TestWhatIsAskedOfANode: the first is asked.
+// TestWhatIsAskedOfANode: what the leader asks of the first of the nodes.
 func TestWhatIsAskedOfANode(t *testing.T) {
 	sv := &service{slots: 30}
 	for range 30 {
@@ -168,7 +168,7 @@ func TestWhatIsAskedOfANode(t *testing.T) {
 		{"others wait", []ShareReport{{Free: 5}, {Waiting: 3, Age: 70 * ms}, {Waiting: 1, Age: 90 * ms}}, nil, Share{Yield: true, Keep: 6, Age: 90 * ms}},
 		{"one has none", []ShareReport{{Free: 8}, {Free: 0}}, nil, Share{Yield: true, Keep: 6}},
 		{"it cannot serve", []ShareReport{{Free: 3}, {Free: 3}}, func(all []*sharer) { all[0].able = false }, Share{Yield: true, Keep: 7}},
-		{"one that waits has fallen silent", []ShareReport{{Free: 5}, {Waiting: 3, Age: 70 * ms, Free: 5}}, func(all []*sharer) { all[1].report.at = 0 }, Share{}},
+		{"a node with waiters has fallen silent", []ShareReport{{Free: 5}, {Waiting: 3, Age: 70 * ms, Free: 5}}, func(all []*sharer) { all[1].report.at = 0 }, Share{}},
 	} {
 		all := sharersOf(c.reports...)
 		if c.change != nil {
@@ -181,12 +181,12 @@ func TestWhatIsAskedOfANode(t *testing.T) {
 	all := sharersOf(ShareReport{}, ShareReport{})
 	sv.slots = 20
 	if got := yieldOf(sv, all[0], all, second); !got.Yield || got.Keep > 7 || got.Age != anyAge {
-		t.Errorf("there are fewer slots: %+v", got)
+		t.Errorf("after the number of slots was reduced: %+v", got)
 	}
 }
 
-// TestSharesAreAddedOnce: a leader adds no more before the node has said how it is with
-// what it got, and brings new tokens in time.
+// TestSharesAreAddedOnce: a leader adds no more until the node has reported the last
+// addition, and brings new tokens in time.
 func TestSharesAreAddedOnce(t *testing.T) {
 	v, log := leadingVoter(7, 1)
 	said := uint64(0)
@@ -215,29 +215,29 @@ func TestSharesAreAddedOnce(t *testing.T) {
 		t.Errorf("added %v, want 10 once", got)
 	}
 	if got := say([]Op{{Kind: OpSlots, Service: "db", From: 14}}, ShareReport{Waiting: 4}); len(got) > 0 {
-		t.Errorf("added %v to a node that has not heard of the first", got)
+		t.Errorf("added %v to a node that has not reported the first", got)
 	}
 	if got := say(nil, ShareReport{Last: shareTokens, Tokens: shareTokens, Waiting: 4}); !slices.Equal(got, []uint64{4}) {
 		t.Errorf("added %v, want 4", got)
 	}
 	if got := say(nil, ShareReport{Last: 2 * shareTokens, Tokens: shareTokens / 3}); !slices.Equal(got, []uint64{0}) {
-		t.Errorf("tokens are few, and %v was added", got)
+		t.Errorf("added %v when few tokens remained", got)
 	}
 }
 
-// TestTheOrderChangesMeanwhile: who comes back from a dial joins anew, a grant of the
-// state's is ended by its token, and what was added at the last is told.
+// TestTheOrderChangesMeanwhile: a client whose dial failed joins again, a grant of the
+// state is ended by its token, and the node learns of the last addition.
 func TestTheOrderChangesMeanwhile(t *testing.T) {
 	a := sharing(t, Share{Added: 1, From: 101, To: 200})
 	a.WaitingUpTo(0, "db", 2)
 	a.Admit(0, "db", 1, 0)
 	strict := Answer{From: 1, Leads: true, Incarnation: 1, Lease: 5, Known: 19, Facts: []Fact{{Service: "db", Slots: 30, Ordered: 18}}}
 	if a.Step(0, strict); !slices.Equal(kinds(a), []Kind{OpLeave, OpJoin}) {
-		t.Error("the one that waits does not join")
+		t.Error("the waiter does not join")
 	}
 	a.Requeue("db", 1)
 	if said := kinds(a); !slices.Equal(said, []Kind{OpGive, OpLeave, OpJoin}) {
-		t.Errorf("one that comes back from a dial: said %v", said)
+		t.Errorf("ops %v after a failed dial", said)
 	}
 	strict.Grants = []Grant{{Service: "db", Node: 1, Lease: 5, Arrival: 1, Token: 300}}
 	a.Step(0, strict)
@@ -246,7 +246,7 @@ func TestTheOrderChangesMeanwhile(t *testing.T) {
 	for _, r := range a.Ready().Requests {
 		for _, op := range r.Ops {
 			if op.Kind == OpDone && op.Token != 300 {
-				t.Errorf("its session is over: said %+v", op)
+				t.Errorf("op %+v after the end of its session", op)
 			}
 		}
 	}
@@ -267,7 +267,7 @@ func TestTheOrderChangesMeanwhile(t *testing.T) {
 		answers := v.Answers()
 		last := answers[len(answers)-1]
 		if len(last.Shares) != 1 || last.Shares[0].Added != 10 {
-			t.Errorf("the node is told of %+v", last.Shares)
+			t.Errorf("the last answer has %+v", last.Shares)
 		}
 	}
 }

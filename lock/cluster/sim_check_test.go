@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A checker knows what no process can: what is the case everywhere at one moment. It
-// keeps a state of its own, which is as far as the first voter is.
+// A checker sees what no process can: the state of the whole cluster at one moment. It
+// keeps a State of its own, which has applied as much as the first voter.
 type checker struct {
 	sim     *sim
 	truth   *State
@@ -16,22 +16,22 @@ type checker struct {
 	clients []*client
 	bounds  []bound // by service
 	ends    map[string]int
-	most    map[string]uint64 // slots that a service ever had
+	most    map[string]uint64 // the most slots that a service ever had
 	dirty   bool
 	err     error
-	idle    [8]time.Duration  // since when a node has a slot that is free and that a client waits for
-	local   map[NodeID]uint64 // the last token of each node's own
+	idle    [8]time.Duration  // since when a node has had a free slot that a client waits for
+	local   map[NodeID]uint64 // the last token of each node's share
 }
 
-// A bound is how many sessions of a service may be live: slots, or those that were
-// when there came to be fewer.
+// A bound is how many sessions of a service may be live: its slots, or, after a
+// reduction, the holders at that time.
 type bound struct {
 	service string
 	n       int
 	token   uint64 // of the last grant
-	last    uint64 // the highest that was admitted
-	several uint64 // the last token that was granted while there was more than one slot
-	shared  bool   // nodes handed out slots by themselves, at some time
+	last    uint64 // the highest admitted
+	several uint64 // the last token granted while there was more than one slot
+	shared  bool   // nodes handed out slots by themselves at some time
 	tokens  map[uint64]bool
 }
 
@@ -72,7 +72,7 @@ func (c *checker) live(service string) (live []*client) {
 	return live
 }
 
-// always is checked after each event that can have changed what it reads.
+// always is checked after each event that may have changed what it reads.
 func (c *checker) always() {
 	if c.sim.calm > 0 && c.sim.now > c.sim.calm {
 		c.idleSlots("db")
@@ -90,7 +90,7 @@ func (c *checker) always() {
 			b.several = b.token
 		}
 		if len(live) > b.n {
-			c.failf("%d sessions of %s are live and it has %d slots", len(live), sv.name, b.n)
+			c.failf("%d sessions of %s are live, but it has %d slots", len(live), sv.name, b.n)
 		}
 		c.withinShares(sv, live)
 		for _, cl := range live {
@@ -103,14 +103,14 @@ func (c *checker) always() {
 				live = slices.DeleteFunc(live, func(cl *client) bool { return cl.backend != sv.plan.Backend })
 			}
 			if len(live) > 0 {
-				c.failf("%s counts as quiet and %d sessions are live", sv.name, len(live))
+				c.failf("%s counts as quiet, but %d sessions are live", sv.name, len(live))
 			}
 		}
 	}
 }
 
-// admitted: each token admits once, and never after a newer one where there is one
-// slot, as a backend that refuses old tokens sees it.
+// admitted: each token admits once, and with one slot never after a newer one, as seen
+// by a backend that refuses old tokens.
 func (c *checker) admitted(p *proc, cl *client, g Grant) {
 	b := c.bound(g.Service)
 	if b.tokens[g.Token] {
@@ -130,7 +130,7 @@ func (c *checker) admitted(p *proc, cl *client, g Grant) {
 	}
 }
 
-// drained: after all faults are over each client is served or gone, and no slot is
+// drained: after the end of all faults each client is served or gone, and no slot is
 // taken.
 func (c *checker) drained() (string, bool) {
 	for _, p := range c.sim.procs {
@@ -146,7 +146,7 @@ func (c *checker) drained() (string, bool) {
 		}
 		for _, l := range sv.lines {
 			if len(l.runs) > 0 && !sv.sharing {
-				return fmt.Sprintf("client %d of %s at node %d waits in the state and is gone", l.runs[0].from, sv.name, l.node), false
+				return fmt.Sprintf("client %d of %s at node %d waits in the state, but is gone", l.runs[0].from, sv.name, l.node), false
 			}
 		}
 	}

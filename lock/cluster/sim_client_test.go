@@ -10,12 +10,12 @@ type client struct {
 	queue     *queue
 	arrival   uint64
 	arrived   time.Duration
-	committed time.Duration // when its place was, under lease; 0: not yet
+	committed time.Duration // when its place was committed, under lease; 0: not yet
 	lease     uint64
 	hold      time.Duration
-	fails     int           // dials
-	passed    time.Duration // when one that came much later went first; 0: none has
-	hook, ran uint64        // tokens for which a hook has begun, and has run; 0: none
+	fails     int           // dials that fail
+	passed    time.Duration // when a much later client was first admitted before it; 0: never
+	hook, ran uint64        // token whose hook has begun, and token whose hook has run; 0: none
 	live      bool
 	backend   string // where it is live
 	over      bool
@@ -23,25 +23,25 @@ type client struct {
 	acquired  []acquired
 }
 
-// acquired is a slot that a client had, for porcupine.
+// acquired is a client's use of a slot, for porcupine.
 type acquired struct {
 	token          uint64
 	call, from, to time.Duration
 	released       bool
 }
 
-// A queue is the simulated engine's: clients in the order of arrival.
+// A queue is that of the simulated engine: clients in the order of arrival.
 type queue struct {
 	proc     *proc
 	name     string
 	arrivals uint64
-	clients  []*client // not over
+	clients  []*client // without those that ended
 }
 
 func (q *queue) agent() *Agent { return q.proc.agent }
 
-// arrive lets a client join, that holds its slot for a time and goes away if it has
-// waited for longer than its patience; 0: it has no end.
+// arrive adds a client that holds its slot for a time, and goes away if it has waited
+// for longer than its patience; 0: any time.
 func (q *queue) arrive(hold, patience time.Duration, fails int) *client {
 	q.arrivals++
 	c := &client{queue: q, arrival: q.arrivals, arrived: q.proc.sim.now, hold: hold, fails: fails}
@@ -63,7 +63,7 @@ func (q *queue) arrive(hold, patience time.Duration, fails int) *client {
 	return c
 }
 
-// ask is the gate: those who come first go first.
+// ask is the gate: clients are admitted in the order of arrival.
 func (q *queue) ask() {
 	for _, c := range slices.Clone(q.clients) {
 		if c.live || c.over {
@@ -71,7 +71,7 @@ func (q *queue) ask() {
 		}
 		switch g, reason := q.agent().Admit(q.proc.clock(), q.name, c.arrival, c.ran); {
 		case reason != "":
-			c.hook, c.ran = 0, 0 // what runs for it is ended
+			c.hook, c.ran = 0, 0 // its hook is ended
 		case !g.awaitsHook():
 			q.admitted(c, g)
 		case c.hook != g.Token:
@@ -106,10 +106,10 @@ func (q *queue) admitted(c *client, g Grant) {
 	})
 }
 
-// simBackends are those of each service.
+// simBackends are the backends of each service.
 var simBackends = [2]string{"a", "b"}
 
-// pick is a backend that no plan keeps clients from.
+// pick returns a backend from which no plan keeps clients away.
 func (q *queue) pick(g Grant) string {
 	to := g.Token % 2
 	if p := q.agent().Facts(q.name).Plan; p.Runs() && p.Backend == simBackends[to] {
@@ -118,7 +118,7 @@ func (q *queue) pick(g Grant) string {
 	return simBackends[to]
 }
 
-// report says how many sessions are live that the last plan waits for, and hooks that run.
+// report reports the live sessions that the last plan waits for, and the running hooks.
 func (q *queue) report() {
 	p, live, done := q.agent().Facts(q.name).Plan, uint64(0), uint64(0)
 	for _, c := range q.clients {
@@ -132,8 +132,8 @@ func (q *queue) report() {
 	q.agent().Report(q.name, p.ID, done, Counts{Live: live})
 }
 
-// runHook is what has to run before a session goes. A client that leaves meanwhile
-// has ended it.
+// runHook is what must run before a session begins. A client that goes away meanwhile
+// ends it.
 func (q *queue) runHook(c *client, g Grant) {
 	c.hook = g.Token
 	q.proc.sim.tracef("node %d %s runs what token %d asks for%s", q.proc.id, q.name, g.Token, flags(g))
@@ -146,7 +146,7 @@ func (q *queue) runHook(c *client, g Grant) {
 	})
 }
 
-// requeue is a dial that failed.
+// requeue is a failed dial.
 func (q *queue) requeue(c *client, g Grant) {
 	if !c.live || c.grant.Token != g.Token {
 		return
@@ -158,7 +158,7 @@ func (q *queue) requeue(c *client, g Grant) {
 	q.freed()
 }
 
-// freed asks the gate, as an engine does: a slot of the node's own may be free.
+// freed asks the gate, as an engine does: a slot of the node's share may be free.
 func (q *queue) freed() {
 	if q.proc.sim.shares {
 		q.ask()
@@ -167,7 +167,7 @@ func (q *queue) freed() {
 	}
 }
 
-// ended takes a client out, for whatever reason.
+// ended removes a client, for whatever reason.
 func (q *queue) ended(arrival uint64, how string) {
 	i := slices.IndexFunc(q.clients, func(c *client) bool { return c.arrival == arrival })
 	if i < 0 {

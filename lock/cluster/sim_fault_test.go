@@ -2,7 +2,7 @@ package cluster
 
 import "time"
 
-// faultTime is for how long a seed has faults: most are short, a few long.
+// faultTime returns how long a seed has faults: mostly a short time, sometimes a long one.
 func faultTime(seed uint64) time.Duration {
 	if seed%50 == 0 {
 		return 40 * time.Second
@@ -10,7 +10,7 @@ func faultTime(seed uint64) time.Duration {
 	return 4 * time.Second
 }
 
-// operate lets an operator of a node do something, and again until the node can.
+// operate makes an operator of a node do something, and repeat it until the node can.
 func (s *sim) operate(p *proc, op Op) {
 	if !p.up || p.stopped || !p.agent.Act(p.clock(), op) {
 		s.after(300*time.Millisecond, func() { s.operate(s.procs[s.rng.IntN(len(s.procs))], op) })
@@ -19,10 +19,10 @@ func (s *sim) operate(p *proc, op Op) {
 	p.agentDone()
 }
 
-// simServices are what clients come to.
+// simServices are the services of the clients.
 var simServices = [2]string{"db", "office"}
 
-// load lets clients come, to two services, in bursts.
+// load makes clients of two services arrive in bursts.
 func (s *sim) load(until time.Duration) {
 	s.operate(s.procs[0], Op{Kind: OpSlots, Service: "db", From: 1 + s.rng.Uint64N(3)})
 	s.operate(s.procs[1], Op{Kind: OpSlots, Service: "office", From: 1})
@@ -61,7 +61,7 @@ func (s *sim) load(until time.Duration) {
 	}
 }
 
-// harm makes a fault, and then the next.
+// harm causes a fault, and then the next.
 func (s *sim) harm(until time.Duration) {
 	if s.now >= until {
 		return
@@ -74,7 +74,7 @@ func (s *sim) harm(until time.Duration) {
 	})
 }
 
-// victim is the leader, half of the time.
+// victim returns the leader half of the time.
 func (s *sim) victim() *proc {
 	if p := s.leader(); p != nil && s.chance(50) {
 		return p
@@ -98,7 +98,7 @@ func (s *sim) fault() {
 		to := s.chance(50)
 		s.cutOff(p, to, !to)
 		s.after(s.ms(100, 5000), func() { s.join(p) })
-	case 7: // from the other voters, still seen by nodes
+	case 7: // cut off from the other voters, but not from nodes
 		for _, other := range s.procs[:simVoters] {
 			if other != p {
 				s.setCut(p.id, other.id, true)
@@ -148,13 +148,13 @@ func (s *sim) cutOff(p *proc, sent, received bool) {
 }
 
 func (s *sim) join(p *proc) {
-	s.tracef("node %d is reached again", p.id)
+	s.tracef("node %d is reachable again", p.id)
 	for i := range s.procs {
 		s.cut[p.id][i+1], s.cut[i+1][p.id] = false, false
 	}
 }
 
-// able lets a node lose its backends for a while.
+// able makes a node lose its backends for a while.
 func (s *sim) able(p *proc) {
 	if !p.up || p.stopped {
 		return
@@ -168,8 +168,8 @@ func (s *sim) able(p *proc) {
 	p.after(s.ms(100, 3000), func() { set(true) })
 }
 
-// window pauses a service, or keeps clients from one of its backends, runs a command once
-// no session is live, and resumes. Sometimes it is a pause without a command, or its owner forgets it.
+// window pauses a service, or one of its backends, runs a command once no session is live,
+// and resumes. Sometimes it is a pause without a command, or its owner forgets it.
 func (s *sim) window(p *proc) {
 	if !p.up || p.stopped {
 		return
@@ -201,8 +201,8 @@ func (s *sim) window(p *proc) {
 		}
 		var end func()
 		end = func() {
-			// The command line of a window tries until it is heard: an act may be
-			// lost with the lease under which it was said.
+			// The command line of a window repeats until it succeeds: an act may be
+			// lost with the lease under which it was sent.
 			if now := p.agent.Facts(name).Plan; now.ID != plan.ID || now.Step == Resumed {
 				return
 			}
@@ -216,7 +216,7 @@ func (s *sim) window(p *proc) {
 
 // heal ends all faults.
 func (s *sim) heal() {
-	s.tracef("all faults are over")
+	s.tracef("all faults have ended")
 	s.cut, s.rough = [8][8]bool{}, false
 	for _, p := range s.procs {
 		s.start(p)
@@ -226,8 +226,8 @@ func (s *sim) heal() {
 	}
 }
 
-// reopen says again how many slots a service has where that was lost with the lease
-// of the node at which it was said.
+// reopen sets again how many slots a service has, if that was lost with the lease of
+// the node that sent it.
 func (s *sim) reopen() {
 	for _, name := range simServices {
 		if sv := s.check.truth.service(name); sv == nil || sv.slots == 0 {

@@ -6,7 +6,7 @@ import "time"
 type disk struct {
 	term     uint64
 	vote     NodeID
-	entries  []LogEntry // that are synced; entries[i] has the index i+1
+	entries  []LogEntry // synced entries; entries[i] has index i+1
 	snapshot []byte
 	starts   uint64
 }
@@ -19,13 +19,13 @@ const (
 	leads
 )
 
-// simLog is raft as its paper has it, without changes of membership: an agreement
-// over the simulated network whose leaders may be stale, and whose entries are
-// written some milliseconds after they have arrived.
+// simLog is raft as in its paper, without membership changes: an agreement over the
+// simulated network whose leaders may be stale, and whose entries are written some
+// milliseconds after they arrive.
 type simLog struct {
 	p         *proc
 	disk      *disk
-	entries   []LogEntry // the first len(disk.entries) may be synced
+	entries   []LogEntry // at most the first len(disk.entries) are synced
 	synced    uint64
 	role      role
 	leader    NodeID
@@ -37,7 +37,7 @@ type simLog struct {
 	read      uint64
 	acked     [4]uint64 // reads
 	confirmed uint64
-	election  time.Duration // on the clock of the process
+	election  time.Duration // by the clock of the process
 	beat      time.Duration
 }
 
@@ -46,7 +46,7 @@ type logMessage struct {
 	kind            string // vote, voted, append, appended
 	from            NodeID
 	term            uint64
-	index, prevTerm uint64 // of the entry before entries; of the candidate's last
+	index, prevTerm uint64 // of the entry before entries, or of the candidate's last entry
 	entries         []LogEntry
 	commit, read    uint64
 	ok              bool
@@ -110,14 +110,14 @@ func (l *simLog) Confirm(read uint64) error {
 
 func (l *simLog) Ready() LogReady {
 	r := LogReady{Term: l.disk.term, Leader: l.leader, Confirmed: l.confirmed}
-	if n := min(l.commit, l.synced); n > l.returned { // a snapshot may be written of what is applied
+	if n := min(l.commit, l.synced); n > l.returned { // applied entries may go into a snapshot
 		r.Entries = l.entries[l.returned:n:n]
 		l.returned = n
 	}
 	return r
 }
 
-// sync writes what there is now to disk a little later, and says so.
+// sync writes the present entries to disk a little later, and reports it.
 func (l *simLog) sync() {
 	term, n := l.disk.term, uint64(len(l.entries))
 	p, leader := l.p, l.leader
@@ -157,7 +157,7 @@ func (l *simLog) broadcast() {
 	}
 }
 
-// tick stands for election, or says that this voter leads still.
+// tick stands for election, or sends the leader's heartbeat.
 func (l *simLog) tick() {
 	now := l.p.clock()
 	if l.role == leads {

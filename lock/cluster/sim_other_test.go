@@ -30,15 +30,15 @@ func (l *seenLog) Ready() LogReady {
 type SimLog interface {
 	Log
 	Tick()
-	Advance() // writes and sends, and has Ready return
+	Advance() // writes, sends, and prepares what Ready returns
 	Step(from NodeID, data []byte)
 	Leads() (term uint64, leads bool)
-	State() (*State, error) // with which its voter begins
+	State() (*State, error) // the initial state of its voter
 	Compact(*State)         // writes a snapshot, if one is due
 	Crash()
 }
 
-// A SimEnv is what a SimLog is opened with, again after each crash.
+// A SimEnv is the environment in which a SimLog is opened, again after each crash.
 type SimEnv struct {
 	Node NodeID
 	Send func(to NodeID, data []byte)
@@ -53,8 +53,7 @@ func RunSeedOver(seed, from uint64, trace *strings.Builder, open func(SimEnv) (S
 	return s.boot().runSeed(trace)
 }
 
-// An otherLog is a SimLog as a process has it: what it is to write is written some
-// milliseconds later.
+// An otherLog is a SimLog of a process: its writes take effect some milliseconds later.
 type otherLog struct {
 	SimLog
 	p   *proc

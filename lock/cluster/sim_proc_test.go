@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// A proc is one process: an agent with the clients of its node and, on the first
-// three, a voter.
+// A proc is one process: an agent with the clients of its node and, in the first three,
+// a voter.
 type proc struct {
 	sim     *sim
 	id      NodeID
-	rate    int64 // of its clock, in thousandths
+	rate    int64 // speed of its clock, in thousandths
 	offset  time.Duration
 	disk    *disk
 	run     int // counts starts and crashes
 	up      bool
-	stopped bool          // SIGSTOP
+	stopped bool          // by SIGSTOP
 	since   time.Duration // when it was stopped
 	inbox   []func()
 
@@ -28,13 +28,13 @@ type proc struct {
 	local []*queue      // by service
 }
 
-// clock is CLOCK_BOOTTIME of the process: it runs while the process is stopped.
+// clock is CLOCK_BOOTTIME of the process: it also runs while the process is stopped.
 func (p *proc) clock() time.Duration {
 	return p.offset + p.sim.now*time.Duration(p.rate)/1000
 }
 
-// deliver calls do, or once the process goes on. What a process that is down is sent
-// is lost.
+// deliver calls do, at once or when the process continues. Messages to a process that
+// is down are lost.
 func (p *proc) deliver(do func()) {
 	switch {
 	case !p.up:
@@ -45,7 +45,7 @@ func (p *proc) deliver(do func()) {
 	}
 }
 
-// after is a timer of this start of the process.
+// after sets a timer that this run of the process ends.
 func (p *proc) after(d time.Duration, do func()) {
 	run := p.run
 	p.sim.after(d, func() {
@@ -84,7 +84,7 @@ func (p *proc) start() {
 	p.agentDone()
 }
 
-// openLog opens the log of a voter, and returns the state with which it begins.
+// openLog opens the log of a voter, and returns its initial state.
 func (p *proc) openLog() (*State, error) {
 	if p.sim.open != nil {
 		return openOtherLog(p)
@@ -125,7 +125,7 @@ func (p *proc) stop() {
 	}
 }
 
-// now is the time at which the process relayed its last byte.
+// now returns when the process relayed its last byte.
 func (p *proc) now() time.Duration {
 	if p.since > 0 {
 		return p.since
@@ -133,12 +133,13 @@ func (p *proc) now() time.Duration {
 	return p.sim.now
 }
 
-// resume goes on: the clock is compared first, as before each byte that is relayed.
+// resume continues a stopped process: it compares the clock first, as before each byte that
+// is relayed.
 func (p *proc) resume() {
 	if !p.up || !p.stopped {
 		return
 	}
-	p.sim.tracef("node %d goes on", p.id)
+	p.sim.tracef("node %d continues", p.id)
 	p.stopped = false
 	p.agent.Tick(p.clock())
 	p.agentDone()
@@ -160,7 +161,7 @@ func (p *proc) tick() {
 	p.after(p.sim.ms(60, 100), p.tick)
 }
 
-// poll runs the voter, has what it applied checked, and sends what it answers.
+// poll runs the voter, checks what it applied, and sends its answers.
 func (p *proc) poll() {
 	if p.voter == nil {
 		return
@@ -193,7 +194,7 @@ func (p *proc) poll() {
 	}
 }
 
-// agentDone does what the agent asks for after a call.
+// agentDone handles what the agent asks for after a call.
 func (p *proc) agentDone() {
 	if p.sim.serves {
 		for _, name := range simServices {
@@ -202,7 +203,7 @@ func (p *proc) agentDone() {
 	}
 	r := p.agent.Ready()
 	for _, g := range r.Cut {
-		p.sim.tracef("node %d cuts %s token %d", p.id, g.Service, g.Token)
+		p.sim.tracef("node %d ends %s token %d", p.id, g.Service, g.Token)
 		p.queue(g.Service).ended(g.Arrival, "cut")
 		p.agent.Done(g.Service, g.Arrival)
 	}
@@ -210,7 +211,7 @@ func (p *proc) agentDone() {
 	for _, r := range r.Requests {
 		p.sim.send(p.id, r.To, func(to *proc) {
 			if to.voter != nil {
-				r.Ops = slices.Clone(r.Ops) // bytes, on a real network
+				r.Ops = slices.Clone(r.Ops) // a real network sends bytes
 				to.voter.Step(to.clock(), r.Request)
 				to.poll()
 			}

@@ -2,7 +2,7 @@ package cluster
 
 import "slices"
 
-// receive takes a message of another voter.
+// receive handles a message of another voter.
 func (l *simLog) receive(m logMessage) {
 	if m.term > l.disk.term {
 		l.disk.term, l.disk.vote = m.term, 0
@@ -90,7 +90,7 @@ func (l *simLog) receiveAppended(m logMessage) {
 	l.advance()
 }
 
-// advance commits what a majority has on disk, and counts who follows still.
+// advance commits what a majority has on disk, and counts the voters that still follow.
 func (l *simLog) advance() {
 	l.match[l.p.id], l.acked[l.p.id] = l.synced, l.read
 	matches, reads := slices.Clone(l.match[1:]), slices.Clone(l.acked[1:])

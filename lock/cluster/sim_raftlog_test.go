@@ -15,7 +15,7 @@ import (
 	"github.com/tcpctl/tcpctl/lock/cluster/raftlog"
 )
 
-// A raftLog is raftlog's in the simulator.
+// A raftLog is a raftlog.Log in the simulator.
 type raftLog struct{ *raftlog.Log }
 
 func (l raftLog) Advance() { l.Log.Advance() }
@@ -33,22 +33,22 @@ func (l raftLog) Compact(s *cluster.State) {
 	}
 }
 
-// Crash is the end of the process: Close writes nothing that was not written before
-// but the promise, which is never less then.
+// Crash is the end of the process: the only new thing that Close writes is the promise,
+// which is never lower then.
 func (l raftLog) Crash() { l.Close() }
 
-// TestSeedsOverRaftlog runs the seeds of TestSeeds over raft and bbolt as they are,
-// instead of the simulator's own log.
+// TestSeedsOverRaftlog runs the seeds of TestSeeds over the real raft and bbolt instead
+// of the simulator's log.
 func TestSeedsOverRaftlog(t *testing.T) {
 	cluster.RunSeeds(t, "TestSeedOverRaftlog", cluster.DefaultSeeds/10, overRaftlog(t))
 }
 
-// TestSeedOverRaftlog is one run, in words.
+// TestSeedOverRaftlog prints the trace of one run.
 func TestSeedOverRaftlog(t *testing.T) { cluster.RunSeed(t, overRaftlog(t)) }
 
 func overRaftlog(t *testing.T) func(seed uint64, trace *strings.Builder) error {
 	return func(seed uint64, trace *strings.Builder) error {
-		cryptotest.SetGlobalRandom(t, seed) // of which raft takes its election timeouts
+		cryptotest.SetGlobalRandom(t, seed) // for raft's election timeouts
 		dir, err := os.MkdirTemp("/dev/shm", "sim")
 		if err != nil {
 			dir = t.TempDir()

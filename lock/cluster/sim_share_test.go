@@ -27,8 +27,8 @@ func (c *checker) withinShares(sv *service, live []*client) {
 	}
 }
 
-// admittedLocal: tokens of a node grow, and who came first there goes first; without faults
-// nobody goes first who came much later than one who waits at another node.
+// admittedLocal: a node's tokens grow and it admits in order; without faults no client
+// is admitted before one of another node that came much earlier.
 func (c *checker) admittedLocal(p *proc, cl *client, g Grant) {
 	if g.Token <= c.local[p.id] && cl.ran != g.Token {
 		c.failf("token %d of %s admitted by node %d after token %d", g.Token, g.Service, p.id, c.local[p.id])
@@ -52,13 +52,13 @@ func (c *checker) admittedLocal(p *proc, cl *client, g Grant) {
 			if other.passed == 0 {
 				other.passed = s.now
 			} else if s.now-other.passed > orderWithin {
-				c.failf("client %d of %s was admitted by node %d before client %d of node %d, which had come %v before it, and has been passed by others for %v", cl.arrival, g.Service, p.id, other.arrival, q.proc.id, late, s.now-other.passed)
+				c.failf("client %d of %s was admitted by node %d before client %d of node %d, which came %v earlier, and has been passed by others for %v", cl.arrival, g.Service, p.id, other.arrival, q.proc.id, late, s.now-other.passed)
 			}
 		}
 	}
 }
 
-// waiting yields the queues of a service, unless it is paused.
+// waiting yields the queues of a service with waiters, unless it is paused.
 func (c *checker) waiting(service string) (all []*queue) {
 	if sv := c.truth.service(service); sv == nil || sv.closed() || !sv.sharing {
 		return nil
@@ -73,8 +73,8 @@ func (c *checker) waiting(service string) (all []*queue) {
 	return all
 }
 
-// idleSlots: no node, and not the leader, keeps a slot for long that a client of another
-// node waits for.
+// idleSlots: neither a node nor the leader keeps a slot for long that a client of
+// another node waits for.
 func (c *checker) idleSlots(service string) {
 	sv := c.truth.service(service)
 	queues := c.waiting(service)
@@ -88,7 +88,7 @@ func (c *checker) idleSlots(service string) {
 		case c.idle[i] == 0:
 			c.idle[i] = c.sim.now
 		case c.sim.now-c.idle[i] > orderWithin:
-			c.failf("a slot of %s is idle at node %d (0: at none), and clients wait, for %v", sv.name, i, c.sim.now-c.idle[i])
+			c.failf("a slot of %s is idle at node %d (0: at none) for %v while clients wait", sv.name, i, c.sim.now-c.idle[i])
 		}
 	}
 	idle(0, sv.free() > 0 && slices.ContainsFunc(queues, waits))
@@ -115,7 +115,7 @@ func (c *checker) sharesAreKnown() (string, bool) {
 	return "", true
 }
 
-// shareOrder sets how db's slots are handed out, and changes it now and then.
+// shareOrder sets how the slots of db are handed out, and changes it from time to time.
 func (s *sim) shareOrder(until time.Duration) {
 	s.operate(s.procs[0], Op{Kind: OpOrder, Service: "db", Flag: true})
 	s.operate(s.procs[0], Op{Kind: OpSlots, Service: "db", From: 2 + s.rng.Uint64N(12)})
@@ -128,7 +128,7 @@ func (s *sim) shareOrder(until time.Duration) {
 	}
 }
 
-// crowd lets clients come in bursts, more at some nodes than at others.
+// crowd makes clients arrive in bursts, more at some nodes than at others.
 func (s *sim) crowd(from, until time.Duration) {
 	favourite := s.procs[s.rng.IntN(len(s.procs))]
 	longest := []int{20, 100, 400}[s.rng.IntN(3)]
@@ -149,7 +149,7 @@ func (s *sim) crowd(from, until time.Duration) {
 }
 
 // runShares runs a cluster whose nodes hand out slots by themselves: with faults, and
-// then without, where the order over all nodes holds, and no slot is idle.
+// then without, when the order over all nodes holds and no slot is idle.
 func (s *sim) runShares(trace *strings.Builder) error {
 	until := faultTime(s.seed)
 	s.load(until)
@@ -164,7 +164,7 @@ func (s *sim) runShares(trace *strings.Builder) error {
 	s.run(s.now + 6*second)
 	if sv := s.check.truth.service("db"); sv.slots > 0 && s.check.err == nil {
 		s.calm = s.now + 100*ms
-		s.tracef("it is calm")
+		s.tracef("there are no faults from now on")
 		s.crowd(s.calm, s.calm+2*second)
 		s.run(s.calm + 2*second)
 	}
@@ -183,7 +183,7 @@ func TestShareSeeds(t *testing.T) {
 	RunSeeds(t, "TestShareSeed", DefaultSeeds/10, runShareSeed)
 }
 
-// TestShareSeed is one run, in words.
+// TestShareSeed prints the trace of one run.
 func TestShareSeed(t *testing.T) { RunSeed(t, runShareSeed) }
 
 func runShareSeed(seed uint64, trace *strings.Builder) error {

@@ -13,25 +13,25 @@ const (
 )
 
 // A sim is a whole cluster in one goroutine: processes with clocks of their own, a
-// network between them that delays, reorders, doubles and loses messages, and clients.
-// The seed decides everything: the same seed is the same run.
+// network between them that delays, reorders, duplicates and loses messages, and
+// clients. The same seed is always the same run.
 type sim struct {
 	seed   uint64
 	rng    *rand.Rand
 	now    time.Duration
-	begin  time.Duration // of the trace
+	begin  time.Duration // the trace begins here
 	events events
-	count  int // of events, which breaks ties
+	count  int // number of events so far, to break ties
 	procs  []*proc
 	cut    [8][8]bool // from, to
-	rough  bool       // messages are lost, doubled and late
+	rough  bool       // messages are lost, duplicated and late
 	lease  time.Duration
-	serves bool // engines report by themselves, of plans of a backend, too
+	serves bool // engines report for themselves, also on plans of a backend
 	trace  *strings.Builder
 	check  checker
 	open   func(SimEnv) (SimLog, error) // nil: the log is simLog
-	shares bool                         // nodes hand out the slots of db by themselves
-	calm   time.Duration                // since when there are no faults; 0: there are
+	shares bool                         // nodes share the slots of db
+	calm   time.Duration                // since when there are no faults; 0: there are faults
 }
 
 type event struct {
@@ -40,7 +40,7 @@ type event struct {
 	do func()
 }
 
-// events are a heap. container/heap would allocate for each of a hundred million.
+// events are a heap. container/heap would allocate for each of a hundred million events.
 type events []event
 
 func (e events) less(i, j int) bool {
@@ -82,7 +82,7 @@ func (e *events) pop() event {
 	return first
 }
 
-// after runs do after some simulated time.
+// after calls do after some simulated time.
 func (s *sim) after(d time.Duration, do func()) {
 	s.count++
 	s.events.push(event{s.now + d, s.count, do})
@@ -96,7 +96,7 @@ func (s *sim) step() {
 	s.check.always()
 }
 
-// run runs until a time, or until something is wrong.
+// run runs until a time, or until a check fails.
 func (s *sim) run(until time.Duration) {
 	for len(s.events) > 0 && s.events[0].at <= until && s.check.err == nil {
 		s.step()
@@ -117,7 +117,7 @@ func (s *sim) ms(from, to int) time.Duration {
 
 func (s *sim) chance(percent int) bool { return s.rng.IntN(100) < percent }
 
-// send delivers a message, if the network does.
+// send delivers a message, unless the network loses it.
 func (s *sim) send(from, to NodeID, do func(p *proc)) {
 	p := s.procs[to-1]
 	times := 1
@@ -148,15 +148,15 @@ func (s *sim) send(from, to NodeID, do func(p *proc)) {
 	}
 }
 
-// newSim builds a cluster of three voters and more nodes, all with clients. quiet is
-// one whose clocks and network are plain, for stories. It has to be booted.
+// newSim builds a cluster of three voters and more nodes, all with clients. quiet makes
+// clocks and network ideal, for stories. The caller boots it.
 func newSim(seed uint64, nodes int, quiet bool, trace *strings.Builder) *sim {
 	s := &sim{seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), lease: 1500 * time.Millisecond, rough: !quiet, serves: !quiet && seed%2 == 0, trace: trace}
 	s.check.init(s)
 	for i := range nodes {
 		p := &proc{sim: s, id: NodeID(i + 1), rate: 1000, disk: &disk{snapshot: NewState("sim").Snapshot()}}
 		if !quiet {
-			// Between the fastest and the slowest clock are 10 %.
+			// The fastest and the slowest clock differ by 10 %.
 			p.rate, p.offset = int64(952+s.rng.IntN(96)), s.ms(0, 1000_000)
 			switch s.rng.IntN(4) {
 			case 0:
@@ -178,7 +178,7 @@ func (s *sim) boot() *sim {
 	return s
 }
 
-// leader returns the process that was the last to be elected, or nil.
+// leader returns the process that was elected last, or nil.
 func (s *sim) leader() (found *proc) {
 	var term uint64
 	for _, p := range s.procs {

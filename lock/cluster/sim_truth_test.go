@@ -8,8 +8,8 @@ import (
 
 var seedOfHash = maphash.MakeSeed()
 
-// applied is called for each entry that a voter has applied. The first to do so tells
-// the truth, which the others have to agree to.
+// applied is called for each entry that a voter has applied. The first voter that
+// applies an entry defines it, and the others have to agree.
 func (c *checker) applied(p *proc, e LogEntry) {
 	if e.Index <= uint64(len(c.entries)) {
 		if known := c.entries[e.Index-1]; known.Term != e.Term || !bytes.Equal(known.Data, e.Data) {
@@ -54,14 +54,14 @@ func (c *checker) applied(p *proc, e LogEntry) {
 
 func (c *checker) hash(s *State) uint64 { return maphash.Bytes(seedOfHash, s.Snapshot()) }
 
-// same checks that a voter has the state that the first one had here.
+// same checks that a voter's state equals that of the first one after the same entry.
 func (c *checker) same(p *proc) {
 	if i := p.voter.State().Index(); i%8 == 0 && i/8 <= uint64(len(c.hashes)) && c.hash(p.voter.State()) != c.hashes[i/8-1] {
 		c.failf("voter %d has another state after entry %d", p.id, i)
 	}
 }
 
-// ended: the sessions of a node are over before its slots move.
+// ended: a node's sessions have ended before its slots move.
 func (c *checker) ended(m Member) {
 	c.sim.tracef("lease %d of node %d has ended", m.Lease, m.Node)
 	for _, sv := range c.truth.services {
@@ -73,14 +73,14 @@ func (c *checker) ended(m Member) {
 	}
 }
 
-// gaveUp: a node takes a lease for over only if it is, and keeps its places otherwise.
+// gaveUp: a node considers a lease over only if it is, and keeps its places otherwise.
 func (c *checker) gaveUp(p *proc, lease uint64) {
 	if m := c.truth.member(p.id); m != nil && m.Lease == lease && !m.Ended {
-		c.failf("node %d gave up lease %d, which runs", p.id, lease)
+		c.failf("node %d gave up lease %d, which still runs", p.id, lease)
 	}
 }
 
-// find returns the client of an arrival in the last start of its process.
+// find returns the client of an arrival in the current run of its process.
 func (c *checker) find(node NodeID, service string, arrival uint64) *client {
 	p := c.sim.procs[node-1]
 	if !p.up {
@@ -93,7 +93,7 @@ func (c *checker) find(node NodeID, service string, arrival uint64) *client {
 	return nil
 }
 
-// joined notes when clients got their places.
+// joined records when clients got their places.
 func (c *checker) joined(b Batch, op Op) {
 	m := c.truth.member(b.Node)
 	if m == nil || m.Lease != b.Lease || m.Incarnation != c.sim.procs[b.Node-1].disk.starts {
@@ -101,7 +101,7 @@ func (c *checker) joined(b Batch, op Op) {
 	}
 	for a := op.From; a <= op.To; a++ {
 		if !c.inState(b.Node, op.Service, a) {
-			continue // of a batch that came too early, or is over
+			continue // from a batch that came too early, or has ended
 		}
 		if cl := c.find(b.Node, op.Service, a); cl != nil && cl.lease != b.Lease {
 			cl.lease, cl.committed = b.Lease, c.sim.now
@@ -126,7 +126,8 @@ func (c *checker) inState(node NodeID, service string, arrival uint64) bool {
 	return waits
 }
 
-// granted: tokens grow by one, and who had a place before another came goes before it.
+// granted: tokens grow by one, and a client is granted before all that came after it got
+// its place.
 func (c *checker) granted(g Grant) {
 	b := c.bound(g.Service)
 	if sv := c.truth.service(g.Service); sv.ordered > 0 {

@@ -6,12 +6,12 @@ import (
 	"testing"
 )
 
-// busy is a state whose one lock has 100 waiters at each node, whose places are
-// all between those of others, and 500 slots.
+// busy is a state whose one lock has 500 slots and 100 waiters at each node, whose
+// places alternate with those of other nodes.
 type busy struct {
 	state   *State
 	index   uint64
-	said    map[NodeID]uint64 // ops of the node
+	said    map[NodeID]uint64 // ops of the node so far
 	arrived map[NodeID]uint64
 	granted []Grant
 }
@@ -53,8 +53,8 @@ func (s *busy) apply(b *testing.B, batches ...Batch) {
 	s.granted = append(s.granted, out.Grants...)
 }
 
-// BenchmarkManyNodes is an entry in which a session ends, and another client comes at
-// its node: a slot goes to the one that is first of all.
+// BenchmarkManyNodes is an entry in which a session ends and another client of its node
+// arrives: the slot goes to the first of all waiters.
 func BenchmarkManyNodes(b *testing.B) {
 	for _, nodes := range []int{3, 50, 200, 1000} {
 		b.Run(fmt.Sprintf("nodes=%d/waiting=%d", nodes, 100*nodes), func(b *testing.B) {

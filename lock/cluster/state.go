@@ -14,7 +14,7 @@ type State struct {
 	id       string // of the cluster
 	index    uint64 // of the last entry applied
 	facts    uint64 // of the last entry that changed a Fact
-	reports  uint64 // likewise, where nodes need not hear of it at once: reports, and who has a service and a lease
+	reports  uint64 // of the last entry that changed what nodes may learn later: reports, and who has a service and a lease
 	members  []Member
 	services []*service
 }
@@ -33,7 +33,7 @@ type Member struct {
 	Keep        bool   // its sessions live on when its lease is lost, as it said last
 }
 
-// leased reports whether m has a lease that runs.
+// leased reports whether the lease of m runs.
 func (m *Member) leased() bool { return m.Lease > 0 && !m.Ended }
 
 // A Grant is a slot given to a waiter. The slot is taken until the node says that
@@ -48,14 +48,14 @@ type Grant struct {
 	Expired bool   // the slot came back by the end of a lease: likewise on_expire
 
 	at    uint64        // the place in the order, for OpRequeue
-	local bool          // of the node's share: the state knows nothing of it
-	came  time.Duration // when its client did, likewise
+	local bool          // from the node's share: the state does not know it
+	came  time.Duration // when its client came, if local
 }
 
-// awaitsHook reports whether something has to run before the session may go.
+// awaitsHook reports whether a hook must run before the session may begin.
 func (g Grant) awaitsHook() bool { return g.Hook || g.Expired }
 
-// A service is one lock, its queue, and what the operator has said of it.
+// A service is one lock, its queue, and what the operator has set for it.
 type service struct {
 	name     string
 	slots    uint64
@@ -64,19 +64,19 @@ type service struct {
 	lines    []*line // one for each node, by node
 	held     []Grant // by token
 	shares   []share // by node
-	returned uint64  // slots that came back by the end of a lease, and whose on_expire is still owed
+	returned uint64  // slots freed by the end of a lease whose on_expire is still owed
 
 	sharing bool   // nodes hand out slots by themselves (order "shares")
 	ordered uint64 // index of the entry that changed sharing last; 0: none has
 
-	every     uint64 // a token that it divides needs a hook; 0: none
+	every     uint64 // tokens that are multiples of it need a hook; 0: none do
 	exclusive bool   // the hook runs while no session is live
 	running   uint64 // token of the exclusive hook that runs; nothing is granted meanwhile
-	owed      bool   // a hook was granted and did not run
+	owed      bool   // a hook was asked for, but did not run
 
 	plan     *Plan // the last one; nil: there is none
 	backends []Backend
-	nodes    []NodeID // that have the service, also those that are lost
+	nodes    []NodeID // with the service, including lost ones
 }
 
 // Index returns the index of the last entry applied.
@@ -132,7 +132,7 @@ func (s *State) member(node NodeID) *Member {
 	return &s.members[i]
 }
 
-// addMember returns the member, which is new if it was not known.
+// addMember returns the member, and adds it if it was unknown.
 func (s *State) addMember(node NodeID) *Member {
 	i, ok := slices.BinarySearchFunc(s.members, node, func(m Member, n NodeID) int { return compare(m.Node, n) })
 	if !ok {
@@ -157,7 +157,7 @@ func (s *State) addService(name string) *service {
 	return s.services[i]
 }
 
-// line returns the line of a node, which is new if there was none.
+// line returns the line of a node, and adds one if there was none.
 func (sv *service) line(node NodeID) *line {
 	i, ok := slices.BinarySearchFunc(sv.lines, node, func(l *line, n NodeID) int { return compare(l.node, n) })
 	if !ok {

@@ -11,13 +11,13 @@ import (
 
 var update = flag.Bool("update", false, "TestStories writes testdata/*.txt")
 
-// A story is a run without chance, whose trace is read by people.
+// A story is a run without randomness, whose trace is for readers.
 type story struct {
 	*sim
 	t *testing.T
 }
 
-// stories are what testdata has a file of, by its name.
+// stories are the runs with a file in testdata, by its name.
 var stories = []struct {
 	name, title string
 	slots       uint64
@@ -31,7 +31,7 @@ var stories = []struct {
 		s.arrive(1, 10*ms)
 		s.pass(300 * ms)
 	}},
-	{"requeue", "A dial fails: the client keeps its place before those who came later.", 1, func(s *story) {
+	{"requeue", "A dial fails: the client keeps its place before those that came later.", 1, func(s *story) {
 		s.procs[0].queue("db").arrive(30*ms, 0, 1)
 		s.pass(3 * ms)
 		s.arrive(4, 10*ms)
@@ -55,7 +55,7 @@ var stories = []struct {
 		s.procs[3].crash()
 		s.pass(4 * second)
 	}},
-	{"node_restarted", "A node crashes and is started again: its slots come back at once, as no process of it is left.", 1, func(s *story) {
+	{"node_restarted", "A node crashes and is restarted: its slots are freed at once, as its old process is gone.", 1, func(s *story) {
 		s.arrive(4, time.Minute)
 		s.pass(10 * ms)
 		s.arrive(1, 10*ms)
@@ -65,7 +65,7 @@ var stories = []struct {
 		s.start(s.procs[3])
 		s.pass(time.Second)
 	}},
-	{"leader_change", "The leader crashes: what is held and who waits stays, and no lease ends.", 1, func(s *story) {
+	{"leader_change", "The leader crashes: held slots and waiters stay, and no lease ends.", 1, func(s *story) {
 		holder, waiter := s.others()
 		holder.queue("db").arrive(2*second, 0, 0)
 		s.pass(20 * ms)
@@ -73,10 +73,10 @@ var stories = []struct {
 		s.pass(20 * ms)
 		s.leader().crash()
 		s.pass(20 * ms)
-		s.arrive(4, 10*ms) // says it to the old leader, and again to the new one
+		s.arrive(4, 10*ms) // is sent to the old leader, and again to the new one
 		s.pass(6 * second)
 	}},
-	{"cut_off", "A node is cut off: it ends its session before its slot moves. Healed, its waiter stands at the end.", 1, func(s *story) {
+	{"cut_off", "A node is cut off: it ends its session before its slot moves. After healing, its waiter is at the end.", 1, func(s *story) {
 		s.arrive(4, time.Minute)
 		s.pass(10 * ms)
 		s.arrive(4, 10*ms)
@@ -89,7 +89,7 @@ var stories = []struct {
 		s.join(s.procs[3])
 		s.pass(3 * second)
 	}},
-	{"short_cut", "A node is cut off for less than its lease: nothing is ended, and its waiter keeps its place.", 1, func(s *story) {
+	{"short_cut", "A node is cut off for less than its lease: no session is ended, and its waiter keeps its place.", 1, func(s *story) {
 		s.arrive(1, second)
 		s.pass(10 * ms)
 		s.arrive(4, 10*ms)
@@ -100,7 +100,7 @@ var stories = []struct {
 		s.join(s.procs[3])
 		s.pass(2 * second)
 	}},
-	{"stopped", "A node is stopped for longer than its lease, as by SIGSTOP: when it goes on, it ends its session before a byte is relayed.", 1, func(s *story) {
+	{"stopped", "A node is stopped for longer than its lease, as by SIGSTOP: when it continues, it ends its session before a byte is relayed.", 1, func(s *story) {
 		s.arrive(4, time.Minute)
 		s.pass(10 * ms)
 		s.arrive(1, 5*second)
@@ -109,7 +109,7 @@ var stories = []struct {
 		s.procs[3].resume()
 		s.pass(4 * second)
 	}},
-	{"window", "A pause over all nodes: quiet once each has said so, or its lease is over; then the command, then all go on in order.", 2, func(s *story) {
+	{"window", "A pause over all nodes: quiet once each has reported so, or its lease is over; then the command, then all continue in order.", 2, func(s *story) {
 		s.arrive(1, 300*ms)
 		s.arrive(4, time.Minute)
 		s.pass(50 * ms)
@@ -148,7 +148,7 @@ var stories = []struct {
 		s.act(owner, Op{Kind: OpResume, Service: "db", Token: plan})
 		s.pass(second)
 	}},
-	{"hooks", "Each third token runs a hook while no other session is live.", 2, func(s *story) {
+	{"hooks", "Every third token runs a hook while no other session is live.", 2, func(s *story) {
 		s.act(s.procs[0], Op{Kind: OpHooks, Service: "db", From: 3, Flag: true})
 		s.pass(20 * ms)
 		for range 5 {
@@ -157,7 +157,7 @@ var stories = []struct {
 		}
 		s.pass(2 * second)
 	}},
-	{"unable", "A node has no backend: its waiters keep their places, and those of others pass.", 1, func(s *story) {
+	{"unable", "A node has no backend: its waiters keep their places, and those of others are served first.", 1, func(s *story) {
 		s.procs[3].agent.Able("db", false)
 		s.procs[3].agentDone()
 		s.pass(10 * ms)
@@ -187,7 +187,7 @@ func (s *story) act(p *proc, op Op) {
 	p.agentDone()
 }
 
-// others are the two voters that do not lead.
+// others returns the two voters that do not lead.
 func (s *story) others() (a, b *proc) {
 	i := int(s.leader().id) - 1
 	return s.procs[(i+1)%simVoters], s.procs[(i+2)%simVoters]
@@ -218,7 +218,7 @@ func TestStories(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got != string(want) {
-				t.Errorf("%s is not what happens now (go test -update writes it):\n%s", file, got)
+				t.Errorf("%s differs from the present trace (go test -update writes it):\n%s", file, got)
 			}
 		})
 	}

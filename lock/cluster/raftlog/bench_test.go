@@ -11,8 +11,8 @@ import (
 	"github.com/tcpctl/tcpctl/lock/cluster"
 )
 
-// BenchmarkCommit is one entry at a time on three voters, each of which syncs it to a
-// disk; the network between them takes no time.
+// BenchmarkCommit commits one entry at a time on three voters, each of which syncs it
+// to disk; the network between them takes no time.
 func BenchmarkCommit(b *testing.B) {
 	g := benchGroup(b)
 	leader := g.nodes[g.leader()]
@@ -36,8 +36,8 @@ func BenchmarkCommit(b *testing.B) {
 	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "us-p99")
 }
 
-// BenchmarkGrants is one slot with 64 waiters at three nodes: each is admitted and
-// ends at once.
+// BenchmarkGrants is one slot with 64 waiters at three nodes: each session ends as soon
+// as it is admitted.
 func BenchmarkGrants(b *testing.B) {
 	g := benchGroup(b)
 	ctx, cancel := context.WithCancel(b.Context())
@@ -51,7 +51,7 @@ func BenchmarkGrants(b *testing.B) {
 		g.with(11, func(a *agent) { did = a.Act(g.now(), cluster.Op{Kind: cluster.OpSlots, Service: "db", From: 1}) })
 		return did
 	})
-	var next [3]uint64 // the first that was not admitted
+	var next [3]uint64 // the first arrival not admitted
 	var joined [3]uint64
 	for i := range joined {
 		joined[i] = 21
@@ -78,7 +78,7 @@ func BenchmarkGrants(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "grants/s")
 }
 
-// benchGroup is on a disk: BENCH_DIR, or the folder for temporary files.
+// benchGroup keeps its logs in BENCH_DIR, or the folder for temporary files.
 func benchGroup(b *testing.B) *group {
 	dir, err := os.MkdirTemp(os.Getenv("BENCH_DIR"), "raftlog")
 	if err != nil {

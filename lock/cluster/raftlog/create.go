@@ -22,12 +22,12 @@ func Create(dir string, node cluster.NodeID, id string, others ...cluster.NodeID
 	conf := &pb.ConfState{Voters: []uint64{uint64(node)}}
 	for _, v := range others {
 		if v == 0 || raft.IsLocalMsgTarget(uint64(v)) || slices.Contains(conf.Voters, uint64(v)) {
-			return fmt.Errorf("raftlog: voter %d of the new cluster is no node, or named twice", v)
+			return fmt.Errorf("raftlog: voter %d of the new cluster is not a node, or is named twice", v)
 		}
 		conf.Voters = append(conf.Voters, uint64(v))
 	}
-	// A snapshot stands before the first entry: who joins later gets it, as raft has
-	// no entry that could be sent instead.
+	// The first entry is preceded by a snapshot: a voter that joins later gets it,
+	// since raft has no entries to send instead.
 	snap := &pb.Snapshot{
 		Data:     cluster.NewState(id).Snapshot(),
 		Metadata: &pb.SnapshotMetadata{ConfState: conf, Index: proto.Uint64(1), Term: proto.Uint64(1)},
@@ -61,7 +61,7 @@ func Rejoin(dir string) error {
 
 func create(dir string, node cluster.NodeID, id string, snap *pb.Snapshot) error {
 	if node == 0 || raft.IsLocalMsgTarget(uint64(node)) || id == "" || len(id) > maxClusterID {
-		return fmt.Errorf("raftlog: node %d, cluster %.80q: want a node, and 1 to %d bytes", node, id, maxClusterID)
+		return fmt.Errorf("raftlog: node %d, cluster %.80q: want a node, and a name of 1 to %d bytes", node, id, maxClusterID)
 	}
 	name := filepath.Join(dir, logName)
 	if _, err := os.Stat(name); err == nil {
@@ -85,20 +85,20 @@ func create(dir string, node cluster.NodeID, id string, snap *pb.Snapshot) error
 	return errors.Join(err, syncDir(dir))
 }
 
-// makeLog makes a file, which begins with what p promises.
+// makeLog makes a file that begins with the promises of p.
 func makeLog(name string, p *promiseFile, node cluster.NodeID, id string, snap *pb.Snapshot) error {
 	s := &store{promise: p, hard: new(pb.HardState)}
-	_ = os.Remove(name) // of a try before
+	_ = os.Remove(name) // from an earlier attempt
 	if err := s.openDB(name); err != nil {
 		return err
 	}
 	return errors.Join(s.fill(node, id, snap), s.db.Close())
 }
 
-// fill writes what a new log has.
+// fill writes the initial content of a log.
 func (s *store) fill(node cluster.NodeID, id string, snap *pb.Snapshot) error {
 	hard := &pb.HardState{}
-	if t := s.promise.term; t > 0 { // it votes in none that it may have voted in before
+	if t := s.promise.term; t > 0 { // it does not vote in a term in which it may have voted
 		hard = &pb.HardState{Term: proto.Uint64(t), Vote: proto.Uint64(uint64(node))}
 	}
 	if snap != nil {

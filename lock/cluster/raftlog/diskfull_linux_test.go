@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestRule34ADiskThatIsFull is a file system without space, which only root can make.
-// With space again, the voter goes on from all that it has confirmed.
+// TestRule34ADiskThatIsFull uses a small file system, which only root can make. Once
+// there is space again, the voter continues from everything that it has confirmed.
 func TestRule34ADiskThatIsFull(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -33,7 +33,7 @@ func (e *OtherClusterError) Error() string {
 	return fmt.Sprintf("raftlog: cluster %s is not cluster %s: two clusters have one name", e.Theirs, e.Ours)
 }
 
-// behind says in what a log is behind.
+// behind says in what way a log is behind.
 func behind(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrBehind, fmt.Sprintf(format, args...))
 }
@@ -43,7 +43,7 @@ func corrupt(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrMessage, fmt.Sprintf(format, args...))
 }
 
-// newer is of what a newer version has written.
+// newer is the error for data of a newer version.
 func newer(what string, v uint64) error {
 	return fmt.Errorf("%w (%s of version %d)", cluster.ErrNewer, what, v)
 }

@@ -25,7 +25,7 @@ const (
 	MaxFrame = 64 << 20
 )
 
-// encodeFrame puts the cluster before a message, so that two of one name never mix.
+// encodeFrame puts the cluster's id before a message: clusters of one name must not mix.
 func encodeFrame(id string, m *pb.Message) ([]byte, error) {
 	b := binary.AppendUvarint(make([]byte, 0, 64+len(id)), frameVersion)
 	b = binary.AppendUvarint(b, uint64(len(id)))
@@ -33,8 +33,8 @@ func encodeFrame(id string, m *pb.Message) ([]byte, error) {
 	return proto.MarshalOptions{}.MarshalAppend(b, m)
 }
 
-// decodeFrame is the reverse. Its error wraps ErrMessage or cluster.ErrNewer, or is an
-// *OtherClusterError.
+// decodeFrame reverses encodeFrame. Its error wraps ErrMessage or cluster.ErrNewer, or
+// is an *OtherClusterError.
 func decodeFrame(id string, data []byte) (*pb.Message, error) {
 	if len(data) > MaxFrame {
 		return nil, corrupt("%d bytes, over the limit of %d", len(data), MaxFrame)

@@ -16,7 +16,7 @@ func known(err error) bool {
 	return err == nil || other || errors.Is(err, ErrMessage) || errors.Is(err, ErrBehind) || cluster.Newer(err)
 }
 
-// hostile are messages that would have raft panic, or corrupt its log.
+// hostile returns messages that would make raft panic, or corrupt its log.
 func hostile() (all []*pb.Message) {
 	n := func(v uint64) *uint64 { return proto.Uint64(v) }
 	entry := func(index, term uint64, kind pb.EntryType, data []byte) *pb.Entry {
@@ -50,7 +50,7 @@ func hostile() (all []*pb.Message) {
 	return all
 }
 
-// removal is an entry by which the voter that reads it would be alone, or none left.
+// removal is an entry that leaves its reader as the only voter, or leaves no voter.
 func removal(ids ...uint64) *pb.Message {
 	c := &pb.ConfChangeV2{}
 	for _, id := range ids {
@@ -61,7 +61,7 @@ func removal(ids ...uint64) *pb.Message {
 		Entries: []*pb.Entry{{Index: proto.Uint64(2), Term: proto.Uint64(2), Type: pb.EntryConfChangeV2.Enum(), Data: data}}}
 }
 
-// openTest opens one voter of three, which is alone.
+// openTest opens one of three voters, without the others.
 func openTest(t testing.TB) *Log {
 	dir := tempDir(t)
 	if err := Create(dir, 1, "c1", 2, 3); err != nil {
@@ -75,7 +75,7 @@ func openTest(t testing.TB) *Log {
 	return l
 }
 
-// leadTest has it lead.
+// leadTest makes the voter lead.
 func leadTest(l *Log) {
 	for range 3 * ElectionTicks {
 		l.Tick()
@@ -92,8 +92,8 @@ func leadTest(l *Log) {
 	}
 }
 
-// TestHostileMessagesAreErrors: none of them panics or is taken, at a follower or a
-// leader.
+// TestHostileMessagesAreErrors: none of them causes a panic or is accepted, by a
+// follower or a leader.
 func TestHostileMessagesAreErrors(t *testing.T) {
 	t.Parallel()
 	for i, m := range hostile() {
@@ -117,7 +117,7 @@ func TestHostileMessagesAreErrors(t *testing.T) {
 			}
 			l.Advance()
 			if l.store.last != last {
-				t.Errorf("message %d (%v), leading %t: taken", i, m.GetType(), lead)
+				t.Errorf("message %d (%v), leading %t: accepted", i, m.GetType(), lead)
 			}
 		}
 	}
@@ -142,7 +142,7 @@ func TestAMessageIsOfItsStream(t *testing.T) {
 	l := openTest(t)
 	data, _ := encodeFrame("c1", &pb.Message{Type: pb.MsgHeartbeat.Enum(), From: proto.Uint64(2), To: proto.Uint64(1), Term: proto.Uint64(5)})
 	if err := l.Step(3, data); !errors.Is(err, ErrMessage) {
-		t.Errorf("by another: %v", err)
+		t.Errorf("from another voter: %v", err)
 	}
 	for n := range data[:8] {
 		if err := l.Step(2, data[:n]); err == nil {
@@ -154,11 +154,11 @@ func TestAMessageIsOfItsStream(t *testing.T) {
 		t.Errorf("newer: %v, stopped %v", err, l.Err())
 	}
 	if err := l.Step(2, data); err != nil || l.term() != 5 {
-		t.Errorf("its own: %v", err)
+		t.Errorf("from the sender itself: %v", err)
 	}
 }
 
-// FuzzStep: no bytes crash a voter, whatever it does at that moment.
+// FuzzStep: no bytes crash a voter, whatever it is doing.
 func FuzzStep(f *testing.F) {
 	for _, m := range append(hostile(), removal(3)) {
 		data, _ := encodeFrame("c1", m)

@@ -16,8 +16,8 @@ import (
 
 var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
 
-// tempDir is on a file system in memory, where there is one: fsync is of no interest
-// but for its order.
+// tempDir is on a file system in memory, where there is one: only the order of fsyncs
+// matters.
 func tempDir(t testing.TB) string {
 	dir, err := os.MkdirTemp("/dev/shm", "raftlog")
 	if err != nil {
@@ -27,8 +27,8 @@ func tempDir(t testing.TB) string {
 	return dir
 }
 
-// A net is voters in one goroutine with a network between them that loses, doubles
-// and delays: all by the seed.
+// A net is voters in one goroutine with a network between them that loses, duplicates
+// and delays messages, all by the seed.
 type net struct {
 	t      testing.TB
 	rng    *rand.Rand
@@ -38,8 +38,8 @@ type net struct {
 	now    int
 	rough  bool
 	cut    map[[2]cluster.NodeID]bool
-	agreed map[uint64]cluster.LogEntry // what any voter has applied
-	acked  []uint64                    // members that a leader has applied
+	agreed map[uint64]cluster.LogEntry // entries that any voter has applied
+	acked  []uint64                    // members whose entry a leader has applied
 }
 
 type packet struct {
@@ -53,17 +53,17 @@ type voter struct {
 	net   *net
 	id    cluster.NodeID
 	dir   string
-	log   *Log // nil: it is down
+	log   *Log // nil: the voter is down
 	state *cluster.State
 	term  uint64
 	lead  cluster.NodeID
-	read  uint64 // confirmed
+	read  uint64 // last confirmed read
 	fault func() error
 	size  int
-	err   error // of opening
+	err   error // from opening the log
 }
 
-// newNet makes a cluster of these voters, all of which are up.
+// newNet makes a cluster of these voters and starts all of them.
 func newNet(t testing.TB, seed uint64, voters ...cluster.NodeID) *net {
 	n := &net{t: t, rng: rand.New(rand.NewPCG(seed, 2)), dir: tempDir(t), voters: map[cluster.NodeID]*voter{}, cut: map[[2]cluster.NodeID]bool{}, agreed: map[uint64]cluster.LogEntry{}}
 	for i, id := range voters {
@@ -82,7 +82,7 @@ func newNet(t testing.TB, seed uint64, voters ...cluster.NodeID) *net {
 	return n
 }
 
-// voter makes a voter's folder, which is empty.
+// voter makes a voter's empty folder.
 func (n *net) voter(id cluster.NodeID) *voter {
 	v := &voter{net: n, id: id, dir: filepath.Join(n.dir, fmt.Sprint(id))}
 	if err := os.Mkdir(v.dir, 0o700); err != nil {
@@ -117,7 +117,7 @@ func (v *voter) start() bool {
 	return true
 }
 
-// crash ends the process: what was written is there, and nothing is said.
+// crash ends the process without a message: what was written stays.
 func (v *voter) crash() {
 	if v.log != nil {
 		v.log.store.close()
@@ -142,7 +142,7 @@ func (v *voter) poll() {
 	}
 	for _, e := range r.Entries {
 		if known, ok := v.net.agreed[e.Index]; ok && (known.Term != e.Term || !bytes.Equal(known.Data, e.Data)) {
-			v.net.t.Fatalf("voter %d has another entry %d than one before it", v.id, e.Index)
+			v.net.t.Fatalf("voter %d has an entry %d that differs from another voter's", v.id, e.Index)
 		}
 		v.net.agreed[e.Index] = e
 		if _, err := v.state.Apply(e.Index, e.Data); err != nil {
@@ -180,7 +180,7 @@ func (n *net) send(from cluster.NodeID, m Message) {
 	}
 }
 
-// step is a tenth of a tick.
+// step advances the time by a tenth of a tick.
 func (n *net) step() {
 	n.now++
 	due := n.queue
@@ -203,7 +203,7 @@ func (n *net) step() {
 	}
 }
 
-// until steps until ok.
+// until runs steps until ok.
 func (n *net) until(what string, ok func() bool) {
 	n.t.Helper()
 	for range 20_000 {
@@ -221,7 +221,7 @@ func (n *net) pass(ticks int) {
 	}
 }
 
-// leader is the voter that leads in the highest term, and nil.
+// leader returns the voter that leads in the highest term, or nil.
 func (n *net) leader() (found *voter) {
 	for _, id := range n.ids() {
 		if v := n.voters[id]; v.log != nil && v.log.leads() && (found == nil || v.term > found.term) {
@@ -237,7 +237,7 @@ func (n *net) waitLeader() *voter {
 	return n.leader()
 }
 
-// member is an entry that makes a node a member, so that it is seen in the state.
+// member is an entry that makes a node a member, which shows in the state.
 func member(id uint64) []byte {
 	return cluster.EncodeEntry([]cluster.Batch{{Node: cluster.NodeID(id), Ops: []cluster.Op{{Kind: cluster.OpMember}}}})
 }

@@ -23,7 +23,7 @@ type LogConfig struct {
 	// eighth of them stays for voters that are a little behind.
 	SnapshotEvery uint64
 
-	maxSize int          // tests: of the file
+	maxSize int          // tests: limit of the file's size
 	fault   func() error // tests: before each write
 }
 
@@ -33,8 +33,8 @@ type LogConfig struct {
 const (
 	ElectionTicks  = 10
 	beatTicks      = 3                  // between two beats of a leader
-	heartbeatTicks = 2 * beatTicks      // between two heartbeats of raft's own, which go out with beats
-	snapshotTicks  = 10 * ElectionTicks // after which a snapshot that was sent counts as lost
+	heartbeatTicks = 2 * beatTicks      // between two heartbeats of raft itself, which are sent with beats
+	snapshotTicks  = 10 * ElectionTicks // a snapshot that was sent counts as lost after this
 )
 
 // A Log is one voter's part of the log. Its methods are called by one goroutine; only
@@ -49,16 +49,16 @@ type Log struct {
 	err     error
 
 	ready     cluster.LogReady // what Ready returns next
-	applied   uint64           // index of the last entry that Ready has, or has returned
-	conf      *pb.ConfState    // after it
-	returned  uint64           // index of the last that Ready has returned
+	applied   uint64           // index of the last entry in ready, or returned by Ready
+	conf      *pb.ConfState    // after entry applied
+	returned  uint64           // index of the last entry returned by Ready
 	snapshot  uint64           // index of the last snapshot
-	every     uint64           // entries after which one is due
-	due       bool             // a snapshot is needed: who is new gets no older one
+	every     uint64           // entries after which a snapshot is due
+	due       bool             // a snapshot is needed: a new voter must not get an older one
 	size      int              // bytes of entries since the last snapshot
 	ticks     uint64
-	led       int               // ticks since this voter leads
-	asked     uint64            // the last that Confirm was asked for in this term
+	led       int               // ticks since this voter began to lead
+	asked     uint64            // last read asked of Confirm in this term
 	heard     map[uint64]uint64 // tick of the last message of a voter
 	snapshots map[uint64]uint64 // tick at which a snapshot was sent to a node
 }
@@ -146,9 +146,9 @@ func (l *Log) Tick() {
 	})
 }
 
-// beat asks the other voters, once in beatTicks, whether this one leads: that is its
-// heartbeat, and the question of all that was asked of Confirm meanwhile. What it
-// costs a voter without clients is to be woken, so that one message says both.
+// beat asks the other voters, every beatTicks, whether this one leads: one message is
+// the heartbeat and the question for all reads since, because the main cost of a voter
+// without clients is being woken.
 func (l *Log) beat() {
 	if !l.leads() {
 		l.led = 0
@@ -159,7 +159,7 @@ func (l *Log) beat() {
 	}
 }
 
-// untilBeat is after how many ticks a leader's next beat is.
+// untilBeat returns in how many ticks a leader's next beat is.
 func (l *Log) untilBeat() int { return beatTicks - l.led%beatTicks }
 
 // Step takes a message of the voter from. Bytes that are none are an error, and leave
@@ -183,7 +183,7 @@ func (l *Log) Step(from cluster.NodeID, data []byte) error {
 	}
 	l.heard[m.GetFrom()] = l.ticks
 	return l.do(func() error {
-		_ = l.node.Step(m) // of a node that is no voter any more, or of an old term: dropped
+		_ = l.node.Step(m) // from a former voter, or of an old term: dropped
 		return nil
 	})
 }
@@ -213,7 +213,7 @@ func (l *Log) Ready() cluster.LogReady {
 	return r
 }
 
-// leads reports whether this voter leads in the term that Ready has said.
+// leads reports whether this voter leads in the term that Ready has returned.
 func (l *Log) leads() bool {
 	return l.err == nil && l.ready.Leader == l.id && l.term() == l.ready.Term && l.node.BasicStatus().RaftState == raft.StateLeader
 }
@@ -230,8 +230,8 @@ func (l *Log) Close() error {
 	return l.store.finish()
 }
 
-// do runs what changes raft, and stops the log at a panic: raft panics where it finds
-// that its log contradicts what it has learned.
+// do calls what, and stops the log if it panics: raft panics if its log contradicts
+// what it has learned.
 func (l *Log) do(what func() error) error {
 	if l.err != nil {
 		return l.err

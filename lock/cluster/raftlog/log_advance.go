@@ -12,7 +12,7 @@ import (
 	"github.com/tcpctl/tcpctl/lock/cluster"
 )
 
-// A snapshot is due after so many entries, or so many bytes of them.
+// A snapshot is due after so many entries, or so many bytes of entries.
 const (
 	compactEntries = 4096
 	compactBytes   = 8 << 20
@@ -32,7 +32,7 @@ func (l *Log) Advance() bool {
 func (l *Log) advance() error {
 	rd := l.node.Ready()
 	early, late := split(rd.Messages)
-	l.sendAll(early) // a leader's entries, while it writes them itself
+	l.sendAll(early) // a leader's entries, before it has written them itself
 	if err := l.save(rd); err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ func (l *Log) advance() error {
 	return nil
 }
 
-// split separates the messages that say what this voter has on disk.
+// split separates the messages that confirm what this voter has on disk.
 func split(all []*pb.Message) (early, late []*pb.Message) {
 	for _, m := range all {
 		switch m.GetType() {
@@ -58,9 +58,9 @@ func split(all []*pb.Message) (early, late []*pb.Message) {
 	return early, late
 }
 
-// save writes what has to be on disk. That an entry is committed is found again, and
-// alone needs no write, but for a change of voters: a voter that forgot it could take
-// another majority for one.
+// save writes what must be on disk. The commit index alone is not written, as it is
+// found again, except for a change of voters: a voter that forgot it could count
+// another majority as one.
 func (l *Log) save(rd raft.Ready) error {
 	changes := slices.ContainsFunc(rd.CommittedEntries, func(e *pb.Entry) bool { return e.GetType() != pb.EntryNormal })
 	if !rd.MustSync && !changes && raft.IsEmptySnap(rd.Snapshot) {
@@ -112,7 +112,7 @@ func (l *Log) takeEntry(e *pb.Entry) error {
 	return nil
 }
 
-// report has Ready say who leads. What was confirmed in another term is worth nothing.
+// report makes Ready return who leads. What was confirmed in another term does not count.
 func (l *Log) report() {
 	s := l.node.BasicStatus()
 	if s.GetTerm() != l.ready.Term {
@@ -162,7 +162,7 @@ func (l *Log) Compact(state []byte) error {
 	})
 }
 
-// stops reports whether an error ends this voter's part.
+// stops reports whether this voter stops because of err.
 func stops(err error) bool {
 	return errors.Is(err, ErrDisk) || errors.Is(err, ErrBehind) || cluster.Newer(err)
 }

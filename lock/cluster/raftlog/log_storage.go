@@ -9,14 +9,14 @@ import (
 	pb "go.etcd.io/raft/v3/raftpb"
 )
 
-// A storage is what raft reads: memory only.
+// A storage is what raft reads: only memory.
 type storage struct {
 	*raft.MemoryStorage
 	log *Log
 }
 
-// Snapshot returns none from before a change of voters: a node that is new is not
-// named in it, and would ignore it.
+// Snapshot returns none from before a change of voters: a new node is not named in it,
+// and would ignore it.
 func (s storage) Snapshot() (*pb.Snapshot, error) {
 	if s.log.due {
 		return nil, raft.ErrSnapshotTemporarilyUnavailable
@@ -24,7 +24,7 @@ func (s storage) Snapshot() (*pb.Snapshot, error) {
 	return s.MemoryStorage.Snapshot()
 }
 
-// A raftLogger has raft's messages at the level debug: they are of its algorithm.
+// A raftLogger logs raft's messages at level debug, as they are about its algorithm.
 type raftLogger struct{ log *slog.Logger }
 
 func (r raftLogger) debugf(format string, v ...any) {

@@ -14,7 +14,7 @@ import (
 	"github.com/tcpctl/tcpctl/lock/cluster"
 )
 
-// TestOneThreeAndFiveVoters commit, and go on where they were after a restart.
+// TestOneThreeAndFiveVoters commit, and continue where they were after a restart.
 func TestOneThreeAndFiveVoters(t *testing.T) {
 	t.Parallel()
 	for _, ids := range [][]cluster.NodeID{{7}, {1, 2, 3}, {1, 2, 3, 4, 5}} {
@@ -37,10 +37,10 @@ func TestOneThreeAndFiveVoters(t *testing.T) {
 	}
 }
 
-var seeds = flag.Uint64("seeds", 10, "TestWhatIsCommittedSurvives runs so many seeds")
+var seeds = flag.Uint64("seeds", 10, "TestWhatIsCommittedSurvives runs this many seeds")
 
-// TestWhatIsCommittedSurvives: a minority crashes at any time, also between a write
-// and what is sent after it, and the network loses, doubles and delays.
+// TestWhatIsCommittedSurvives: a minority crashes at any time, even between a write and
+// the messages after it, and the network loses, duplicates and delays.
 func TestWhatIsCommittedSurvives(t *testing.T) {
 	t.Parallel()
 	for seed := range *seeds {
@@ -119,7 +119,7 @@ func survive(t *testing.T, seed uint64) {
 	}
 }
 
-// TestLeadershipIsHandedOver, and what is proposed meanwhile is not lost unseen.
+// TestLeadershipIsHandedOver: proposals meanwhile are not lost silently.
 func TestLeadershipIsHandedOver(t *testing.T) {
 	n := newNet(t, 1, 1, 2, 3)
 	n.commit(100, n.all()...)
@@ -133,7 +133,7 @@ func TestLeadershipIsHandedOver(t *testing.T) {
 		before := n.now
 		n.until("the other leads", func() bool { return n.leader() == to })
 		if ticks := (n.now - before) / 10; ticks >= ElectionTicks {
-			t.Errorf("it took %d ticks: an election, no transfer", ticks)
+			t.Errorf("it took %d ticks: an election, not a transfer", ticks)
 		}
 	}
 	l := n.waitLeader()
@@ -144,11 +144,11 @@ func TestLeadershipIsHandedOver(t *testing.T) {
 	other.crash()
 	n.pass(2 * ElectionTicks)
 	if err := l.log.Lead(other.id); !errors.Is(err, ErrNotReady) {
-		t.Errorf("to one that cannot be reached: %v", err)
+		t.Errorf("to a voter that cannot be reached: %v", err)
 	}
 }
 
-// TestVotersComeAndGo: from one to three, the first is replaced, and back to one.
+// TestVotersComeAndGo: from one to three, replacing the first, and back to one.
 func TestVotersComeAndGo(t *testing.T) {
 	t.Parallel()
 	n := newNet(t, 1, 1)
@@ -189,7 +189,7 @@ func TestVotersComeAndGo(t *testing.T) {
 	}
 }
 
-// change asks until it is done.
+// change repeats ask until done.
 func (n *net) change(ask func(*Log) error, done func(Status) bool) {
 	n.t.Helper()
 	n.until("a change of the voters", func() bool {
@@ -207,7 +207,7 @@ func (n *net) change(ask func(*Log) error, done func(Status) bool) {
 	})
 }
 
-// TestNoRemovalBreaksTheMajority: of two that can be reached of three, none goes.
+// TestNoRemovalBreaksTheMajority: if two of three can be reached, neither is removed.
 func TestNoRemovalBreaksTheMajority(t *testing.T) {
 	t.Parallel()
 	n := newNet(t, 1, 1, 2, 3)
@@ -217,14 +217,14 @@ func TestNoRemovalBreaksTheMajority(t *testing.T) {
 	lost.crash()
 	n.pass(2 * ElectionTicks)
 	if err := l.log.Remove(other.id); !errors.Is(err, ErrNotReady) {
-		t.Errorf("one that is needed: %v", err)
+		t.Errorf("a voter that is needed: %v", err)
 	}
 	if err := l.log.Remove(lost.id); err != nil {
-		t.Errorf("one that is lost: %v", err)
+		t.Errorf("a voter that is lost: %v", err)
 	}
 }
 
-// TestASlowVoterGetsASnapshot: what it misses is in no log any more. The first
+// TestASlowVoterGetsASnapshot: no log has the entries that it misses. The first
 // snapshot is lost.
 func TestASlowVoterGetsASnapshot(t *testing.T) {
 	t.Parallel()
@@ -260,7 +260,7 @@ func TestASlowVoterGetsASnapshot(t *testing.T) {
 			t.Fatal(v.err)
 		}
 		if !v.has(1000) || !v.has(3) {
-			t.Errorf("voter %d does not have all", v.id)
+			t.Errorf("voter %d does not have all members", v.id)
 		}
 	}
 	if _, err := slow.log.store.mem.Term(50); err == nil {
@@ -268,7 +268,7 @@ func TestASlowVoterGetsASnapshot(t *testing.T) {
 	}
 }
 
-// TestRule25NoMajorityNoConfirmation: a leader that is cut off confirms no read, and
+// TestRule25NoMajorityNoConfirmation: a leader without a majority confirms no read, and
 // stops leading.
 func TestRule25NoMajorityNoConfirmation(t *testing.T) {
 	t.Parallel()
@@ -313,8 +313,8 @@ func TestAVoterThatWasCutOffDisturbsNobody(t *testing.T) {
 	}
 }
 
-// What would be a cluster without a quorum of its own, or a node without a clock, is refused.
-func TestClustersThatCannotBe(t *testing.T) {
+// A cluster without a quorum of its own, or a node without a clock, is refused.
+func TestImpossibleClusters(t *testing.T) {
 	dir := tempDir(t)
 	for what, others := range map[string][]cluster.NodeID{"no node": {2, 0}, "itself": {1, 2}, "twice": {2, 2}, "raft's own": {math.MaxUint64}} {
 		if err := Create(dir, 1, "c1", others...); err == nil || !strings.HasPrefix(err.Error(), "raftlog: voter ") {
@@ -327,10 +327,10 @@ func TestClustersThatCannotBe(t *testing.T) {
 	none := filepath.Join(dir, "none")
 	for what, err := range map[string]error{"create": Create(none, 1, "c1"), "join": Join(none, 1, "c1"), "rejoin": Rejoin(none)} {
 		if !errors.Is(err, fs.ErrNotExist) || !strings.HasPrefix(err.Error(), "raftlog: ") {
-			t.Errorf("%s in a folder that is not there: %v", what, err)
+			t.Errorf("%s in a folder that does not exist: %v", what, err)
 		}
 	}
 	if _, err := Start(NodeConfig{LogConfig: LogConfig{Dir: dir, Node: 1}, Election: 1}); err == nil || !strings.Contains(err.Error(), "Election is 1ns") {
-		t.Errorf("an election timeout of no tick: %v", err)
+		t.Errorf("an election timeout below a tick: %v", err)
 	}
 }

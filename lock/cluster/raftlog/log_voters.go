@@ -66,21 +66,21 @@ func (l *Log) Lead(node cluster.NodeID) error {
 	case node == l.id:
 		return nil
 	case !slices.Contains(l.conf.GetVoters(), id):
-		return fmt.Errorf("%w: node %x is no voter", ErrNotReady, id)
+		return fmt.Errorf("%w: node %x is not a voter", ErrNotReady, id)
 	case !l.active(id):
 		return fmt.Errorf("%w: node %x cannot be reached", ErrNotReady, id)
 	}
 	return l.do(func() error { l.node.TransferLeader(id); return nil })
 }
 
-// active reports whether a voter was heard of a moment ago.
+// active reports whether a voter was heard from recently.
 func (l *Log) active(id uint64) bool {
 	at, ok := l.heard[id]
 	return id == uint64(l.id) || ok && l.ticks-at <= ElectionTicks
 }
 
-// change proposes a change of the voters. While the leadership is handed over raft
-// drops it, as a network would.
+// change proposes a change of the voters. While leadership is being transferred raft
+// drops it, as a network might.
 func (l *Log) change(kind pb.ConfChangeType, id uint64) error {
 	err := l.do(func() error {
 		return l.node.ProposeConfChange(&pb.ConfChangeV2{Changes: []*pb.ConfChangeSingle{{Type: kind.Enum(), NodeId: proto.Uint64(id)}}})
@@ -91,8 +91,8 @@ func (l *Log) change(kind pb.ConfChangeType, id uint64) error {
 	return err
 }
 
-// tickVoters makes voters of learners that have caught up, and sends a snapshot again
-// that did not arrive.
+// tickVoters makes voters of learners that have caught up, and resends a snapshot that
+// did not arrive.
 func (l *Log) tickVoters() error {
 	if !l.leads() {
 		clear(l.snapshots)

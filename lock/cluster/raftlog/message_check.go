@@ -11,7 +11,7 @@ import (
 // maxNumber bounds terms and indexes, so that no message makes them overflow.
 const maxNumber = 1 << 62
 
-// check refuses what no voter sends. raft itself panics at much of it.
+// check rejects messages that no voter sends, many of which would make raft panic.
 func (l *Log) check(m *pb.Message) error {
 	from := m.GetFrom()
 	switch {
@@ -37,23 +37,23 @@ func (l *Log) check(m *pb.Message) error {
 		return checkContext(m)
 	case pb.MsgAppResp:
 		if leads := l.node.BasicStatus().RaftState == raft.StateLeader; leads && m.GetTerm() <= l.term() && !m.GetReject() && m.GetIndex() > l.store.last {
-			return corrupt("%x confirms entry %d, and there are %d", from, m.GetIndex(), l.store.last)
+			return corrupt("%x confirms entry %d, but there are %d", from, m.GetIndex(), l.store.last)
 		}
 	case pb.MsgVote, pb.MsgVoteResp, pb.MsgPreVote, pb.MsgPreVoteResp, pb.MsgTimeoutNow:
-	default: // what is said within a process, and reads, which are asked of the leader only
+	default: // messages within a process, and reads, which only the leader is asked for
 		return corrupt("%s", m.GetType())
 	}
 	return nil
 }
 
-// checkHeartbeat finds that this log is behind: a leader names as committed only what
-// this voter has confirmed to have.
+// checkHeartbeat detects that this log is behind: a leader names as committed only
+// entries that this voter has confirmed.
 func (l *Log) checkHeartbeat(m *pb.Message) error {
 	if err := checkContext(m); err != nil {
 		return err
 	}
 	if m.GetTerm() >= l.term() && m.GetCommit() > l.store.last {
-		return behind("it ends at entry %d, and %x knows that this voter had entry %d", l.store.last, m.GetFrom(), m.GetCommit())
+		return behind("it ends at entry %d, but %x knows that this voter had entry %d", l.store.last, m.GetFrom(), m.GetCommit())
 	}
 	return nil
 }
@@ -70,7 +70,7 @@ func checkEntries(m *pb.Message) error {
 	for _, e := range m.GetEntries() {
 		index++
 		if e.GetIndex() != index || e.GetTerm() < term || e.GetTerm() > m.GetTerm() {
-			return corrupt("entry %d of term %d behind %d of term %d", e.GetIndex(), e.GetTerm(), index-1, term)
+			return corrupt("entry %d of term %d after entry %d of term %d", e.GetIndex(), e.GetTerm(), index-1, term)
 		}
 		term = e.GetTerm()
 		if _, err := confChange(e); err != nil {
@@ -80,7 +80,7 @@ func checkEntries(m *pb.Message) error {
 	return nil
 }
 
-// checkSnapshot refuses a snapshot before it replaces what there is.
+// checkSnapshot checks a snapshot before it replaces the log.
 func checkSnapshot(s *pb.Snapshot) error {
 	meta := s.GetMetadata()
 	conf := meta.GetConfState()
@@ -97,7 +97,7 @@ func checkSnapshot(s *pb.Snapshot) error {
 		}
 	}
 	if len(conf.GetVotersOutgoing()) > 0 || len(conf.GetLearnersNext()) > 0 {
-		return corrupt("a snapshot of a change that this version does not make")
+		return corrupt("a snapshot of a change of voters that this version does not use")
 	}
 	if _, err := cluster.RestoreState(s.GetData()); err != nil {
 		if cluster.Newer(err) {
@@ -108,7 +108,7 @@ func checkSnapshot(s *pb.Snapshot) error {
 	return nil
 }
 
-// confChange returns the change of voters that an entry is, and nil for others.
+// confChange returns the change of voters in an entry, or nil.
 func confChange(e *pb.Entry) (*pb.ConfChangeV2, error) {
 	switch e.GetType() {
 	case pb.EntryNormal:

@@ -22,7 +22,7 @@ type NodeConfig struct {
 	Changed func(Status)
 }
 
-// maxInbox is how many messages wait for the node; more are lost, as on any network.
+// maxInbox is how many messages wait for the node; more are dropped, as on any network.
 const maxInbox = 4096
 
 // A Node runs a Log and the cluster.Voter over it, in one goroutine, which Close ends.
@@ -31,8 +31,8 @@ type Node struct {
 	cfg    NodeConfig
 	log    *Log
 	voter  *cluster.Voter
-	status Status // of the goroutine: as Changed has said it
-	ticks  int    // since it was published
+	status Status // as last passed to Changed; only the goroutine uses it
+	ticks  int    // since status was published
 	ticked time.Time
 
 	mu     sync.Mutex
@@ -45,7 +45,7 @@ type Node struct {
 	done chan struct{}
 }
 
-// minElection is far above where a tick is no time at all; no disk is as quick.
+// minElection is far above a timeout whose ticks would be 0; no disk is as fast.
 const minElection = time.Millisecond
 
 // Start opens the log and begins to take part. The errors are those of Open.
@@ -87,7 +87,7 @@ func (n *Node) Receive(from cluster.NodeID, data []byte) error {
 	}
 	n.post(false, func() {
 		if err := n.log.Step(from, data); err != nil && n.log.Err() == nil {
-			n.log.logger.Warn("cluster: a message of a voter is refused", "from", from, "error", err)
+			n.log.logger.Warn("cluster: a voter's message was refused", "from", from, "error", err)
 		}
 	})
 	return nil
@@ -145,7 +145,7 @@ func (n *Node) Close() error {
 	return nil
 }
 
-// post has the goroutine call do.
+// post makes the goroutine call do.
 func (n *Node) post(always bool, do func()) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -160,7 +160,7 @@ func (n *Node) post(always bool, do func()) bool {
 	return true
 }
 
-// call has the goroutine call do, and waits.
+// call makes the goroutine call do, and waits.
 func (n *Node) call(do func()) error { return n.callWithin(context.Background(), do) }
 
 func (n *Node) callWithin(ctx context.Context, do func()) error {
@@ -178,8 +178,8 @@ func (n *Node) callWithin(ctx context.Context, do func()) error {
 	}
 }
 
-// run is the node's goroutine. It wakes as seldom as it can: of a voter without
-// clients that is nearly all of the cost.
+// run is the node's goroutine. It wakes as rarely as it can, which is nearly all of the
+// cost of a voter without clients.
 func (n *Node) run() {
 	defer close(n.done)
 	n.ticked = time.Now()
@@ -189,7 +189,7 @@ func (n *Node) run() {
 		select {
 		case <-n.stop:
 			if err := n.log.Close(); err != nil {
-				n.log.logger.Warn("cluster: the log is not closed in order", "error", err)
+				n.log.logger.Warn("cluster: the log was not closed cleanly", "error", err)
 			}
 			return
 		case <-timer.C:
@@ -211,8 +211,8 @@ func (n *Node) run() {
 
 func (n *Node) tick() time.Duration { return n.cfg.Election / (2 * ElectionTicks) }
 
-// mostTicks is how many ticks pass in one sleep. A process that did not run for
-// longer has not heard others meanwhile, which is no silence of theirs.
+// mostTicks is how many ticks may count for one sleep. A process that slept longer
+// could not hear the others, so that their silence does not count.
 const mostTicks = beatTicks + 1
 
 // tickLog counts the time that has passed.
@@ -226,8 +226,8 @@ func (n *Node) tickLog() {
 	}
 }
 
-// sleep is until the next tick that matters, if no message comes before: a leader's
-// next beat, and at a voter that hears the beats one that fails to come.
+// sleep returns the time until the next tick that matters: a leader's next beat, or, at
+// a voter that hears the beats, the time at which one is missing.
 func (n *Node) sleep(silent bool) time.Duration {
 	ticks := 1
 	switch leader := n.log.ready.Leader; {
@@ -239,7 +239,7 @@ func (n *Node) sleep(silent bool) time.Duration {
 	return max(time.Until(n.ticked)+time.Duration(ticks)*n.tick(), 0)
 }
 
-// work writes and sends what has come together, until nothing more follows from it.
+// work writes and sends what has gathered, until nothing more follows from it.
 func (n *Node) work() {
 	for more := true; more; {
 		n.log.Advance()
@@ -248,7 +248,7 @@ func (n *Node) work() {
 			n.log.Stop(err)
 		}
 		if n.log.CompactDue() {
-			_ = n.log.Compact(n.voter.State().Snapshot()) // what matters of it is in Err
+			_ = n.log.Compact(n.voter.State().Snapshot()) // Err has the error
 		}
 		if answers := n.voter.Answers(); len(answers) > 0 {
 			n.cfg.Answer(answers)
@@ -261,8 +261,8 @@ func (n *Node) work() {
 // showTicks is after how many ticks the status is published.
 const showTicks = ElectionTicks / 2
 
-// show publishes the status, once in a while and at once when another voter leads, or
-// this one has stopped.
+// show publishes the status: regularly, and at once when another voter leads or this
+// one has stopped.
 func (n *Node) show() {
 	if n.ticks < showTicks && n.log.ready.Leader == n.status.Leader && (n.log.err == nil) == (n.status.Err == nil) {
 		return

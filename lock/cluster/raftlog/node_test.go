@@ -28,11 +28,11 @@ type group struct {
 	nodes  map[cluster.NodeID]*Node
 	agents map[cluster.NodeID]*agent
 	cut    map[cluster.NodeID]bool
-	said   map[cluster.NodeID]Status // by Changed
-	polls  map[cluster.NodeID]int    // how often the clock was asked for
+	said   map[cluster.NodeID]Status // from Changed
+	polls  map[cluster.NodeID]int    // how often the clock was read
 }
 
-// An agent is a cluster.Agent with its lock, as a node of the mesh has it.
+// An agent is a cluster.Agent with its lock, as in a node of the mesh.
 type agent struct {
 	*cluster.Agent
 	mu sync.Mutex
@@ -86,8 +86,8 @@ func (g *group) start(id cluster.NodeID) {
 	g.mu.Unlock()
 }
 
-// answer takes answers to their agents, as bytes. An agent is called by a goroutine
-// of its own, as its requests go to the node that is at work here.
+// answer brings answers to their agents, as bytes. A goroutine calls the agent, whose
+// requests go to the node that is at work here.
 func (g *group) answer(from cluster.NodeID, all []cluster.AnswerTo) {
 	for _, r := range all {
 		data := cluster.EncodeAnswer(r.Answer)
@@ -107,7 +107,7 @@ func (g *group) answer(from cluster.NodeID, all []cluster.AnswerTo) {
 	}
 }
 
-// with calls an agent and sends what it asks for.
+// with calls an agent and sends its requests.
 func (g *group) with(id cluster.NodeID, do func(a *agent)) {
 	g.mu.Lock()
 	a := g.agents[id]
@@ -188,7 +188,7 @@ func (a *agent) admit(now time.Duration, arrival uint64) (cluster.Grant, cluster
 }
 
 // TestALockOverThreeNodes: agents, their messages as bytes, voters and their logs on
-// disk. The leader is lost while a slot is held: what is held and who waits stays.
+// disk. The leader is lost while a slot is held: the slot and the waiters stay.
 func TestALockOverThreeNodes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGroup(t, 1, 2, 3)
@@ -249,7 +249,7 @@ func TestALockOverThreeNodes(t *testing.T) {
 		g.mu.Lock()
 		clear(g.cut)
 		g.mu.Unlock()
-		g.until("all have it", func() bool {
+		g.until("all voters have it", func() bool {
 			same := 0
 			for _, n := range g.nodes {
 				if n.Status().Applied == g.nodes[g.leader()].Status().Applied {
@@ -261,8 +261,8 @@ func TestALockOverThreeNodes(t *testing.T) {
 	})
 }
 
-// TestAVoterWithoutClientsIsSeldomWoken: what it costs is to be woken. A follower has
-// two messages in a beat, and no ticks; a leader has an answer of each to both.
+// TestAVoterWithoutClientsIsSeldomWoken: being woken is its cost. A follower has two
+// messages in a beat, and no ticks; a leader has two answers.
 func TestAVoterWithoutClientsIsSeldomWoken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGroup(t, 1, 2, 3)
@@ -288,12 +288,12 @@ func TestAVoterWithoutClientsIsSeldomWoken(t *testing.T) {
 			}
 		}
 		if now := g.leader(); now != leader || len(polls) != 3 {
-			t.Errorf("%d leads, and %d before", now, leader)
+			t.Errorf("%d leads, and %d led before", now, leader)
 		}
 	})
 }
 
-// TestNodesComeAndGo: added, led, removed; and each is said by Changed.
+// TestNodesComeAndGo: added, leading, removed; Changed reports each.
 func TestNodesComeAndGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGroup(t, 1)
@@ -315,7 +315,7 @@ func TestNodesComeAndGo(t *testing.T) {
 		}
 		late, cancel := context.WithTimeout(ctx, 2*time.Second)
 		if err := g.nodes[1].Add(late, 4); !errors.Is(err, ErrNotReady) || !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("one that is not there: %v", err)
+			t.Errorf("a node that does not exist: %v", err)
 		}
 		cancel()
 		if err := g.nodes[1].Remove(ctx, 4); err != nil {
@@ -341,7 +341,7 @@ func TestNodesComeAndGo(t *testing.T) {
 		if err := g.nodes[3].Remove(ctx, 1); err != nil {
 			t.Fatal(err)
 		}
-		g.until("it is said", func() bool {
+		g.until("it is reported", func() bool {
 			g.mu.Lock()
 			defer g.mu.Unlock()
 			s := g.said[2]
@@ -373,7 +373,7 @@ func TestRule34ANodeServesOn(t *testing.T) {
 			_ = n.SetMember(50, false) // refused before the leader's first entry is agreed on
 			return errors.Is(n.Status().Err, ErrDisk)
 		})
-		g.until("it is said", func() bool { g.mu.Lock(); defer g.mu.Unlock(); return g.said[old].Err != nil })
+		g.until("it is reported", func() bool { g.mu.Lock(); defer g.mu.Unlock(); return g.said[old].Err != nil })
 		g.until("another leads", func() bool { l := g.leader(); return l != 0 && l != old })
 		if err := n.View(func(*cluster.State) {}); err != nil {
 			t.Error(err)

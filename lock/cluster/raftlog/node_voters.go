@@ -13,7 +13,7 @@ import (
 // that Join has made. The error is cluster.ErrNotLeader, ErrClosed, ctx's, or wraps
 // ErrNotReady; after ctx's the node may become a voter still.
 func (n *Node) Add(ctx context.Context, node cluster.NodeID) error {
-	return n.until(ctx, fmt.Sprintf("node %x is not caught up", uint64(node)), func() (bool, error) {
+	return n.until(ctx, fmt.Sprintf("node %x has not caught up", uint64(node)), func() (bool, error) {
 		return slices.Contains(n.log.Status().Voters, node), n.log.Add(node)
 	})
 }
@@ -47,7 +47,7 @@ func (n *Node) Lead(ctx context.Context, node cluster.NodeID) error {
 	})
 }
 
-// until asks again and again, as what is asked for may be lost.
+// until repeats ask, since a proposal may be lost.
 func (n *Node) until(ctx context.Context, not string, ask func() (bool, error)) error {
 	again := time.NewTicker(n.cfg.Election / 4)
 	defer again.Stop()

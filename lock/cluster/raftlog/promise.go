@@ -10,13 +10,12 @@ import (
 	"path/filepath"
 )
 
-// A promise is what this voter has said to others that it keeps. It is in a file of
-// its own beside the log: a log that has less was lost or replaced.
-//
-// It may be behind the log, as it is synced only where that matters: when a term or
-// a start begins, and when the log is closed. It is never ahead of what was synced.
+// A promise is what this voter has confirmed to others that it keeps. It has a file of
+// its own beside the log: a log with less was lost or replaced. It may be behind the
+// log, as it is synced only where that matters: when a term or a start begins, and when
+// the log is closed. It is never ahead of what was synced.
 type promise struct {
-	starts uint64 // of this log; 0: it was never opened
+	starts uint64 // how often this log was opened
 	term   uint64
 	last   uint64 // index
 }
@@ -24,13 +23,13 @@ type promise struct {
 const (
 	promiseName    = "promise"
 	promiseVersion = 1
-	promiseSlot    = 512 // a write that is torn damages one slot of two
+	promiseSlot    = 512 // a torn write damages only one of two slots
 	promiseSize    = 44
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// A promiseFile has two slots, which are written in turn.
+// A promiseFile has two slots, which are written alternately.
 type promiseFile struct {
 	file *os.File
 	seq  uint64
@@ -45,7 +44,7 @@ func (p *promiseFile) encode() []byte {
 	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
 
-// decode takes a slot if it is whole and newer than what is known.
+// decode takes a slot if it is intact and newer than p.
 func (p *promiseFile) decode(b []byte) (ok bool, err error) {
 	if len(b) < promiseSize || crc32.Checksum(b[:promiseSize-4], castagnoli) != binary.BigEndian.Uint32(b[promiseSize-4:]) {
 		return false, nil
@@ -63,8 +62,8 @@ func (p *promiseFile) decode(b []byte) (ok bool, err error) {
 	return true, nil
 }
 
-// openPromise opens the file in dir, and makes it if create is set. Without one the
-// error wraps os.ErrNotExist.
+// openPromise opens the file in dir, and makes it if create is set. If it does not
+// exist, the error wraps os.ErrNotExist.
 func openPromise(dir string, create bool) (*promiseFile, error) {
 	flag := os.O_RDWR
 	if create {
@@ -101,7 +100,6 @@ func (p *promiseFile) read(create bool) error {
 	return nil
 }
 
-// write writes what p is now.
 func (p *promiseFile) write(sync bool) error {
 	p.seq++
 	_, err := p.file.WriteAt(p.encode(), int64(p.seq%2)*promiseSlot)
@@ -114,7 +112,7 @@ func (p *promiseFile) write(sync bool) error {
 	return nil
 }
 
-// syncDir makes names in a folder last.
+// syncDir syncs the names in a folder.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {

@@ -41,11 +41,11 @@ func Recover(dir, id string) error {
 	if err := makeLog(name+".new", p, node, id, snap); err != nil {
 		return err
 	}
-	// A crash before the last step leaves the old log, which has more than is promised.
+	// A crash before the last step leaves the old log, which has more than the promise.
 	err = p.write(true)
 	if err == nil {
 		if err = os.Link(name, name+"."+was); errors.Is(err, os.ErrExist) {
-			err = nil // of a try before
+			err = nil // from an earlier attempt
 		}
 	}
 	if err == nil {
@@ -57,7 +57,7 @@ func Recover(dir, id string) error {
 	return nil
 }
 
-// recoverState is the state after all entries of the log.
+// recoverState returns the state after all entries of the log.
 func (s *store) recoverState() (*cluster.State, error) {
 	state := cluster.NewState(s.cluster)
 	snap, _ := s.mem.Snapshot() // never fails

@@ -9,16 +9,16 @@ import (
 	"github.com/tcpctl/tcpctl/lock/cluster"
 )
 
-// TestRule33bRecover: one voter of a lost cluster goes on alone with all that it has,
-// under another id, and beyond all numbers that the others can have given. A try that
-// was cut short is no harm. What comes of the old cluster is refused.
+// TestRule33bRecover: one voter of a lost cluster continues alone with everything that
+// it has, under another id, and beyond all numbers that the others can have issued. An
+// interrupted attempt does no harm. Messages of the old cluster are refused.
 func TestRule33bRecover(t *testing.T) {
 	t.Parallel()
 	n := newNet(t, 1, 1, 2, 3)
 	n.commit(100, n.all()...)
 	lost, v := n.voters[1], n.voters[3]
 	if err := Recover(v.dir, "c2"); !errors.Is(err, ErrInUse) {
-		t.Errorf("of a log that is open: %v", err)
+		t.Errorf("while the log is open: %v", err)
 	}
 	last := v.log.Status().Last
 	for _, one := range n.all() {
@@ -43,12 +43,12 @@ func TestRule33bRecover(t *testing.T) {
 	n.commit(101, v)
 	lost.start()
 	var other *OtherClusterError
-	n.until("the old one speaks", func() bool {
+	n.until("the old cluster sends", func() bool {
 		for _, p := range n.queue {
 			if p.from == 1 && p.to == 3 {
 				err := v.log.Step(1, p.data)
 				if !errors.As(err, &other) || other.Ours != "c2" || other.Theirs != "c1" {
-					t.Fatalf("it takes what the old cluster says: %v", err)
+					t.Fatalf("it accepts a message of the old cluster: %v", err)
 				}
 				return true
 			}

@@ -14,7 +14,7 @@ import (
 	"github.com/tcpctl/tcpctl/lock/cluster"
 )
 
-// copyDir keeps a copy of a voter's folder.
+// copyDir returns a copy of a voter's folder.
 func copyDir(t *testing.T, from string, names ...string) map[string][]byte {
 	kept := map[string][]byte{}
 	for _, name := range names {
@@ -32,14 +32,14 @@ func putBack(t *testing.T, dir string, kept map[string][]byte) {
 	}
 }
 
-// TestRule33ALogThatIsBehindDoesNotVote: whatever way it came to be behind, the voter
-// does not start, says so, and says so again.
+// TestRule33ALogThatIsBehindDoesNotVote: however it fell behind, the voter does not
+// start and says why, each time.
 func TestRule33ALogThatIsBehindDoesNotVote(t *testing.T) {
 	for name, lose := range map[string]func(t *testing.T, v *voter, old map[string][]byte){
 		"the log is gone":          func(t *testing.T, v *voter, _ map[string][]byte) { os.Remove(filepath.Join(v.dir, logName)) },
 		"the promise is gone":      func(t *testing.T, v *voter, _ map[string][]byte) { os.Remove(filepath.Join(v.dir, promiseName)) },
 		"an older copy of the log": func(t *testing.T, v *voter, old map[string][]byte) { putBack(t, v.dir, old) },
-		"the log is cut":           func(t *testing.T, v *voter, _ map[string][]byte) { os.Truncate(filepath.Join(v.dir, logName), 100) },
+		"the log is truncated":     func(t *testing.T, v *voter, _ map[string][]byte) { os.Truncate(filepath.Join(v.dir, logName), 100) },
 		"the log is empty":         func(t *testing.T, v *voter, _ map[string][]byte) { os.Truncate(filepath.Join(v.dir, logName), 0) },
 		"the promise is damaged": func(t *testing.T, v *voter, _ map[string][]byte) {
 			os.WriteFile(filepath.Join(v.dir, promiseName), []byte("x"), 0o600)
@@ -47,9 +47,9 @@ func TestRule33ALogThatIsBehindDoesNotVote(t *testing.T) {
 		"entries are missing": func(t *testing.T, v *voter, _ map[string][]byte) {
 			edit(t, v, func(b *bolt.Bucket) { b.Delete(key(6)) })
 		},
-		"the last entry is missing":    func(t *testing.T, v *voter, _ map[string][]byte) { edit(t, v, deleteLast) },
-		"a bit of an entry has turned": func(t *testing.T, v *voter, _ map[string][]byte) { edit(t, v, turnBit) },
-		"pages are damaged":            damage,
+		"the last entry is missing":     func(t *testing.T, v *voter, _ map[string][]byte) { edit(t, v, deleteLast) },
+		"a bit of an entry has flipped": func(t *testing.T, v *voter, _ map[string][]byte) { edit(t, v, turnBit) },
+		"pages are damaged":             damage,
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := newNet(t, 1, 1, 2, 3)
@@ -74,7 +74,7 @@ func TestRule33ALogThatIsBehindDoesNotVote(t *testing.T) {
 	}
 }
 
-// rejoin is what the operator does then.
+// rejoin is what the operator then does.
 func rejoin(t *testing.T, n *net, v *voter) {
 	t.Helper()
 	n.commit(200, n.voters[1], n.voters[3])
@@ -91,7 +91,7 @@ func rejoin(t *testing.T, n *net, v *voter) {
 	n.change(func(l *Log) error { return l.Add(v.id) }, func(s Status) bool { return len(s.Voters) == 3 })
 	n.commit(201, n.all()...)
 	if !v.has(100) || !v.has(200) {
-		t.Error("it does not have all again")
+		t.Error("it does not have all members again")
 	}
 }
 
@@ -120,7 +120,7 @@ func turnBit(b *bolt.Bucket) {
 	b.Put(k, v)
 }
 
-// damage overwrites all pages but the roots.
+// damage overwrites all pages except the roots.
 func damage(t *testing.T, v *voter, _ map[string][]byte) {
 	b := readFile(t, v.dir, logName)
 	for i := 2 * os.Getpagesize(); i < len(b); i++ {
@@ -129,8 +129,8 @@ func damage(t *testing.T, v *voter, _ map[string][]byte) {
 	putBack(t, v.dir, map[string][]byte{logName: b})
 }
 
-// TestRule33FoundByTheLeader: a copy of the whole folder, promise and all, is found
-// when a leader says what this voter has confirmed.
+// TestRule33FoundByTheLeader: an old copy of the whole folder, including the promise,
+// is detected when a leader names what this voter has confirmed.
 func TestRule33FoundByTheLeader(t *testing.T) {
 	n := newNet(t, 1, 1, 2, 3)
 	n.commit(100, n.all()...)
@@ -151,12 +151,12 @@ func TestRule33FoundByTheLeader(t *testing.T) {
 		t.Errorf("stopped: %v", err)
 	}
 	if r := v.log.Ready(); r.Leader != 0 || v.log.Propose(member(7)) == nil || v.log.Advance() {
-		t.Error("a log that has stopped works on")
+		t.Error("a log that has stopped still works")
 	}
 	n.commit(103, n.waitLeader())
 }
 
-// TestRule33AVoteIsKept: after rejoining a voter does not vote in a term in which it
+// TestRule33AVoteIsKept: after rejoining, a voter does not vote in a term in which it
 // may have voted.
 func TestRule33AVoteIsKept(t *testing.T) {
 	t.Parallel()
@@ -184,8 +184,8 @@ func TestRule33AVoteIsKept(t *testing.T) {
 	}
 }
 
-// TestRule34ADiskThatFailsEndsVoting, and the others go on. A file that may not grow
-// is a disk that is full.
+// TestRule34ADiskThatFailsEndsVoting, and the others continue. A file that must not
+// grow stands for a full disk.
 func TestRule34ADiskThatFailsEndsVoting(t *testing.T) {
 	t.Parallel()
 	for name, fail := range map[string]func(v *voter){
@@ -218,7 +218,7 @@ func TestRule34ADiskThatFailsEndsVoting(t *testing.T) {
 				v.log.send = func([]Message) { sent = true }
 				n.pass(5 * ElectionTicks)
 				if sent || v.log.leads() || v.log.Ready().Leader != 0 {
-					t.Error("it takes part still")
+					t.Error("it still takes part")
 				}
 				var others []*voter
 				for _, o := range n.all() {
@@ -227,7 +227,7 @@ func TestRule34ADiskThatFailsEndsVoting(t *testing.T) {
 					}
 				}
 				n.commit(3, others...)
-				v.crash() // and is mended
+				v.crash() // and is repaired
 				if !v.start() {
 					t.Fatal(v.err)
 				}
@@ -237,8 +237,8 @@ func TestRule34ADiskThatFailsEndsVoting(t *testing.T) {
 	}
 }
 
-// TestRule30TwoClustersOfOneName: a voter refuses another cluster's messages and
-// says both ids; so does the other one.
+// TestRule30TwoClustersOfOneName: each refuses the other cluster's messages and reports
+// both ids.
 func TestRule30TwoClustersOfOneName(t *testing.T) {
 	t.Parallel()
 	a, b := newNet(t, 1, 1, 2), newNet(t, 2, 3)
@@ -269,7 +269,7 @@ func TestRule30TwoClustersOfOneName(t *testing.T) {
 	}
 }
 
-// TestANewerEntryStopsTheVoter, and it votes no more: it could not go on from it.
+// TestANewerEntryStopsTheVoter: it also stops voting, as it cannot apply the entry.
 func TestANewerEntryStopsTheVoter(t *testing.T) {
 	t.Parallel()
 	n := newNet(t, 1, 1, 2, 3)
@@ -288,8 +288,8 @@ func TestANewerEntryStopsTheVoter(t *testing.T) {
 	})
 }
 
-// TestTheLogIsOfOneNode: a folder that was copied to another node is refused, and one
-// that is in use.
+// TestTheLogIsOfOneNode: a folder that is in use, or was copied to another node, is
+// refused.
 func TestTheLogIsOfOneNode(t *testing.T) {
 	t.Parallel()
 	dir := tempDir(t)
@@ -318,7 +318,7 @@ func TestTheLogIsOfOneNode(t *testing.T) {
 	}
 }
 
-// TestAVoteSurvivesACrash: of two candidates of one term only one gets it.
+// TestAVoteSurvivesACrash: only one of two candidates in a term gets it.
 func TestAVoteSurvivesACrash(t *testing.T) {
 	t.Parallel()
 	dir := tempDir(t)

@@ -35,9 +35,9 @@ var (
 	keySnapshot = []byte("snapshot") // raftpb.Snapshot
 )
 
-// A store keeps what raft must not forget in a bbolt file, and all of it in memory
-// too: raft reads only that. One transaction is one fsync, before which nothing that
-// depends on it is sent.
+// A store keeps what raft must not forget in a bbolt file, and also in memory, from
+// which alone raft reads. A transaction is one fsync, before which nothing that depends
+// on it is sent.
 type store struct {
 	db      *bolt.DB
 	promise *promiseFile
@@ -47,7 +47,7 @@ type store struct {
 	starts  uint64
 	hard    *pb.HardState // as it is in the file
 	last    uint64        // index of the last entry in the file
-	maxSize int           // tests: of the file
+	maxSize int           // tests: limit of the file's size
 	fault   func() error  // tests: before each transaction
 }
 
@@ -57,7 +57,7 @@ func openStore(dir string, maxSize int) (*store, error) {
 	p, err := openPromise(dir, false)
 	if errors.Is(err, os.ErrNotExist) {
 		if _, err := os.Stat(filepath.Join(dir, logName)); err == nil {
-			return nil, behind("%s has a log and no promise", dir)
+			return nil, behind("%s has a log but no promise", dir)
 		}
 		return nil, ErrNone
 	}
@@ -76,9 +76,9 @@ func (s *store) open(dir string) error {
 	name := filepath.Join(dir, logName)
 	if _, err := os.Stat(name); err != nil {
 		if s.promise.starts == 0 && errors.Is(err, os.ErrNotExist) {
-			return ErrNone // its making was cut short
+			return ErrNone // its creation was interrupted
 		}
-		return behind("%s has a promise and no log: %v", dir, err)
+		return behind("%s has a promise but no log: %v", dir, err)
 	}
 	if err := s.openDB(name); err != nil {
 		return err
@@ -92,14 +92,14 @@ func (s *store) open(dir string) error {
 	return s.begin()
 }
 
-// openDB opens the file. One at whose pages bbolt panics stays locked until this
+// openDB opens the file. If bbolt panics at its pages, it stays locked until this
 // process ends.
 func (s *store) openDB(name string) error {
 	err := guarded(func() (err error) {
 		s.db, err = bolt.Open(name, 0o600, &bolt.Options{
 			Timeout: time.Second, FreelistType: bolt.FreelistMapType, NoStatistics: true, MaxSize: s.maxSize,
-			// Without it a goroutine of bbolt's would read all pages, where no panic at
-			// a damaged one can be caught.
+			// Without it a goroutine of bbolt would read all pages, and a panic at a
+			// damaged one could not be caught.
 			NoFreelistSync: false,
 		})
 		return err
@@ -123,7 +123,7 @@ func (s *store) load() error {
 func (s *store) loadFrom(tx *bolt.Tx) error {
 	meta, entries := tx.Bucket(metaBucket), tx.Bucket(entryBucket)
 	if meta == nil || entries == nil {
-		return behind("it is no log")
+		return behind("it is not a log")
 	}
 	if v := number(meta.Get(keyVersion)); v > logVersion {
 		return newer("a log", v)
@@ -167,7 +167,7 @@ func (s *store) loadEntries(b *bolt.Bucket, snapshot uint64) error {
 		return behind("%v", err)
 	}
 	if s.hard.GetTerm() < term || s.hard.GetCommit() > s.last {
-		return behind("the last entry is %d of term %d, and term %d was voted in, %d committed", s.last, term, s.hard.GetTerm(), s.hard.GetCommit())
+		return behind("the last entry is %d of term %d, but this voter has voted in term %d, and entry %d is committed", s.last, term, s.hard.GetTerm(), s.hard.GetCommit())
 	}
 	if s.hard.GetCommit() < snapshot {
 		s.hard.Commit = proto.Uint64(snapshot)
@@ -178,12 +178,12 @@ func (s *store) loadEntries(b *bolt.Bucket, snapshot uint64) error {
 	return nil
 }
 
-// check compares the log with what was promised.
+// check compares the log with the promise.
 func (s *store) check() error {
 	p := s.promise.promise
 	switch {
 	case s.starts < p.starts:
-		return behind("it was opened %d times, and is a copy from before the start %d", p.starts, s.starts+1)
+		return behind("it is an older copy: it was opened %d times, and this voter's log %d times", s.starts, p.starts)
 	case s.hard.GetTerm() < p.term:
 		return behind("it knows term %d, and this voter has voted in term %d", s.hard.GetTerm(), p.term)
 	case s.last < p.last:
@@ -192,7 +192,7 @@ func (s *store) check() error {
 	return nil
 }
 
-// begin counts this start: in the log first, so that a crash in between is no lie.
+// begin counts this start, in the log first: a crash in between does not break the promise.
 func (s *store) begin() error {
 	s.starts++
 	if err := s.update(func(tx *bolt.Tx) error { return tx.Bucket(metaBucket).Put(keyStarts, key(s.starts)) }); err != nil {
@@ -202,7 +202,7 @@ func (s *store) begin() error {
 	return s.promise.write(true)
 }
 
-// update runs one transaction. After an error nothing is known of the file.
+// update runs one transaction. After an error the file's content is unknown.
 func (s *store) update(do func(tx *bolt.Tx) error) error {
 	return guarded(func() error {
 		err := s.db.Update(func(tx *bolt.Tx) error {
@@ -221,8 +221,8 @@ func (s *store) update(do func(tx *bolt.Tx) error) error {
 	})
 }
 
-// guarded makes an error of a panic: of bbolt's at pages that make no sense, and of
-// the memory fault at a page that the disk cannot read.
+// guarded returns a panic as an error: bbolt panics at pages that make no sense, and a
+// page that the disk cannot read is a memory fault.
 func guarded(do func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -244,7 +244,7 @@ func (s *store) close() {
 
 func key(v uint64) []byte { return binary.BigEndian.AppendUint64(nil, v) }
 
-// number is the reverse of key, and 0 for what is none.
+// number reverses key; it is 0 for an invalid key.
 func number(b []byte) uint64 {
 	if len(b) != 8 {
 		return 0
@@ -252,7 +252,7 @@ func number(b []byte) uint64 {
 	return binary.BigEndian.Uint64(b)
 }
 
-// seal adds a checksum: bbolt has one for its root only.
+// seal adds a checksum: bbolt has one only for its root.
 func seal(m proto.Message) ([]byte, error) {
 	b, err := proto.MarshalOptions{}.MarshalAppend(make([]byte, 4), m)
 	if err == nil {
@@ -261,7 +261,7 @@ func seal(m proto.Message) ([]byte, error) {
 	return b, err
 }
 
-// unseal is the reverse of seal.
+// unseal reverses seal.
 func unseal(b []byte, m proto.Message) error {
 	if len(b) < 4 || crc32.Checksum(b[4:], castagnoli) != binary.BigEndian.Uint32(b) {
 		return errors.New("its checksum is wrong")

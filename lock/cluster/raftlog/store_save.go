@@ -19,7 +19,7 @@ func (s *store) save(hard *pb.HardState, entries []*pb.Entry, snap *pb.Snapshot)
 	if n := len(entries); n > 0 {
 		last = entries[n-1].GetIndex()
 	}
-	if last < s.last { // what was never committed is dropped
+	if last < s.last { // entries that were never committed are dropped
 		s.promise.last = min(s.promise.last, last)
 		if err := s.promise.write(true); err != nil {
 			return err
@@ -38,10 +38,9 @@ func (s *store) save(hard *pb.HardState, entries []*pb.Entry, snap *pb.Snapshot)
 	return s.promise.write(voted)
 }
 
-// put is save's transaction.
 func (s *store) put(tx *bolt.Tx, hard *pb.HardState, entries []*pb.Entry, snap *pb.Snapshot) error {
 	meta, b := tx.Bucket(metaBucket), tx.Bucket(entryBucket)
-	b.FillPercent = 0.9 // keys only grow
+	b.FillPercent = 0.9 // keys are appended in order
 	if !raft.IsEmptyHardState(hard) {
 		if err := put(meta, keyHard, hard); err != nil {
 			return err
@@ -69,7 +68,7 @@ func (s *store) put(tx *bolt.Tx, hard *pb.HardState, entries []*pb.Entry, snap *
 	return nil
 }
 
-// remember makes memory like the file.
+// remember applies to memory what put wrote to the file.
 func (s *store) remember(hard *pb.HardState, entries []*pb.Entry, snap *pb.Snapshot) error {
 	if !raft.IsEmptyHardState(hard) {
 		s.hard = proto.CloneOf(hard)
@@ -85,8 +84,8 @@ func (s *store) remember(hard *pb.HardState, entries []*pb.Entry, snap *pb.Snaps
 	return s.mem.Append(entries)
 }
 
-// compact writes the state after the entry index as a snapshot, and forgets entries
-// before it but the last ones.
+// compact writes the state after entry index as a snapshot, and drops the entries
+// before it except the last keep.
 func (s *store) compact(index, keep uint64, conf *pb.ConfState, state []byte) error {
 	snap, err := s.mem.CreateSnapshot(index, conf, state)
 	if err != nil {
@@ -109,7 +108,7 @@ func (s *store) compact(index, keep uint64, conf *pb.ConfState, state []byte) er
 	return s.mem.Compact(upTo)
 }
 
-// finish writes what was promised, for a log that is closed in order.
+// finish writes the promise when a log is closed in order.
 func (s *store) finish() error {
 	defer s.close()
 	return s.promise.write(true)

@@ -14,7 +14,7 @@ import (
 	"github.com/tcpctl/tcpctl/lock/cluster"
 )
 
-// content is what a store has, in words.
+// content describes what a store contains.
 func (s *store) content() string {
 	snap, _ := s.mem.Snapshot()
 	text := fmt.Sprintf("term %d vote %d, snapshot %d:", s.hard.GetTerm(), s.hard.GetVote(), snap.GetMetadata().GetIndex())
@@ -39,7 +39,7 @@ func hardState(term, vote uint64) *pb.HardState {
 	return &pb.HardState{Term: proto.Uint64(term), Vote: proto.Uint64(vote), Commit: proto.Uint64(1)}
 }
 
-// saves are what a voter may write, one after the other.
+// saves are writes that a voter may make, in order.
 var saves = []func(s *store) error{
 	func(s *store) error { return s.save(hardState(2, 1), entries(2, 2, 3, 10), nil) },
 	func(s *store) error { return s.save(hardState(2, 1), entries(2, 4, 60, 300), nil) },
@@ -56,9 +56,9 @@ var saves = []func(s *store) error{
 	func(s *store) error { return s.save(hardState(4, 2), entries(4, 501, 502, 9), nil) },
 }
 
-// TestACrashAtEachWriteLeavesBeforeOrAfter: the file has what was saved before, or
-// what was saved then, wherever the writing of its pages was cut off; after save has
-// returned only the latter.
+// TestACrashAtEachWriteLeavesBeforeOrAfter: wherever the writing of pages is cut off,
+// the file has the content before or after the save; once save has returned, the
+// latter.
 func TestACrashAtEachWriteLeavesBeforeOrAfter(t *testing.T) {
 	t.Parallel()
 	dir := tempDir(t)
@@ -81,7 +81,7 @@ func TestACrashAtEachWriteLeavesBeforeOrAfter(t *testing.T) {
 		if got := contentOf(t, now, promisedNow); got != after {
 			t.Fatalf("save %d: the file has\n%s, memory has\n%s", i, got, after)
 		}
-		// bbolt writes pages and syncs, and then one of the two roots, pages 0 and 1.
+		// bbolt writes and syncs pages, and then one of the two roots, pages 0 and 1.
 		for _, at := range changed(old, now, page) {
 			half := slices.Clone(old)
 			if len(now) > len(old) {
@@ -89,14 +89,14 @@ func TestACrashAtEachWriteLeavesBeforeOrAfter(t *testing.T) {
 			}
 			upTo := at * page
 			if at < 2 {
-				copy(half, now) // all pages are written, and this root by half
+				copy(half, now) // all pages are written, and half of this root
 				copy(half[at*page:(at+1)*page], old[at*page:(at+1)*page])
 				copy(half[at*page:], now[at*page:at*page+40])
 			} else {
 				copy(half[2*page:upTo+page/2], now[2*page:upTo+page/2])
 			}
 			tried++
-			// The promise is written after the log, but for what is taken back.
+			// The promise is written after the log, unless it is reduced.
 			for _, p := range [][]byte{promised, promisedNow} {
 				if p[0] != promised[0] && at >= 2 {
 					continue
@@ -108,7 +108,7 @@ func TestACrashAtEachWriteLeavesBeforeOrAfter(t *testing.T) {
 		}
 	}
 	if tried < 30 {
-		t.Errorf("only %d places tried", tried)
+		t.Errorf("only %d places were tried", tried)
 	}
 }
 
@@ -120,7 +120,7 @@ func readFile(t *testing.T, dir, name string) []byte {
 	return b
 }
 
-// contentOf opens a copy of a log, as the next process does.
+// contentOf returns the content of a copy of a log, as the next process sees it.
 func contentOf(t *testing.T, log, promised []byte) string {
 	t.Helper()
 	dir := tempDir(t)
@@ -138,7 +138,7 @@ func contentOf(t *testing.T, log, promised []byte) string {
 	return s.content()
 }
 
-// changed are the pages that differ.
+// changed returns the pages that differ.
 func changed(old, now []byte, page int) (all []int) {
 	for at := 0; at*page < len(now); at++ {
 		from, to := at*page, (at+1)*page
@@ -149,7 +149,7 @@ func changed(old, now []byte, page int) (all []int) {
 	return all
 }
 
-// TestAPromiseThatIsTornIsTheOneBefore: one slot of two is damaged at a time.
+// TestAPromiseThatIsTornIsTheOneBefore: one of two slots is damaged at a time.
 func TestAPromiseThatIsTornIsTheOneBefore(t *testing.T) {
 	t.Parallel()
 	dir, d := tempDir(t), tempDir(t)
