@@ -95,8 +95,7 @@ func TestRule21aABackendThatDoesNotAnswer(t *testing.T) {
 				if i.Backends[0].State != proxy.StateDown || i.Backends[0].Transitions != 1 || i.Hook.NextTry == nil || i.Hook.Failed != 1 {
 					t.Errorf("%+v, backend %+v", i.Hook, i.Backends[0])
 				}
-				next, later := v.dial("next"), v.dial("later")
-				v.untilWaiting(2)
+				next, later := v.queue("next"), v.queue("later")
 				for _, w := range v.svc.Waiters() {
 					if w.Reason != proxy.ReasonHook {
 						t.Errorf("it waits because of %q", w.Reason)

@@ -53,7 +53,9 @@ func TestRule05BackToItsOldPlace(t *testing.T) {
 		v := start(t, c, a)
 		one := v.dial("one")
 		v.until("a dial has failed", func(i proxy.ServiceInfo) bool { return i.Backends[0].Failed > 0 && i.Queue.Waiting == 1 })
-		two, three := v.dial("two"), v.dial("three")
+		two := v.dial("two")
+		v.until("two wait", func(i proxy.ServiceInfo) bool { return i.Queue.Waiting == 2 })
+		three := v.dial("three")
 		v.until("three wait for the next try", func(i proxy.ServiceInfo) bool {
 			return i.Queue.Waiting == 3 && i.Reason == "retry" && i.Backends[0].Failed > 1 && i.Sessions.Active == 0
 		})

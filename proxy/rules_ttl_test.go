@@ -33,8 +33,9 @@ func TestRule06TheTTLRunsFromTheGrant(t *testing.T) {
 		if r.Reason != proxy.ReasonTTL || r.By != proxy.ByProxy || r.Phase != proxy.PhaseRelay || r.DurationSeconds < ttl.Seconds() {
 			t.Errorf("record %+v", r)
 		}
-		two, three := v.dial("two"), v.dial("three")
+		two := v.dial("two")
 		two.hears("a two")
+		three := v.queue("three")
 		two.isReset()
 		three.hears("a three")
 		three.leaves()
