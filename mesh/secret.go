@@ -32,7 +32,7 @@ func ParseSecrets(file []byte) ([]string, error) {
 		}
 	}
 	if len(secrets) == 0 {
-		return nil, fmt.Errorf("mesh: the secret file has no secret: one a line, see NewSecret")
+		return nil, fmt.Errorf("mesh: the secret file has no secret: want one a line")
 	}
 	return secrets, checkSecrets(secrets)
 }
@@ -43,7 +43,7 @@ func checkSecrets(secrets []string) error {
 	}
 	for i, s := range secrets {
 		if len(s) < minSecret {
-			return fmt.Errorf("mesh: secret %d has %d bytes: want %d or more, see NewSecret", i+1, len(s), minSecret)
+			return fmt.Errorf("mesh: secret %d has %d bytes: want %d or more", i+1, len(s), minSecret)
 		}
 	}
 	return nil

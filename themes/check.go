@@ -2,7 +2,6 @@ package themes
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 )
@@ -38,9 +37,6 @@ func Check(path string) (Report, error) {
 	r := Report{Name: name}
 	text, err := readFile(path)
 	if err != nil {
-		if os.IsNotExist(err) {
-			return r, fmt.Errorf("themes: there is no file %s", path)
-		}
 		return r, fmt.Errorf("themes: %w", err)
 	}
 	f, err := parse(name, path, text)

@@ -133,8 +133,11 @@ func readFile(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if !info.IsDir() && !info.Mode().IsRegular() { // to open a pipe would block
+		return "", fmt.Errorf("%s: it is not a regular file; name a file", path)
+	}
 	if info.Size() > maxFileSize {
-		return "", fmt.Errorf("%s: larger than %d KiB", path, maxFileSize>>10)
+		return "", fmt.Errorf("%s: it is larger than %d KiB; a theme is smaller", path, maxFileSize>>10)
 	}
 	text, err := os.ReadFile(path)
 	return string(text), err

@@ -37,7 +37,7 @@ func parse(name, path, text string) (*file, error) {
 	if err != nil {
 		var perr toml.ParseError
 		if errors.As(err, &perr) {
-			return nil, fmt.Errorf("themes: %s:%d: %s", path, perr.Position.Line, perr.Message)
+			return nil, fmt.Errorf("themes: %s:%d: %s; a theme is a file in TOML", path, perr.Position.Line, strings.TrimSuffix(perr.Message, "."))
 		}
 		return nil, fmt.Errorf("themes: %s: %s", path, strings.TrimPrefix(err.Error(), "toml: "))
 	}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fileerror"
 )
 
 func debugCommand() *cobra.Command {
@@ -100,7 +101,7 @@ func debugTo(cmd *cobra.Command, what string, v url.Values, file string) error {
 		return err
 	}
 	if err := os.WriteFile(file, b.Bytes(), 0o600); err != nil {
-		return err
+		return fileerror.Unwritable(file, err)
 	}
 	hint := ""
 	if what != "goroutines" {

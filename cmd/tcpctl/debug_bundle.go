@@ -12,6 +12,7 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/build"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/bundle"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fileerror"
 )
 
 func debugBundleCommand() *cobra.Command {
@@ -67,7 +68,10 @@ func writeBundle(b *bundle.Bundle, file string) (size int, err error) {
 	if file == "-" {
 		return drawing().Write(archive.Bytes())
 	}
-	return archive.Len(), os.WriteFile(file, archive.Bytes(), 0o600)
+	if err := os.WriteFile(file, archive.Bytes(), 0o600); err != nil {
+		return 0, fileerror.Unwritable(file, err)
+	}
+	return archive.Len(), nil
 }
 
 // showBundle lists what was written, where it is not in the way of the archive.

@@ -40,7 +40,7 @@ func checkFile(path string) (*config.File, proxy.Config, error) {
 	}
 	if m := file.Mesh; m != nil {
 		if _, err := fleet.FromFile(m); err != nil {
-			found.Wrong("mesh.secret_file", "tcpctl mesh key makes one", err)
+			found.Wrong("mesh.secret_file", "", err)
 		}
 	}
 	if err := (history.Config{Keep: file.History.Keep, Max: int64(file.History.Max)}).Validate(); err != nil {

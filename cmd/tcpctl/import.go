@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fileerror"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/importer"
 )
 
@@ -48,10 +49,14 @@ func readInput(cmd *cobra.Command, path string) ([]byte, error) {
 	if path != "-" {
 		f, err := os.Open(path)
 		if err != nil {
-			return nil, err
+			return nil, coded{exitUsage, fileerror.Unreadable(path, err)}
 		}
 		defer f.Close()
 		in = f
 	}
-	return io.ReadAll(io.LimitReader(in, importer.MaxSize+1))
+	text, err := io.ReadAll(io.LimitReader(in, importer.MaxSize+1))
+	if err != nil {
+		return nil, coded{exitUsage, fileerror.Unreadable(path, err)}
+	}
+	return text, nil
 }

@@ -71,7 +71,7 @@ func run(args []string, stdout, stderr *text.Writer) int {
 // no use to an operator.
 func plainText(err error) string {
 	text := err.Error()
-	for _, inside := range []string{"proxy: ", "control: "} {
+	for _, inside := range []string{"proxy: ", "control: ", "themes: "} {
 		text = strings.TrimPrefix(text, inside)
 	}
 	return text

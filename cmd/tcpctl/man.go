@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 
 	"github.com/spf13/cobra"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fileerror"
 )
 
 // manualPages is where the manual pages are among the references.
@@ -40,7 +42,7 @@ command is for a binary that was built or copied by hand.`,
 // writeManual writes the pages, and gives how many there are.
 func writeManual(dir string) (int, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return 0, err
+		return 0, fileerror.Unwritable(dir, err)
 	}
 	pages, err := fs.ReadDir(references, manualPages)
 	if err != nil {
@@ -51,8 +53,9 @@ func writeManual(dir string) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		if err := os.WriteFile(filepath.Join(dir, page.Name()), text, 0o644); err != nil {
-			return 0, err
+		name := filepath.Join(dir, page.Name())
+		if err := os.WriteFile(name, text, 0o644); err != nil {
+			return 0, fileerror.Unwritable(name, err)
 		}
 	}
 	return len(pages), nil

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fileerror"
 	"github.com/tcpctl/tcpctl/themes"
 )
 
@@ -33,6 +36,9 @@ func themesCommand() *cobra.Command {
 		Use: "check FILE", Short: "Check a theme: roles, contrast, colour blindness", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := themes.Check(args[0])
+			if cannot, ok := errors.AsType[*fs.PathError](err); ok { // of it, or of one that it inherits from
+				err = fileerror.Unreadable(cannot.Path, err)
+			}
 			if err != nil {
 				return coded{exitUsage, err}
 			}

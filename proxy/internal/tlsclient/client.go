@@ -108,7 +108,7 @@ func (c *Client) stat() (all [3]stamp) {
 func (c Config) read() (*tls.Config, error) {
 	t := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.Name, InsecureSkipVerify: c.Insecure, ClientSessionCache: tls.NewLRUClientSessionCache(16)}
 	if c.CA != "" {
-		text, err := os.ReadFile(c.CA)
+		text, err := readFile(c.CA)
 		if err != nil {
 			return nil, &FileError{"ca", err}
 		}
@@ -120,11 +120,11 @@ func (c Config) read() (*tls.Config, error) {
 	if c.Cert == "" {
 		return t, nil
 	}
-	chain, err := os.ReadFile(c.Cert)
+	chain, err := readFile(c.Cert)
 	if err != nil {
 		return nil, &FileError{"tls_cert", err}
 	}
-	key, err := os.ReadFile(c.Key)
+	key, err := readFile(c.Key)
 	if err != nil {
 		return nil, &FileError{"tls_key", err}
 	}
@@ -134,6 +134,14 @@ func (c Config) read() (*tls.Config, error) {
 	}
 	t.Certificates = []tls.Certificate{pair}
 	return t, nil
+}
+
+// readFile refuses a pipe: opening one waits for its writer, and every session with it.
+func readFile(path string) ([]byte, error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file", path)
+	}
+	return os.ReadFile(path)
 }
 
 // Handshake makes a connection one of TLS; ctx bounds it. It resumes an earlier

@@ -34,6 +34,9 @@ func (k Keys) Find(key ssh.PublicKey) (Key, bool) {
 // Len is how many keys there are.
 func (k Keys) Len() int { return len(k.all) }
 
+// maxFile bounds a file, in bytes.
+const maxFile = 4 << 20
+
 // accessVariable is the variable of the option environment="…" that makes a key
 // read-only.
 const accessVariable = "TCPCTL_ACCESS"
@@ -51,16 +54,12 @@ func Read(path string) (Keys, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return Keys{}, &fileerror.Error{File: path, Text: "there is no such file", Hint: "make it from public keys, one a line: cat ~/.ssh/id_ed25519.pub >> FILE", Err: err}
-	case err != nil:
-		return wrong(0, "", "%v", err)
-	case !info.Mode().IsRegular():
-		return wrong(0, "", "it is not a regular file")
-	case runtime.GOOS != "windows" && info.Mode().Perm()&0o022 != 0:
+	case err == nil && info.Mode().IsRegular() && runtime.GOOS != "windows" && info.Mode().Perm()&0o022 != 0:
 		return wrong(0, "chmod go-w "+path, "others than its owner may write it (mode %04o)", info.Mode().Perm())
 	}
-	content, err := os.ReadFile(path)
+	content, err := fileerror.Read(path, maxFile)
 	if err != nil {
-		return wrong(0, "", "%v", err)
+		return Keys{}, err
 	}
 	keys := Keys{map[string]Key{}}
 	n := 0

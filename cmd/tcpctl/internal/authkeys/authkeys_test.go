@@ -86,7 +86,7 @@ func TestReadRefuses(t *testing.T) {
 	if _, err := Read(filepath.Join(t.TempDir(), "none")); err == nil || !strings.Contains(err.Error(), "there is no such file") {
 		t.Error(err)
 	}
-	if _, err := Read(t.TempDir()); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+	if _, err := Read(t.TempDir()); err == nil || !strings.Contains(err.Error(), "it is a folder") {
 		t.Error(err)
 	}
 }

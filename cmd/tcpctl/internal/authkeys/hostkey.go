@@ -3,7 +3,6 @@ package authkeys
 import (
 	"errors"
 	"io/fs"
-	"os"
 
 	"github.com/charmbracelet/ssh"
 	"github.com/charmbracelet/wish"
@@ -36,9 +35,9 @@ func HostKey(path string) (gossh.Signer, error) {
 
 func parseHostKey(path string) (gossh.Signer, error) {
 	const hint = `make one with: ssh-keygen -t ed25519 -N "" -f FILE`
-	text, err := os.ReadFile(path)
+	text, err := fileerror.Read(path, maxFile)
 	if err != nil {
-		return nil, &fileerror.Error{File: path, Text: "the host key cannot be read: " + err.Error(), Hint: hint, Err: err}
+		return nil, err
 	}
 	signer, err := gossh.ParsePrivateKey(text)
 	if _, locked := errors.AsType[*gossh.PassphraseMissingError](err); locked {

@@ -6,9 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,33 +25,11 @@ const maxFile = 32 << 20
 // with #. One with any line that is wrong is refused as a whole, since half a
 // list would let in clients that the other half refuses.
 func Read(path string) ([]netip.Prefix, error) {
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return nil, cannotRead(path, err)
-	case !info.Mode().IsRegular(): // to open a pipe would block
-		return nil, &fileerror.Error{File: path, Text: "it is not a regular file"}
-	}
-	f, err := os.Open(path)
+	content, err := fileerror.Read(path, maxFile)
 	if err != nil {
-		return nil, cannotRead(path, err)
-	}
-	defer f.Close()
-	content, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	switch {
-	case err != nil:
-		return nil, cannotRead(path, err)
-	case len(content) > maxFile:
-		return nil, &fileerror.Error{File: path, Text: "it is larger than 32 MiB"}
+		return nil, err
 	}
 	return parse(path, content)
-}
-
-func cannotRead(path string, err error) error {
-	if inner := (*os.PathError)(nil); errors.As(err, &inner) {
-		err = inner.Err
-	}
-	return &fileerror.Error{File: path, Text: err.Error()}
 }
 
 func parse(path string, content []byte) (all []netip.Prefix, err error) {

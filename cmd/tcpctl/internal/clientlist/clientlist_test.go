@@ -52,7 +52,7 @@ func TestRead(t *testing.T) {
 			t.Errorf("%.40q:\ngot  %s\nwant %s", tt.text, got, tt.want)
 		}
 	}
-	for path, want := range map[string]string{t.TempDir(): "it is not a regular file", "/nowhere/list": "no such file or directory"} {
+	for path, want := range map[string]string{t.TempDir(): "it is a folder; name a file in it", "/nowhere/list": "no such file or directory; put it there, or name another"} {
 		if _, err := Read(path); err == nil || err.Error() != path+": "+want {
 			t.Errorf("%v", err)
 		}
@@ -114,7 +114,7 @@ func TestRefresh(t *testing.T) {
 		" db: allow_file: read 2 networks from F, there were 1",
 		`warn db: allow_file: F:2: "nonsense" is not a network; a line is one network or address: 10.0.0.0/8, fd00::/8, 192.0.2.7; the 2 networks of AT stay in force`,
 		`warn db: allow_file: F: it has no network: no client could come; to refuse every client on purpose, write deny = ["0.0.0.0/0", "::/0"]; the 2 networks of AT stay in force`,
-		"warn db: allow_file: F: no such file or directory; the 2 networks of AT stay in force",
+		"warn db: allow_file: F: no such file or directory; put it there, or name another; the 2 networks of AT stay in force",
 		" db: allow_file: read 1 network from F, there were 2",
 	}
 	if !slices.Equal(said, want) {

@@ -55,7 +55,7 @@ func TestLoadOfNothing(t *testing.T) {
 		t.Errorf("want ErrNotExist, got %v", err)
 	}
 	dir := t.TempDir()
-	if _, err := Load(dir); err == nil || err.Error() != dir+": it is a folder; name the file in it" {
+	if _, err := Load(dir); err == nil || err.Error() != dir+": it is a folder; name a file in it" {
 		t.Errorf("a folder: %v", err)
 	}
 	if _, err := Parse("big.toml", make([]byte, maxFile+1)); err == nil {

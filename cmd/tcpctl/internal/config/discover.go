@@ -139,7 +139,9 @@ func (s *Service) checkDiscover(r *report, path string) {
 // warn tells of a list that is not there, which is no error: it may still come.
 func (d *Discover) warn(r *report, path, service string) {
 	if kind, name, _ := strings.Cut(d.From, ":"); kind == discover.KindFile {
-		if _, err := os.Stat(name); err != nil {
+		if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+			r.wrong(path+".from", "name a file; until then, nothing is found", "service %q: %q is not a regular file", service, name)
+		} else if err != nil {
 			r.wrong(path+".from", "until it is there, nothing is found", "service %q: there is no file %q now", service, name)
 		}
 	}

@@ -1,6 +1,9 @@
 package config
 
-import "errors"
+import (
+	"errors"
+	"strings"
+)
 
 // Findings gathers what is wrong with a file beyond its text: what the parts
 // of an instance say that are to run it.
@@ -10,8 +13,14 @@ type Findings struct{ r report }
 func (f *File) Findings() *Findings { return &Findings{report{name: f.name, lines: f.lines}} }
 
 // Wrong adds what is wrong with the value of a key, such as "log.file", and
-// what to do about it.
-func (x *Findings) Wrong(key, hint string, err error) { x.r.wrong(key, hint, "%s", err) }
+// what to do about it; an *Error in err has its own hint.
+func (x *Findings) Wrong(key, hint string, err error) {
+	said := err.Error()
+	if bad, ok := errors.AsType[*Error](err); ok && bad.Hint != "" {
+		hint, said = bad.Hint, strings.TrimSuffix(said, "; "+bad.Hint)
+	}
+	x.r.wrong(key, hint, "%s", said)
+}
 
 // Add takes in Errors of the same file; nil is none.
 func (x *Findings) Add(err error) {

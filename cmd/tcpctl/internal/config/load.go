@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/BurntSushi/toml"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fileerror"
 )
 
 // maxFile is room for some thousand services.
@@ -21,7 +23,11 @@ const maxFile = 4 << 20
 func Load(path string) (*File, error) {
 	text, err := read(path)
 	if err != nil {
-		return nil, unreadable(path, err)
+		bad := fileerror.Unreadable(path, err)
+		if errors.Is(err, fs.ErrNotExist) {
+			bad.Hint = "put it there, or name another with -c; tcpctl init prints one to begin with"
+		}
+		return nil, bad
 	}
 	return Parse(path, text)
 }
@@ -33,23 +39,6 @@ func read(path string) ([]byte, error) {
 	}
 	defer f.Close()
 	return io.ReadAll(io.LimitReader(f, maxFile+1))
-}
-
-// unreadable says why a file cannot be read.
-func unreadable(path string, err error) error {
-	e := &Error{File: path, Text: err.Error(), Err: err}
-	if p, ok := errors.AsType[*fs.PathError](err); ok {
-		e.Text = p.Err.Error()
-	}
-	switch info, _ := os.Stat(path); {
-	case errors.Is(err, fs.ErrNotExist):
-		e.Hint = "put it there, or name another with -c; tcpctl init prints one to begin with"
-	case errors.Is(err, fs.ErrPermission):
-		e.Hint = "let this user read it, or run tcpctl as one who may"
-	case info != nil && info.IsDir():
-		e.Text, e.Hint = "it is a folder", "name the file in it"
-	}
-	return e
 }
 
 // Parse reads the text of a file. Its name is for errors, and its folder is
@@ -92,6 +81,9 @@ func parse(name string, text []byte, exist bool) (*File, error) {
 // tidy makes the decoder's message one of ours.
 func tidy(s string) string {
 	s = strings.TrimSuffix(strings.TrimSuffix(s, "."), " for int64")
+	if strings.HasPrefix(s, "TOML") {
+		return s
+	}
 	return strings.ToLower(s[:min(1, len(s))]) + s[min(1, len(s)):]
 }
 
@@ -113,6 +105,8 @@ func syntaxHint(message string, lines *index) string {
 		return "a quote is missing at its end"
 	case strings.Contains(message, "UTF-8"):
 		return "save it as UTF-8"
+	case strings.Contains(message, "control characters"):
+		return "is it a text file?"
 	}
-	return ""
+	return "tcpctl init prints a file to compare with"
 }

@@ -23,7 +23,13 @@ func (d *decoder) path(path, name, want string) string {
 	case err != nil:
 		d.wrong(path, neighbour(name), "%s: there is no %s %q", last(path), want, name)
 	case info.IsDir() != (want == "folder"):
-		d.wrong(path, "", "%s: %q is not a %s", last(path), name, want)
+		hint := "name a file in it"
+		if want == "folder" {
+			hint = "name the folder that it is in"
+		}
+		d.wrong(path, hint, "%s: %q is not a %s", last(path), name, want)
+	case want == "file" && !info.Mode().IsRegular(): // to open a pipe would block
+		d.wrong(path, "name a file", "%s: %q is not a regular file", last(path), name)
 	}
 	return name
 }

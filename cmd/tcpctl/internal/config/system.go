@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fileerror"
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
@@ -26,6 +27,14 @@ func (f *File) CheckSystem() error {
 	}
 	r.appendable("log.file", f.Log.File)
 	r.appendable("log.access", f.Log.Access)
+	if info, err := os.Stat(f.History.File); err == nil && !info.Mode().IsRegular() && f.History.File != "memory" && f.History.File != "off" {
+		r.wrong("history.file", "name a file", "file: %q is not a regular file", f.History.File)
+	}
+	if f.Cluster != nil {
+		if info, err := os.Stat(f.Cluster.Dir); err == nil && !info.IsDir() {
+			r.wrong("cluster.dir", "name a folder", "dir: %q is not a folder", f.Cluster.Dir)
+		}
+	}
 	r.bindable("metrics.listen", f.Metrics.Listen)
 	r.bindable("console.ssh.listen", f.Console.SSH.Listen)
 	if f.Mesh != nil {
@@ -65,7 +74,8 @@ func (r *report) appendable(path, name string) {
 	case err == nil && info.Mode().IsRegular():
 		f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND, 0)
 		if err != nil {
-			r.wrong(path, "", "%s cannot be written: %v", last(path), err)
+			bad := fileerror.Unwritable(name, err)
+			r.wrong(path, bad.Hint, "%s %q cannot be written: %s", last(path), name, bad.Text)
 			return
 		}
 		f.Close()

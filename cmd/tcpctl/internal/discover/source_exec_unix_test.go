@@ -131,7 +131,7 @@ func TestFileThatIsNone(t *testing.T) {
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for path, want := range map[string]string{pipe: "is not a regular file", dir: "is not a regular file", filepath.Join(dir, "no"): "no such file"} {
+	for path, want := range map[string]string{pipe: "is not a regular file", dir: "is a folder", filepath.Join(dir, "no"): "no such file"} {
 		if got := asked(t, &Spec{From: "file:" + path}); !strings.HasPrefix(got, "! ") || !strings.Contains(got, want) {
 			t.Errorf("%s: got %s", path, got)
 		}

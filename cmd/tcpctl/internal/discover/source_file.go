@@ -7,10 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fileerror"
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
@@ -19,24 +19,9 @@ import (
 type fileSource struct{ path string }
 
 func (f *fileSource) ask(context.Context, time.Duration) (answer, error) {
-	info, err := os.Stat(f.path)
+	text, err := fileerror.Read(f.path, maxBytes)
 	if err != nil {
 		return answer{}, err
-	}
-	if !info.Mode().IsRegular() { // to open a pipe would block
-		return answer{}, fmt.Errorf("%s is not a regular file", f.path)
-	}
-	file, err := os.Open(f.path)
-	if err != nil {
-		return answer{}, err
-	}
-	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, maxBytes+1))
-	if err != nil {
-		return answer{}, err
-	}
-	if len(text) > maxBytes {
-		return answer{}, fmt.Errorf("%s is larger than 1 MiB", f.path)
 	}
 	found, err := parseList(text)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fileerror"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/member"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/quorum"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/statedir"
@@ -42,7 +43,9 @@ func ClusterFromFile(c *config.Cluster) (*Cluster, error) {
 	if dir == "" {
 		dir, err = statedir.Make("cluster")
 	} else if dir, err = filepath.Abs(dir); err == nil {
-		err = os.MkdirAll(dir, 0o700)
+		if err = os.MkdirAll(dir, 0o700); err != nil {
+			err = fileerror.Unwritable(dir, err)
+		}
 	}
 	return &Cluster{Voters: c.Voters, Dir: dir, Lease: c.Lease, Election: c.Election}, err
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/connlimit"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fileerror"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/quorum"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/statedir"
 	"github.com/tcpctl/tcpctl/mesh"
@@ -94,12 +95,12 @@ func FromFile(m *config.Mesh) (Config, error) {
 		c.Mesh.Node = HostName()
 	}
 	if m.SecretFile != "" {
-		text, err := os.ReadFile(m.SecretFile)
+		text, err := fileerror.Read(m.SecretFile, 1<<20)
 		if err != nil {
-			return c, fmt.Errorf("mesh: %w", err)
+			return c, err
 		}
 		if c.Mesh.Secrets, err = mesh.ParseSecrets(text); err != nil {
-			return c, fmt.Errorf("mesh: %s: %w", m.SecretFile, err)
+			return c, &fileerror.Error{File: m.SecretFile, Text: strings.TrimPrefix(err.Error(), "mesh: "), Hint: "tcpctl mesh key makes one", Err: err}
 		}
 	}
 	return c, nil

@@ -2,6 +2,7 @@ package instance
 
 import (
 	"context"
+	"os"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/protocol"
@@ -23,6 +24,9 @@ func (in *Instance) reload(by string) ([]string, error) {
 	}
 	in.systemd.Reloading() // an error means that no systemd listens
 	defer in.notifyReady()
+	if info, err := os.Stat(in.c.Path); err == nil && info.Mode()&(os.ModeNamedPipe|os.ModeDevice) != 0 {
+		return nil, api.Wrong(in.c.Path+": it is not a regular file, and can be read only once", "start tcpctl with a file to reload it")
+	}
 	file, engine, err := in.c.Load(in.c.Path)
 	if err != nil {
 		return nil, api.Wrong(err.Error(), "")

@@ -3,11 +3,12 @@ package logfile
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"sync"
 	"syscall"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fileerror"
 )
 
 // File is a file of lines that only grows, and that can be opened again under
@@ -40,7 +41,7 @@ func openAppend(path string) (*os.File, error) {
 		f, err = os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("log file: %w", err)
+		return nil, fileerror.Unwritable(path, err)
 	}
 	if size, last := end(f); size > 0 && last != '\n' {
 		f.Write([]byte{'\n'})

@@ -5,16 +5,15 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
-	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
 
 	"golang.org/x/crypto/bcrypt"
 
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fileerror"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/filewatch"
 	"github.com/tcpctl/tcpctl/proxy"
 )
@@ -64,9 +63,6 @@ func newAuth(spec string) (*auth, error) {
 	return a, nil
 }
 
-// maxSecrets bounds a file, in bytes.
-const maxSecrets = 4 << 20
-
 // maxCost bounds the time that one password takes: each step doubles it, and at 14
 // it is about a second.
 const maxCost = 14
@@ -77,14 +73,7 @@ func readSecrets(kind, path string) (*secrets, error) {
 	wrong := func(line int, text, hint string) (*secrets, error) {
 		return nil, &PartError{Key: "ws.auth", Hint: hint, Err: fmt.Errorf("%s:%d: %s", path, line, text)}
 	}
-	info, err := os.Stat(path)
-	if err == nil && (!info.Mode().IsRegular() || info.Size() > maxSecrets) {
-		err = errors.New(path + " is not a regular file of at most 4 MiB")
-	}
-	var content []byte
-	if err == nil {
-		content, err = os.ReadFile(path)
-	}
+	content, err := fileerror.Read(path, maxFile)
 	if err != nil {
 		return nil, &PartError{Key: "ws.auth", Err: err}
 	}

@@ -5,14 +5,13 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fileerror"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/ws"
 )
@@ -75,13 +74,13 @@ func (k Connect) tls() (*tls.Config, error) {
 	if k.CA == "" {
 		return c, nil
 	}
-	text, err := os.ReadFile(k.CA)
+	text, err := fileerror.Read(k.CA, maxFile)
 	if err != nil {
 		return nil, err
 	}
 	c.RootCAs = x509.NewCertPool()
 	if !c.RootCAs.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("%s has no certificate in PEM", k.CA)
+		return nil, noCertificate(k.CA)
 	}
 	return c, nil
 }
@@ -91,13 +90,13 @@ func (k Connect) header() (http.Header, error) {
 	if k.TokenFile == "" {
 		return h, nil
 	}
-	text, err := os.ReadFile(k.TokenFile)
+	text, err := fileerror.Read(k.TokenFile, maxFile)
 	if err != nil {
 		return nil, err
 	}
 	token, _, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
 	if token = strings.TrimSpace(token); token == "" {
-		return nil, fmt.Errorf("%s has no token", k.TokenFile)
+		return nil, &fileerror.Error{File: k.TokenFile, Text: "it has no token", Hint: "write it into the first line"}
 	}
 	h.Set("Authorization", "Bearer "+token)
 	return h, nil

@@ -16,6 +16,7 @@ import (
 	"time"
 	"weak"
 
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fileerror"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
@@ -129,13 +130,13 @@ func (k *certificates) readLocked() error {
 	}
 	c := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}
 	if k.ca != "" {
-		text, err := os.ReadFile(k.ca)
+		text, err := fileerror.Read(k.ca, maxFile)
 		if err != nil {
 			return &PartError{Key: "tls.client_ca", Err: err}
 		}
 		c.ClientCAs = x509.NewCertPool()
 		if !c.ClientCAs.AppendCertsFromPEM(text) {
-			return &PartError{Key: "tls.client_ca", Err: fmt.Errorf("%s has no certificate in PEM", k.ca)}
+			return &PartError{Key: "tls.client_ca", Err: noCertificate(k.ca)}
 		}
 		c.ClientAuth = tls.RequireAndVerifyClientCert
 	}
@@ -143,14 +144,21 @@ func (k *certificates) readLocked() error {
 	return nil
 }
 
+// maxFile bounds a file of this package, in bytes.
+const maxFile = 4 << 20
+
+func noCertificate(path string) error {
+	return &fileerror.Error{File: path, Text: "it has no certificate in PEM", Hint: "name the file of the CAs that sign the certificates"}
+}
+
 // loadPair reads a certificate with its key. Its error says which of the two is
 // wrong: the certificate, else the key, else that they do not match.
 func loadPair(cert, key string) (pair tls.Certificate, err error) {
-	chain, err := os.ReadFile(cert)
+	chain, err := fileerror.Read(cert, maxFile)
 	if err != nil {
 		return pair, &PartError{Key: "tls.cert", Err: err}
 	}
-	secret, err := os.ReadFile(key)
+	secret, err := fileerror.Read(key, maxFile)
 	if err != nil {
 		return pair, &PartError{Key: "tls.key", Err: err}
 	}
