@@ -39,12 +39,12 @@ const outputKept = 8 << 10
 
 const (
 	defaultGrace = 5 * time.Second
-	// lastWords is how long output is waited for once the program has
-	// ended: a child that lives on may hold the pipe for ever.
-	lastWords = 100 * time.Millisecond
-	// lastAnswer is the same for output that the caller needs whole: on a busy
-	// machine it may be we who have not read it yet.
-	lastAnswer = 3 * time.Second
+	// outputDelay is how long to wait for output once the program has
+	// ended: a surviving child may hold the pipe for ever.
+	outputDelay = 100 * time.Millisecond
+	// wholeOutputDelay is the same for output that the caller needs in full: on a busy
+	// machine it may be our reader that is late.
+	wholeOutputDelay = 3 * time.Second
 )
 
 // Runner runs commands, and owns the pipes that their children keep open. The
@@ -68,12 +68,12 @@ func (r *Runner) Run(ctx context.Context, c Command) Result {
 
 func (r *Runner) run(ctx context.Context, c Command, out *tail) (err error, timedOut bool) {
 	if len(c.Argv) == 0 {
-		return errors.New("command: no program is named"), false
+		return errors.New("command: no program is given"), false
 	}
 	cmd := exec.Command(c.Argv[0], c.Argv[1:]...)
 	cmd.Env = append(os.Environ(), c.Env...)
 	cmd.Stdin = c.Stdin
-	cmd.WaitDelay = lastWords // of a child that holds standard input
+	cmd.WaitDelay = outputDelay // for a child that holds standard input
 	ownGroup(cmd)
 	pr, pw, err := os.Pipe()
 	if err != nil {
@@ -81,7 +81,7 @@ func (r *Runner) run(ctx context.Context, c Command, out *tail) (err error, time
 	}
 	cmd.Stdout, cmd.Stderr = pw, pw
 	if c.Stdout != nil {
-		cmd.Stdout, cmd.WaitDelay = c.Stdout, lastAnswer
+		cmd.Stdout, cmd.WaitDelay = c.Stdout, wholeOutputDelay
 	}
 	err = cmd.Start()
 	pw.Close()
@@ -93,7 +93,7 @@ func (r *Runner) run(ctx context.Context, c Command, out *tail) (err error, time
 	timedOut = wait(ctx, cmd, c, &err)
 	select {
 	case <-drained:
-	case <-time.After(lastWords):
+	case <-time.After(outputDelay):
 	}
 	switch {
 	case timedOut:
@@ -106,8 +106,8 @@ func (r *Runner) run(ctx context.Context, c Command, out *tail) (err error, time
 	return err, timedOut
 }
 
-// wait waits for the program, ends it at its limit or with ctx, and reports
-// whether the limit ended it.
+// wait waits for the program, ends it at its limit or with ctx, and reports whether the
+// limit ended it.
 func wait(ctx context.Context, cmd *exec.Cmd, c Command, err *error) (timedOut bool) {
 	ended := make(chan struct{})
 	go waitFor(cmd, err, ended)
@@ -133,7 +133,7 @@ func wait(ctx context.Context, cmd *exec.Cmd, c Command, err *error) (timedOut b
 	case <-ended:
 	case <-time.After(grace):
 	}
-	// What is left of the group goes with it: it has had its time.
+	// The rest of the group is ended with it.
 	kill(cmd)
 	<-ended
 	return timedOut
@@ -144,8 +144,8 @@ func waitFor(cmd *exec.Cmd, err *error, ended chan<- struct{}) {
 	close(ended)
 }
 
-// drain reads what the program and its children print, until the last of them
-// has closed it or Close does.
+// drain reads what the program and its children print, until the last of them closes
+// the pipe or Close does.
 func (r *Runner) drain(pipe *os.File, out *tail) <-chan struct{} {
 	done := make(chan struct{})
 	r.mu.Lock()

@@ -16,7 +16,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// sh runs a script; the scripts are the tests' own.
+// sh runs a script of the test.
 func sh(t *testing.T, script string, timeout time.Duration) Result {
 	t.Helper()
 	var r Runner
@@ -36,19 +36,19 @@ func TestRun(t *testing.T) {
 	var run Runner
 	defer run.Close()
 	if r := run.Run(t.Context(), Command{Argv: []string{"/no/such/program"}}); r.Err == nil {
-		t.Error("a program that is not there succeeded")
+		t.Error("a program that does not exist succeeded")
 	}
 }
 
 func TestItsTimeIsLimited(t *testing.T) {
-	// It does not listen to TERM, and neither does its child.
+	// It ignores TERM, and so does its child.
 	r := sh(t, `trap "" TERM; sh -c 'trap "" TERM; echo $$; sleep 1000' & wait; sleep 1000`, 50*time.Millisecond)
 	if !r.TimedOut || r.Err == nil {
 		t.Fatalf("%+v", r)
 	}
 	child, err := strconv.Atoi(strings.TrimSpace(r.Output))
 	if err != nil {
-		t.Skip("the child had no time to say who it is")
+		t.Skip("the child had no time to print its pid")
 	}
 	for range 200 {
 		if syscall.Kill(child, 0) != nil {
@@ -57,7 +57,7 @@ func TestItsTimeIsLimited(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	if state, _ := os.ReadFile("/proc/" + strconv.Itoa(child) + "/stat"); !strings.Contains(string(state), ") Z ") {
-		t.Errorf("its child lives on: %s", state)
+		t.Errorf("its child still runs: %s", state)
 	}
 }
 

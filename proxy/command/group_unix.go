@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// ownGroup keeps a signal to us, like a terminal's, from the program, and
-// lets us reach its children.
+// ownGroup keeps our signals, like a terminal's, from the program, and makes its
+// children reachable.
 func ownGroup(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
 
 func terminate(cmd *exec.Cmd) { syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }

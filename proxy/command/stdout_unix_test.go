@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Standard output goes to Stdout whole, and no more of it than that takes.
+// Standard output goes to Stdout in full, until a write to that fails.
 func TestStdout(t *testing.T) {
 	var r Runner
 	defer r.Close()

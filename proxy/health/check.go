@@ -65,7 +65,7 @@ func failed(err error) Result { return Result{Detail: Explain(err), Err: err} }
 // DefaultTimeout is the time limit of a check without a Timeout.
 const DefaultTimeout = 4 * time.Second
 
-// politeness is how long a polite check waits for the backend's own end.
+// politeness is how long a polite check waits for the backend to close.
 const politeness = 200 * time.Millisecond
 
 // Run checks once. It never takes longer than the timeout.
@@ -108,7 +108,7 @@ func (c Check) Run(ctx context.Context) Result {
 	return Result{OK: true, Detail: fmt.Sprintf("connected in %s", millis(rtt)), RTT: rtt}
 }
 
-// begin says what a session says before its client's bytes.
+// begin sends what a session sends before its client's bytes.
 func (c Check) begin(ctx context.Context, conn net.Conn) (net.Conn, error) {
 	if c.Quiet {
 		return conn, nil
@@ -143,18 +143,18 @@ func (c Check) hangUp(conn net.Conn) {
 	}
 }
 
-// host is the name that the backend is asked for.
+// host is the host name that the check requests.
 func (c Check) host() string {
 	switch {
 	case c.Host != "":
 		return c.Host
 	case c.Network == "unix":
-		return "localhost" // a path is no name
+		return "localhost" // a path is not a name
 	}
 	return c.Addr
 }
 
-// nameOf is a host without its port.
+// nameOf returns a host without its port.
 func nameOf(host string) string {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		return name

@@ -16,8 +16,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// headed is a listener that wants a header ahead of all that is said, and
-// gives the connection without it.
+// headed is a listener that expects a header before everything else, and returns the
+// connection without it.
 type headed struct {
 	net.Listener
 	header string
@@ -91,7 +91,7 @@ func TestTLSWithoutHTTP(t *testing.T) {
 		name = ""
 		c := Check{Type: kind, Addr: ln.Addr().String(), TLS: true, Host: "mail.internal", Want: "220 "}
 		if r := c.Run(context.Background()); !r.OK || name != "mail.internal" {
-			t.Errorf("%s: %+v, it was asked for %q", kind, r, name)
+			t.Errorf("%s: %+v, requested name %q", kind, r, name)
 		}
 	}
 	ln.Close()
@@ -105,11 +105,11 @@ func TestTLSWithoutHTTP(t *testing.T) {
 		}
 	}()
 	if r := (Check{TLS: true, Addr: plain.Addr().String()}).Run(context.Background()); r.OK {
-		t.Errorf("TLS to one that has none: %+v", r)
+		t.Errorf("TLS to a server without TLS: %+v", r)
 	}
 }
 
-// TestHostOfAUnixSocket: its path is no name that a server would take.
+// TestHostOfAUnixSocket: a server would not accept its path as a name.
 func TestHostOfAUnixSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	ln, err := net.Listen("unix", path)
@@ -124,7 +124,7 @@ func TestHostOfAUnixSocket(t *testing.T) {
 	defer srv.Close()
 	c := Check{Type: HTTP, Network: "unix", Addr: path}
 	if r := c.Run(context.Background()); !r.OK || host != "localhost" {
-		t.Errorf("%+v, it was asked for %q", r, host)
+		t.Errorf("%+v, requested host %q", r, host)
 	}
 }
 

@@ -125,7 +125,7 @@ func TestTalk(t *testing.T) {
 
 func TestASilentBackendTimesOut(t *testing.T) {
 	ln := proxytest.Listen(t)
-	defer ln.Close() // it accepts in the kernel, and nothing answers
+	defer ln.Close() // the kernel accepts, but nothing answers
 	r := Check{Type: HTTP, Addr: ln.Addr().String(), Timeout: 50 * time.Millisecond}.Run(context.Background())
 	if r.OK || r.Detail != "timed out" {
 		t.Errorf("%+v", r)
@@ -141,7 +141,7 @@ func TestTracker(t *testing.T) {
 		known   bool
 	}{
 		{"--", false, false}, // still checking: fall is 3
-		{"+", true, true},    // the first good one makes it up
+		{"+", true, true},    // the first success makes it up
 		{"--+--", true, true},
 		{"-", false, true},
 		{"+-+", false, true},
@@ -156,16 +156,16 @@ func TestTracker(t *testing.T) {
 	}
 	tr.Demand()
 	if tr.Add(true) || tr.Up() {
-		t.Error("one good result was enough after a demand")
+		t.Error("one success was enough after a demand")
 	}
 	if !tr.Add(true) || !tr.Up() {
-		t.Error("rise good results were not enough")
+		t.Error("rise successes were not enough")
 	}
 	tr.Reset()
 	for range 3 {
 		tr.Add(false)
 	}
 	if !tr.Known() || tr.Up() {
-		t.Error("three bad results do not make a new one down")
+		t.Error("three failures did not make a new backend down")
 	}
 }

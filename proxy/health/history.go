@@ -2,8 +2,8 @@ package health
 
 import "time"
 
-// historyKept is how many results a history shows: a line of a terminal has
-// room for them beside a name.
+// historyKept is how many results a history shows: they fit beside a name in a
+// terminal's line.
 const historyKept = 30
 
 // History is the latest results of one backend's checks. The zero value has none.

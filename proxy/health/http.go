@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// http asks over the connection that was made. It follows no redirect: 301 is
+// http sends a request over the established connection. It follows no redirect: 301 is
 // an answer like any other.
 func (c Check) http(ctx context.Context, conn net.Conn, rtt time.Duration) Result {
 	defer conn.Close()

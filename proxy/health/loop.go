@@ -31,7 +31,7 @@ func NewLoop(interval func() (d time.Duration, needed bool), check func(ctx cont
 func (l *Loop) Request() {
 	select {
 	case l.requests <- struct{}{}:
-	default: // one that is asked for will do
+	default: // one pending request is enough
 	}
 }
 
@@ -50,8 +50,8 @@ func (l *Loop) Run(ctx context.Context) {
 func (l *Loop) wait(ctx context.Context) {
 	wait := time.Duration(math.MaxInt64)
 	if d, needed := l.interval(); needed {
-		// A little less at random, or a thousand backends that were configured
-		// together are checked in the same moment for ever.
+		// A little less, at random, so that a thousand backends that were configured
+		// together are not checked at the same moments for ever.
 		wait = d - time.Duration(rand.Int64N(int64(d)/10+1))
 	}
 	timer := time.NewTimer(wait)

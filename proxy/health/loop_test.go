@@ -25,8 +25,8 @@ func loopOf(t *testing.T, interval func() (time.Duration, bool)) (l *Loop, check
 	return l, checks
 }
 
-// TestLoopChecksAtItsInterval: at once, and then no less often than it should,
-// nor a tenth more often.
+// TestLoopChecksAtItsInterval: at once, and then at least as often as configured, and
+// at most a tenth more often.
 func TestLoopChecksAtItsInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, checks := loopOf(t, func() (time.Duration, bool) { return time.Second, true })
@@ -57,15 +57,15 @@ func TestLoopTakesABurstOfRequestsForOne(t *testing.T) {
 		}
 		time.Sleep(10 * Urgent)
 		synctest.Wait()
-		// A request that came while the first was waited out may be a second.
+		// A request during the wait for the first may cause a second check.
 		if checks.Load() < 2 || checks.Load() > 3 {
 			t.Errorf("%d checks after ten requests", checks.Load())
 		}
 	})
 }
 
-// TestLoopIsQuietWhileNoCheckIsNeeded: not even a Request makes one then, but
-// it has the loop ask again.
+// TestLoopIsQuietWhileNoCheckIsNeeded: not even a Request causes one, but the loop then
+// asks again whether one is needed.
 func TestLoopIsQuietWhileNoCheckIsNeeded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		needed := false
@@ -75,7 +75,7 @@ func TestLoopIsQuietWhileNoCheckIsNeeded(t *testing.T) {
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		if checks.Load() != 0 {
-			t.Errorf("%d checks that nothing needs", checks.Load())
+			t.Errorf("%d checks while none is needed", checks.Load())
 		}
 		needed = true
 		time.Sleep(time.Hour)
@@ -92,7 +92,7 @@ func TestLoopIsQuietWhileNoCheckIsNeeded(t *testing.T) {
 	})
 }
 
-// TestLoopEndsWithItsContext, also in the middle of a check.
+// TestLoopEndsWithItsContext, even in the middle of a check.
 func TestLoopEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, urgent := range []bool{false, true} {

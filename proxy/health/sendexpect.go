@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// maxAnswer bounds what is read while an answer is waited for.
+// maxAnswer bounds how much is read in search of the answer.
 const maxAnswer = 64 << 10
 
-// sendExpect sends what is to be sent over the connection that was made, and
-// reads until the expected answer is in what has come.
+// sendExpect sends over the established connection, and reads until the expected answer
+// has arrived.
 func (c Check) sendExpect(conn net.Conn, rtt time.Duration) Result {
 	defer c.hangUp(conn)
 	if _, err := conn.Write([]byte(c.Send)); err != nil {
@@ -35,7 +35,7 @@ func (c Check) sendExpect(conn net.Conn, rtt time.Duration) Result {
 	return Result{Detail: fmt.Sprintf("said %s, wants %s", quote(string(heard)), quote(c.Want))}
 }
 
-// quote shows as much of an answer as fits into a line.
+// quote returns as much of an answer as fits into a line.
 func quote(s string) string {
 	if len(s) > 32 {
 		return fmt.Sprintf("%q...", s[:32])

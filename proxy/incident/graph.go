@@ -13,11 +13,11 @@ import (
 // columns is how wide a graph in text is.
 const columns = 60
 
-// line is one row of numbers of a graph, by column.
+// line is one row of a graph's numbers, by column.
 type line struct {
 	name  string
-	value func(*api.Point, float64) float64 // of a point, with its step in seconds
-	sum   bool                              // else the largest of a column
+	value func(*api.Point, float64) float64 // of a point; the argument is its step in seconds
+	sum   bool                              // of a column, instead of the largest
 	unit  string
 }
 
@@ -31,8 +31,8 @@ var lines = []line{
 
 var bars = []rune("▁▂▃▄▅▆▇█")
 
-// graph draws a service: rows of bars over the stretch, with the states below
-// them and what was done.
+// graph draws a service: rows of bars over the time range, with the states and what was
+// done below them.
 func graph(s *api.Series, i *api.Incident, zone *time.Location) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s, in steps of %s\n", text.Safe(s.Service), text.Took(max(i.Until.Sub(i.Since).Seconds()/columns, s.StepSeconds)))
@@ -50,7 +50,7 @@ func graph(s *api.Series, i *api.Incident, zone *time.Location) string {
 			case known[c]:
 				b.WriteByte(' ')
 			default:
-				b.WriteRune('·') // nothing is known
+				b.WriteRune('·') // no data
 			}
 		}
 		fmt.Fprintf(&b, "┃ max %.4g%s\n", most, l.unit)
@@ -61,12 +61,12 @@ func graph(s *api.Series, i *api.Incident, zone *time.Location) string {
 	return b.String()
 }
 
-// columnOf is where a time of an incident is drawn; it may be outside.
+// columnOf returns the column of a time; it may be outside of the graph.
 func columnOf(i *api.Incident, t time.Time) int {
 	return int(t.Sub(i.Since).Seconds() / i.Until.Sub(i.Since).Seconds() * columns)
 }
 
-// values are those of a line by columns, and for which of them there is one.
+// values returns a line's values by column, and which of them are known.
 func (l *line) values(s *api.Series, i *api.Incident) (values []float64, known []bool) {
 	values, known = make([]float64, columns), make([]bool, columns)
 	for n := range s.Points {
@@ -87,7 +87,7 @@ func (l *line) values(s *api.Series, i *api.Incident) (values []float64, known [
 	return values, known
 }
 
-// marksOf is the line of a service's trouble, acts and marks.
+// marksOf is the line with a service's trouble, acts and marks.
 func marksOf(service string, i *api.Incident) string {
 	marks := []rune(strings.Repeat(" ", columns))
 	put := func(t time.Time, sign rune) {

@@ -42,7 +42,7 @@ func HTML(w io.Writer, i *api.Incident, o Options) error {
 	return p.writeTo(w)
 }
 
-// page is HTML that is being written.
+// page is an HTML page that is being written.
 type page struct {
 	style
 	b strings.Builder
@@ -78,7 +78,7 @@ func (p *page) impact(i *api.Impacts) {
 	p.put("</div>\n")
 }
 
-// services is left out for one: its numbers are those above.
+// services is left out if there is only one: its numbers are those above.
 func (p *page) services(all []api.ServiceImpact) {
 	if len(all) < 2 {
 		return
@@ -109,7 +109,7 @@ func (p *page) outages(i *api.Incident) {
 	for n := range i.Outages {
 		o, until := &i.Outages[n], p.clock(i.Outages[n].Until)
 		if o.Ongoing {
-			until += " (goes on)"
+			until += " (ongoing)"
 		}
 		p.put("<tr><td>%s</td><td>%s</td><td class=\"n\">%s</td><td>%s %s</td><td class=\"dim\">%s</td></tr>\n",
 			p.clock(o.Since), until, text.Took(o.Seconds), o.Target, strings.ReplaceAll(o.State, "_", " "), o.Detail)
@@ -175,7 +175,8 @@ func (p *page) reports(all []proxy.Report) {
 	p.put("</table>\n")
 }
 
-// writeTo writes the page, with other signs for what a terminal would obey, or XML does not have.
+// writeTo writes the page, with replacements for what a terminal would interpret, and for
+// what XML does not allow.
 func (p *page) writeTo(w io.Writer) error {
 	_, err := io.WriteString(w, strings.Map(func(r rune) rune {
 		if r < ' ' && r != '\n' && r != '\t' || r >= 0x7f && r < 0xa0 {
@@ -200,7 +201,7 @@ type chart struct {
 	Bands   []band // outages
 	Ticks   []tick // times
 	Signs   []sign // acts and marks
-	Top     string // the scale's end
+	Top     string // the end of the scale
 	Known   bool
 	ViewBox string
 }
@@ -269,13 +270,13 @@ func newChart(title string, s *api.Series, i *api.Incident, values map[string]fu
 			p := &s.Points[n]
 			x, y := c.x(i, p.At), chartHeight-values[name](p)/most*(chartHeight-8)
 			command := "L"
-			if n == 0 || p.At.Sub(last).Seconds() > 2.5*s.StepSeconds { // nothing is known of the time between
+			if n == 0 || p.At.Sub(last).Seconds() > 2.5*s.StepSeconds { // no data for the time between
 				command = "M"
 			}
 			fmt.Fprintf(&path, "%s%.1f %.1f", command, x, y)
 			last, nothing = p.At, nothing && values[name](p) == 0
 		}
-		if nothing && len(order) > 1 { // it would only hide the others' ground line
+		if nothing && len(order) > 1 { // it would only hide the others' base line
 			continue
 		}
 		c.Series = append(c.Series, drawn{name, name, path.String()})
@@ -284,7 +285,7 @@ func newChart(title string, s *api.Series, i *api.Incident, values map[string]fu
 	return c
 }
 
-// addMarks adds what a service's chart says of the incident beside its numbers.
+// addMarks adds what the incident says about a service to its chart.
 func (c *chart) addMarks(of string, i *api.Incident) {
 	for n := range i.Outages {
 		o := &i.Outages[n]

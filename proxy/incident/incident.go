@@ -44,7 +44,7 @@ type style struct {
 	escape                  func(string) string
 }
 
-// safe is text of others.
+// safe makes text from outside harmless.
 func (s *style) safe(of string) string {
 	of = text.Safe(strings.ReplaceAll(of, "\n", " "))
 	if s.escape != nil {
@@ -53,7 +53,7 @@ func (s *style) safe(of string) string {
 	return of
 }
 
-// markdown escapes what Markdown would take for its own.
+// markdown escapes Markdown's syntax.
 func markdown(of string) string {
 	return strings.NewReplacer(`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "<", "&lt;", "|", `\|`, "#", `\#`).Replace(of)
 }
@@ -103,7 +103,7 @@ func write(w io.Writer, i *api.Incident, s *style) error {
 	return err
 }
 
-// most bounds a list of events in text; the JSON has all.
+// most bounds a list of events in text; the JSON has all of them.
 const most = 200
 
 func (s *style) events(b *strings.Builder, title string, all []proxy.Event) {
@@ -136,11 +136,11 @@ func (s *style) outage(o *api.Outage) string {
 	line := fmt.Sprintf("%s %s for %s, from %s to %s", s.safe(o.Target), s.safe(strings.ReplaceAll(o.State, "_", " ")), text.Took(o.Seconds), s.clock(o.Since), s.clock(o.Until))
 	switch {
 	case o.Before && o.Ongoing:
-		line += " (it began before this stretch, and goes on)"
+		line += " (it began before this time range, and is ongoing)"
 	case o.Before:
-		line += " (it began before this stretch)"
+		line += " (it began before this time range)"
 	case o.Ongoing:
-		line += " (it goes on)"
+		line += " (ongoing)"
 	}
 	if o.Detail != "" {
 		line += ": " + s.safe(o.Detail)

@@ -16,10 +16,10 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew; read the difference before you commit it")
+var update = flag.Bool("update", false, "rewrite the golden files; check the difference before you commit it")
 
-// sample is an incident with something of everything, and text that would do
-// harm on a terminal, in Markdown and on a page.
+// sample is an incident with an example of everything, and text that would do harm in a
+// terminal, in Markdown and in a page.
 func sample() *api.Incident {
 	start := time.Date(2026, 11, 28, 2, 30, 0, 0, time.UTC)
 	at := func(s int) time.Time { return start.Add(time.Duration(s) * time.Second) }
@@ -57,7 +57,7 @@ func TestIncident(t *testing.T) {
 			got := b.String()
 			for bad, only := range map[string]string{"<script>": ".html .md", "\x1b": ".html .md .txt", "\n# <": ".md", " *done*": ".md"} {
 				if strings.Contains(got, bad) && strings.Contains(only, filepath.Ext(name)) {
-					t.Errorf("%q is in it as it was written", bad)
+					t.Errorf("%q is in it unescaped", bad)
 				}
 			}
 			path := filepath.Join("testdata", name)
@@ -77,7 +77,7 @@ func TestIncident(t *testing.T) {
 	}
 }
 
-// TestThePageIsWhole: each tag is closed, and it needs nothing from elsewhere.
+// TestThePageIsWhole: each tag is closed, and the page loads nothing.
 func TestThePageIsWhole(t *testing.T) {
 	var b strings.Builder
 	if err := HTML(&b, sample(), Options{Zone: time.UTC}); err != nil {

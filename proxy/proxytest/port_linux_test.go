@@ -13,7 +13,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// listenIn listens on port 0, and the system has no port to choose but that of addr.
+// listenIn listens on port 0 where the system can only choose the port of addr.
 func listenIn(addr string) (net.Listener, error) {
 	port := int(netip.MustParseAddrPort(addr).Port())
 	only := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
@@ -30,7 +30,7 @@ func TestAStoppedServerKeepsItsPort(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 2 { // it comes back
+	for range 2 { // it is restarted
 		ln, err := net.Listen("tcp", port.Addr)
 		if err != nil {
 			t.Fatal(err)
@@ -42,19 +42,19 @@ func TestAStoppedServerKeepsItsPort(t *testing.T) {
 		c.Close()
 		proxytest.StopListening(ln)
 		if c, err := net.Dial("tcp", port.Addr); !errors.Is(err, syscall.ECONNREFUSED) {
-			t.Errorf("a client met %v, %v where no server listens", c, err)
+			t.Errorf("a client got %v, %v where no server listens", c, err)
 		}
 	}
 	switch ln, err := listenIn(port.Addr); {
 	case errors.Is(err, unix.ENOPROTOOPT):
-		t.Skip("this kernel knows no IP_LOCAL_PORT_RANGE")
+		t.Skip("this kernel has no IP_LOCAL_PORT_RANGE")
 	case !errors.Is(err, unix.EADDRINUSE):
-		t.Fatalf("it was given to another: %v, %v", ln, err)
+		t.Fatalf("the port was given to another socket: %v, %v", ln, err)
 	}
 	port.Release()
 	ln, err := listenIn(port.Addr)
 	if err != nil {
-		t.Fatalf("after the release it is given to no one: %v", err)
+		t.Fatalf("after the release the port is not available: %v", err)
 	}
 	ln.Close()
 }

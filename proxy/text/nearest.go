@@ -22,7 +22,7 @@ func Nearest(name string, names []string) string {
 	best, least := "", 3
 	for _, n := range names {
 		d := distance(strings.ToLower(name), strings.ToLower(n))
-		// Two slips in a word of four letters are another word.
+		// A word of four letters with two typos is another word.
 		if d < least && d*3 <= max(len(name), len(n)) {
 			best, least = n, d
 		}
@@ -30,8 +30,8 @@ func Nearest(name string, names []string) string {
 	return best
 }
 
-// distance is how many letters must be inserted, deleted, changed or swapped with
-// their neighbour (optimal string alignment). It gives up on long words.
+// distance is how many letters must be inserted, deleted, changed or swapped with their
+// neighbour (optimal string alignment). Long words are not compared.
 func distance(a, b string) int {
 	if len(a) > 64 || len(b) > 64 {
 		return 64

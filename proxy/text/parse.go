@@ -37,8 +37,8 @@ func ParseDuration(s string) (time.Duration, error) {
 	return d + time.Duration(days*24*float64(time.Hour)), nil
 }
 
-// madeOfDurations says whether only its size keeps time.ParseDuration from reading s: that says the same of
-// both.
+// madeOfDurations reports whether time.ParseDuration rejects s only for its size: its
+// error does not distinguish that.
 func madeOfDurations(s string) bool {
 	for s != "" {
 		behind := strings.TrimLeft(s, "0123456789.")
@@ -58,7 +58,7 @@ func ParseRate(s string) (float64, error) {
 	if seconds == 0 || !IsNumber(number) {
 		return 0, ErrNotRate
 	}
-	n, _ := strconv.ParseFloat(number, 64) // infinite where it is too large, which its owner refuses
+	n, _ := strconv.ParseFloat(number, 64) // infinite if it is too large, which its owner refuses
 	return n / seconds, nil
 }
 

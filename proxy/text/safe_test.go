@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// nasty are texts that did something to a terminal or to a reader, and what is
-// shown of them.
+// nasty are texts that had an effect on a terminal or a reader, and what is shown for
+// them.
 var nasty = []struct{ in, want string }{
 	{"plain", "plain"},
 	{"日本 Köln", "日本 Köln"},
@@ -46,7 +46,7 @@ func TestWhatIsShownOfNastyTexts(t *testing.T) {
 func TestEveryRuneIsHarmless(t *testing.T) {
 	for r := rune(0); r <= utf8.MaxRune; r++ {
 		if bad := harm(Safe("a" + string(r) + "b")); bad != "" {
-			t.Fatalf("%U: %s is left", r, bad)
+			t.Fatalf("%U: %s remains", r, bad)
 		}
 	}
 }
@@ -59,7 +59,7 @@ func TestJSONMeansTheSame(t *testing.T) {
 		}
 		shown := JSON(said)
 		if bad := harm(strings.NewReplacer("\n", "", "\t", "").Replace(string(shown))); bad != "" {
-			t.Errorf("%q: %s is left in %s", c.in, bad, shown)
+			t.Errorf("%q: %s remains in %s", c.in, bad, shown)
 		}
 		var before, after map[string]string
 		if err := json.Unmarshal(shown, &after); err != nil {
@@ -81,7 +81,7 @@ func FuzzSafe(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in string) {
 		once := Safe(in)
 		if bad := harm(once); bad != "" {
-			t.Fatalf("%s is left in %q", bad, once)
+			t.Fatalf("%s remains in %q", bad, once)
 		}
 		if twice := Safe(once); twice != once {
 			t.Fatalf("%q is not safe: it became %q", once, twice)
@@ -89,10 +89,10 @@ func FuzzSafe(f *testing.F) {
 	})
 }
 
-// harm says what of a text a terminal would do more with than show it.
+// harm returns what in a text a terminal would interpret.
 func harm(s string) string {
 	if !utf8.ValidString(s) {
-		return "what is not UTF-8"
+		return "invalid UTF-8"
 	}
 	for _, r := range s {
 		if unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Cs, unicode.Zl, unicode.Zp) {

@@ -10,8 +10,8 @@ import (
 // Words splits a line as a shell does: at spaces, with '…', "…" and \x. A # begins
 // no comment: operators type it before the numbers of tickets.
 func Words(line string) ([]string, error) {
-	// shlex always has comments, so it must not see the sign. A line that an
-	// operator types has no NUL.
+	// shlex cannot turn comments off, so # is replaced. A line that an operator types
+	// has no NUL.
 	words, err := shlex.Split(strings.ReplaceAll(line, "#", "\x00"))
 	switch {
 	case err != nil && strings.HasSuffix(err.Error(), "escape character"):

@@ -15,7 +15,7 @@ import (
 type Writer struct {
 	mu   sync.Mutex
 	to   io.Writer
-	half []byte // of a rune whose rest comes with the next Write
+	half []byte // the beginning of a rune that the next Write completes
 	err  error  // see Err
 }
 

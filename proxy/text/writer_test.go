@@ -6,10 +6,10 @@ import (
 	"testing"
 )
 
-// However the bytes are cut, the same is shown.
+// However the bytes are split, the result is the same.
 func TestWriterShowsWhatSafeShows(t *testing.T) {
 	for _, c := range nasty {
-		in := strings.NewReplacer("\n", " ", "\t", " ").Replace(c.in) + "\tend\n" // those two stay
+		in := strings.NewReplacer("\n", " ", "\t", " ").Replace(c.in) + "\tend\n" // these two are kept
 		want := c.want + "\tend\n"
 		for cut := 0; cut <= len(in); cut++ {
 			var out strings.Builder
@@ -26,7 +26,7 @@ func TestWriterShowsWhatSafeShows(t *testing.T) {
 	}
 }
 
-// full is a disk that takes nothing more, which each time says so in other words.
+// full is a disk without space, with another error for each write.
 type full struct{ writes int }
 
 func (f *full) Write([]byte) (int, error) {
@@ -34,7 +34,8 @@ func (f *full) Write([]byte) (int, error) {
 	return 0, fmt.Errorf("no space for write %d", f.writes)
 }
 
-// A writer of many parts of a program tells once, at its end, that something was lost.
+// A writer used by many parts of a program reports once, at its end, that something was
+// lost.
 func TestWriterKeepsItsFirstError(t *testing.T) {
 	w := NewWriter(&full{})
 	if err := w.Err(); err != nil {

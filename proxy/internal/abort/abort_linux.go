@@ -15,9 +15,9 @@ func Close(c Conn) error {
 			raw.Control(func(fd uintptr) { spare, _ = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) })
 		}
 	}
-	c.SetLinger(0) // where there is no spare descriptor
+	c.SetLinger(0) // in case there is no spare descriptor
 	err := c.Close()
-	if spare >= 0 { // not before: what reads c would meet a reset of its peer's
+	if spare >= 0 { // only now: a reader of c would see it as a reset by the peer
 		Socket(spare)
 		unix.Close(spare)
 	}
@@ -29,6 +29,6 @@ func Close(c Conn) error {
 func Socket(fd int) {
 	to := unix.RawSockaddr{Family: unix.AF_UNSPEC}
 	if _, _, e := unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&to)), unsafe.Sizeof(to)); e != 0 {
-		unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}) // not every system has this of Linux
+		unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}) // not every system implements this Linux feature
 	}
 }

@@ -20,8 +20,8 @@ type Backend struct {
 	credit int64 // of RoundRobin
 }
 
-// lessLoaded compares sessions for each unit of share. The caller keeps the
-// products far from an overflow.
+// lessLoaded compares sessions per unit of share. The caller keeps the products far
+// from an overflow.
 func (b *Backend) lessLoaded(than *Backend) bool {
 	return int64(b.Active)*than.Share < int64(than.Active)*b.Share
 }
@@ -54,7 +54,7 @@ func New(name string) Policy {
 	return nil
 }
 
-// random is weighted, and the default: it needs to know nothing.
+// random is weighted, and the default: it needs no state.
 type random struct{}
 
 func (random) Pick(from []*Backend, _ netip.Addr) *Backend {
@@ -71,7 +71,7 @@ func (random) Pick(from []*Backend, _ netip.Addr) *Backend {
 	return from[0]
 }
 
-// roundRobin is nginx's smooth one: 5, 1, 1 gives a a b a c a a, not a a a a a b c.
+// roundRobin is nginx's smooth variant: 5, 1, 1 gives a a b a c a a, not a a a a a b c.
 type roundRobin struct{}
 
 func (roundRobin) Pick(from []*Backend, _ netip.Addr) *Backend {
@@ -87,8 +87,8 @@ func (roundRobin) Pick(from []*Backend, _ netip.Addr) *Backend {
 	return best
 }
 
-// leastConn counts sessions for each unit of weight. Those that tie take
-// turns at random, or the first would get every lone session.
+// leastConn counts sessions per unit of weight. Ties are broken at random, or the first
+// backend would get every single session.
 type leastConn struct{}
 
 func (leastConn) Pick(from []*Backend, _ netip.Addr) *Backend {
@@ -106,8 +106,8 @@ func (leastConn) Pick(from []*Backend, _ netip.Addr) *Backend {
 	return best
 }
 
-// p2c takes the better of two at random: almost as even as leastConn, and it
-// sends no herd to a backend that has just come back.
+// p2c takes the better of two at random: almost as even as leastConn, and it does not
+// send a herd of clients to a backend that has just come back.
 type p2c struct{}
 
 func (p2c) Pick(from []*Backend, client netip.Addr) *Backend {
@@ -119,8 +119,8 @@ func (p2c) Pick(from []*Backend, client netip.Addr) *Backend {
 	return a
 }
 
-// source sends a client's address to the same backend for as long as it
-// serves: rendezvous hashing, so that the others keep theirs when one goes.
+// source sends a client's address to the same backend while that serves: rendezvous
+// hashing, so that a backend that goes moves no clients of the others.
 type source struct{}
 
 func (source) Pick(from []*Backend, client netip.Addr) *Backend {
@@ -137,9 +137,8 @@ func (source) Pick(from []*Backend, client netip.Addr) *Backend {
 	return best
 }
 
-// rendezvous is FNV-1a with MurmurHash3's last mix, which spreads the few
-// bits in which neighbours differ. It is the same on every node and after
-// every restart.
+// rendezvous is FNV-1a with MurmurHash3's finalizer, which spreads the few bits in
+// which neighbours differ. It is the same on every node and after every restart.
 func rendezvous(addr []byte, name string) uint64 {
 	h := uint64(14695981039346656037)
 	for _, c := range addr {
@@ -153,8 +152,8 @@ func rendezvous(addr []byte, name string) uint64 {
 	return h ^ h>>33
 }
 
-// first fills backends in the order of the configuration: with max_sessions,
-// as few as possible are in use.
+// first fills backends in the order of the configuration: with max_sessions, as few as
+// possible are in use.
 type first struct{}
 
 func (first) Pick(from []*Backend, _ netip.Addr) *Backend { return from[0] }

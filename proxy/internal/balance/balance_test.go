@@ -20,8 +20,8 @@ func addr(n int) netip.Addr {
 	return netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)})
 }
 
-// shares picks n times and says which part each backend got. With hold, each
-// pick stays, as a session that does not end.
+// shares picks n times and returns each backend's share. With hold, each pick counts as
+// a session that does not end.
 func shares(p Policy, from []*Backend, n int, hold bool) map[string]float64 {
 	got := map[string]float64{}
 	for i := range n {
@@ -64,8 +64,8 @@ func TestRoundRobinIsSmooth(t *testing.T) {
 	}
 }
 
-// TestSourceIsStable: when one goes only its own clients move, when it comes
-// back they return, and the order of the backends is nothing to it.
+// TestSourceIsStable: when one backend goes only its own clients move, when it comes
+// back they return, and the order of the backends does not matter.
 func TestSourceIsStable(t *testing.T) {
 	p, all := New("source"), three()
 	for n := range 2000 {
@@ -91,12 +91,12 @@ func TestSourceIsStable(t *testing.T) {
 	if want := "bcbccbcccacccacc"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
-	p.Pick(all, netip.Addr{}) // a client of a Unix socket has none
+	p.Pick(all, netip.Addr{}) // a client of a Unix socket has no address
 }
 
 func TestLeastConnTakesTheLeastLoaded(t *testing.T) {
 	all := three()
-	all[0].Active, all[1].Active, all[2].Active = 1, 1, 3 // for each unit of weight 1, 0.5, 0.6
+	all[0].Active, all[1].Active, all[2].Active = 1, 1, 3 // per unit of weight 1, 0.5, 0.6
 	if b := New("leastconn").Pick(all, netip.Addr{}); b.Name != "b" {
 		t.Errorf("leastconn took %s", b.Name)
 	}
@@ -112,7 +112,7 @@ func TestLeastConnTakesTheLeastLoaded(t *testing.T) {
 	}
 }
 
-// TestP2CAvoidsTheBusyOne, but sends it no herd.
+// TestP2CAvoidsTheBusyOne, but does not send all clients to the other.
 func TestP2CAvoidsTheBusyOne(t *testing.T) {
 	var all []*Backend
 	for n := range 10 {
@@ -128,10 +128,10 @@ func TestP2CAvoidsTheBusyOne(t *testing.T) {
 func TestNoPolicyOfThatName(t *testing.T) {
 	for _, name := range Names {
 		if New(name) == nil {
-			t.Errorf("%s is listed, and there is none", name)
+			t.Errorf("%s is listed but does not exist", name)
 		}
 	}
 	if New("best") != nil {
-		t.Error("best is one")
+		t.Error("a policy of an unknown name")
 	}
 }

@@ -32,8 +32,8 @@ const (
 // ClientHello. The zero value is ready; it keeps what it is given.
 type Reader struct {
 	raw     []byte
-	parsed  int    // of raw, in whole records
-	message []byte // what these carry
+	parsed  int    // bytes of raw that were whole records
+	message []byte // the content of these records
 }
 
 // Bytes are all that Add was given, ready to be sent on.
@@ -57,7 +57,7 @@ func (r *Reader) Add(b []byte) (whole bool, err error) {
 			return false, ErrTooLong
 		}
 		if len(rest) < size || len(rest) < recordHeader {
-			// What there is of a record says early what cannot be.
+			// The part of a record that is there may already be invalid.
 			partial := r.message
 			if len(rest) > recordHeader && len(partial) < messageHeader {
 				partial = append(partial[:len(partial):len(partial)], rest[recordHeader:]...)
@@ -73,25 +73,25 @@ func (r *Reader) Add(b []byte) (whole bool, err error) {
 	}
 }
 
-// checkHeader says why a record cannot carry a handshake, as far as it is there.
+// checkHeader returns why a record, or the first part of one, cannot carry a handshake.
 func checkHeader(b []byte) error {
 	switch {
 	case len(b) > 0 && b[0] != recordHandshake, len(b) > 1 && b[1] != 3:
 		return fmt.Errorf("it begins with %q", b[:min(len(b), 12)])
 	case len(b) >= recordHeader:
 		if n := binary.BigEndian.Uint16(b[3:]); n == 0 || n > maxRecord {
-			return fmt.Errorf("a TLS record of %d bytes is none", n)
+			return fmt.Errorf("a TLS record cannot have %d bytes", n)
 		}
 	}
 	return nil
 }
 
-// messageSize is the size of the message that begins with b, its header included;
-// 0: that is not there yet.
+// messageSize returns the size of the message that begins with b, including its header;
+// 0: not known yet.
 func messageSize(b []byte) (int, error) {
 	switch {
 	case len(b) > 0 && b[0] != messageHello:
-		return 0, fmt.Errorf("its first message of TLS is of type %d, which is no ClientHello", b[0])
+		return 0, fmt.Errorf("its first TLS message has type %d, not ClientHello", b[0])
 	case len(b) < messageHeader:
 		return 0, nil
 	}
@@ -117,7 +117,7 @@ func (r *Reader) Name() (string, error) {
 		return "", errMalformed
 	}
 	if body.Empty() {
-		return "", nil // SSL 3 and TLS 1.0 know no extensions
+		return "", nil // SSL 3 and TLS 1.0 have no extensions
 	}
 	if !body.ReadUint16LengthPrefixed(&extensions) || !body.Empty() {
 		return "", errMalformed
@@ -134,7 +134,7 @@ func (r *Reader) Name() (string, error) {
 	return "", nil
 }
 
-// hostIn is the name in a server_name extension.
+// hostIn returns the name in a server_name extension.
 func hostIn(extension cryptobyte.String) (string, error) {
 	var list, name cryptobyte.String
 	if !extension.ReadUint16LengthPrefixed(&list) || !extension.Empty() || list.Empty() {

@@ -36,7 +36,7 @@ func TestRealHellos(t *testing.T) {
 		}
 		name, err := r.Name()
 		if err != nil || name != strings.ToLower(c.ServerName) || string(r.Bytes()) != string(hello) {
-			t.Errorf("name %q, %v, and %d of %d bytes", name, err, len(r.Bytes()), len(hello))
+			t.Errorf("name %q, %v, %d of %d bytes", name, err, len(r.Bytes()), len(hello))
 		}
 	}
 }
@@ -53,7 +53,7 @@ func hello(extensions []byte) []byte {
 	return append([]byte{recordHandshake, 3, 1, byte(len(message) >> 8), byte(len(message))}, message...)
 }
 
-// named is a server_name extension with a name of a type.
+// named is a server_name extension with a name of this type.
 func named(kind byte, name string) []byte {
 	n := len(name)
 	return append([]byte{0, 0, 0, byte(n + 5), 0, byte(n + 3), kind, 0, byte(n)}, name...)
@@ -96,8 +96,8 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestVersions: what the record and the message say of their version does not
-// matter, from TLS 1.0 on.
+// TestVersions: the versions in the record and in the message do not matter, from TLS
+// 1.0 on.
 func TestVersions(t *testing.T) {
 	for _, record := range []byte{0, 1, 2, 3, 4} {
 		for _, message := range []byte{0, 1, 2, 3, 4} {
@@ -112,7 +112,7 @@ func TestVersions(t *testing.T) {
 	}
 }
 
-// TestLimits: what has no end is refused before it is kept.
+// TestLimits: a message without an end is refused before it is kept.
 func TestLimits(t *testing.T) {
 	var r Reader
 	_, err := r.Add([]byte{recordHandshake, 3, 1, 0x40, 0, messageHello, 0, 0xfe, 0})
@@ -127,8 +127,8 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// FuzzReader: in whatever pieces bytes come, the outcome is the same, nothing is
-// lost, and crypto/tls sees the same name where it takes the hello.
+// FuzzReader: however the bytes are split, the result is the same, nothing is lost, and
+// crypto/tls sees the same name if it accepts the hello.
 func FuzzReader(f *testing.F) {
 	f.Add(hello(named(0, "a.org")), uint8(1))
 	f.Add(realHello(f, &tls.Config{ServerName: "db.example.org"}), uint8(7))
@@ -166,7 +166,7 @@ func FuzzReader(f *testing.F) {
 	})
 }
 
-// standard is the name as crypto/tls reads it, if that takes the hello.
+// standard is the name as crypto/tls reads it, if it accepts the hello.
 func standard(b []byte) (name string, taken bool) {
 	tls.Server(&given{b: b}, &tls.Config{GetConfigForClient: func(h *tls.ClientHelloInfo) (*tls.Config, error) {
 		name, taken = h.ServerName, true

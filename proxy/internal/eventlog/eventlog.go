@@ -21,10 +21,10 @@ type Log[T any] struct {
 	mu      sync.Mutex
 	slots   []T           // an event's place is its number modulo their length; they grow up to size
 	last    uint64        // the newest event's number
-	base    uint64        // the number before the first that was added here
-	first   uint64        // the oldest that was restored; 0: none was
+	base    uint64        // the number before the first event that was added here
+	first   uint64        // the oldest restored event; 0: none
 	more    chan struct{} // closed at the next event; nil: nothing waits for it
-	written uint64        // the last that the writer was given
+	written uint64        // the last event passed to the writer
 	writing chan struct{} // closed once the writer has caught up; nil: it has
 }
 
@@ -54,8 +54,8 @@ func (l *Log[T]) Add(number func(seq uint64) T) {
 	}
 }
 
-// grow makes room for one more event, up to size: many a log never has as many.
-// The log is locked.
+// grow makes room for one more event, up to size, which many logs never reach. The log
+// is locked.
 func (l *Log[T]) grow() {
 	if len(l.slots) == l.size || l.last+1-l.oldest() < uint64(len(l.slots)) {
 		return
@@ -69,10 +69,10 @@ func (l *Log[T]) grow() {
 
 func (l *Log[T]) slot(n uint64) *T { return &l.slots[n%uint64(len(l.slots))] }
 
-// writer has the labels of the goroutine that writes.
+// writer has the labels of the writer's goroutine.
 var writer = pprof.WithLabels(context.Background(), pprof.Labels("role", "log"))
 
-// writeAll hands on what is new, until nothing is.
+// writeAll passes new events to the writer until there are none.
 func (l *Log[T]) writeAll() {
 	pprof.SetGoroutineLabels(writer) // not those of the goroutine that adds an event
 	for {
@@ -84,7 +84,7 @@ func (l *Log[T]) writeAll() {
 	}
 }
 
-// next is what the writer gets now; false: it has caught up.
+// next returns the writer's next event; false: it has caught up.
 func (l *Log[T]) next() (ev T, missed uint64, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -140,7 +140,7 @@ func (l *Log[T]) Since(seq uint64) (events []T, dropped, last uint64, more <-cha
 	return events, from - seq - 1, l.last, l.more
 }
 
-// oldest is the number of the oldest event that is kept. The log is locked.
+// oldest returns the number of the oldest event that is kept. The log is locked.
 func (l *Log[T]) oldest() uint64 {
 	oldest := max(l.first, 1)
 	if kept := uint64(l.size); l.last > kept {
@@ -164,7 +164,7 @@ func (l *Log[T]) Restore(past []T, last uint64, numberOf func(T) uint64, renumbe
 	for n := max(l.base+1, l.oldest()); n <= l.last; n++ {
 		own = append(own, *l.slot(n))
 	}
-	lost := l.last - l.base - uint64(len(own)) // of our own, that are dropped already
+	lost := l.last - l.base - uint64(len(own)) // own events that were dropped already
 	ahead := l.written - min(l.written, l.base)
 	l.slots = make([]T, l.size)
 	l.first = last + lost + 1

@@ -12,7 +12,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// number is an event that knows its number.
+// number is an event that is its own number.
 func number(seq uint64) uint64 { return seq }
 
 // TestTheRingCountsWhatItDrops, and its numbers have no gaps.
@@ -53,7 +53,8 @@ func TestTheRingGrows(t *testing.T) {
 	}
 }
 
-// TestAReaderMissesNothingButWhatIsCounted, however slow it is.
+// TestAReaderMissesNothingButWhatIsCounted: every event that a slow reader misses is
+// counted.
 func TestAReaderMissesNothingButWhatIsCounted(t *testing.T) {
 	const writers, each = 4, 5000
 	l := New[uint64](16, nil)
@@ -87,7 +88,7 @@ func TestAReaderMissesNothingButWhatIsCounted(t *testing.T) {
 	all.Wait()
 }
 
-// TestTheWriterGetsEachInOrder, by one goroutine, which ends.
+// TestTheWriterGetsEachInOrder, from one goroutine, which ends.
 func TestTheWriterGetsEachInOrder(t *testing.T) {
 	var got, want []uint64
 	l := New(8, func(ev, missed uint64) {
@@ -108,8 +109,8 @@ func TestTheWriterGetsEachInOrder(t *testing.T) {
 	}
 }
 
-// TestAStuckWriterHoldsUpNobody: events are added and read, Flush comes back
-// at the end of its patience, and the writer learns what it has missed.
+// TestAStuckWriterHoldsUpNobody: events are added and read, Flush returns at the end of
+// its patience, and the writer learns what it has missed.
 func TestAStuckWriterHoldsUpNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		free := make(chan struct{})
@@ -120,7 +121,7 @@ func TestAStuckWriterHoldsUpNobody(t *testing.T) {
 			got, missed = append(got, ev), missed+n
 		})
 		l.Add(number)
-		synctest.Wait() // it has the first
+		synctest.Wait() // it has the first event
 		for range 20 {
 			l.Add(number)
 		}
@@ -129,7 +130,7 @@ func TestAStuckWriterHoldsUpNobody(t *testing.T) {
 		}
 		began := time.Now()
 		if l.Flush(time.Second) || time.Since(began) != time.Second {
-			t.Errorf("Flush came back after %s", time.Since(began))
+			t.Errorf("Flush returned after %s", time.Since(began))
 		}
 		close(free)
 		if !l.Flush(time.Second) || !slices.Equal(got, []uint64{1, 14, 15, 16, 17, 18, 19, 20, 21}) || missed != 12 {
@@ -138,7 +139,7 @@ func TestAStuckWriterHoldsUpNobody(t *testing.T) {
 	})
 }
 
-// TestRestorePutsThePastBefore what was added here, whose numbers follow it.
+// TestRestorePutsThePastBefore the events that were added here, which are renumbered.
 func TestRestorePutsThePastBefore(t *testing.T) {
 	same := func(n uint64) uint64 { return n }
 	renumber := func(_, seq uint64) uint64 { return seq }
@@ -171,7 +172,7 @@ func TestRestorePutsThePastBefore(t *testing.T) {
 				t.Errorf("%v, last %d; want %v", events, last, c.want)
 			}
 			if c.last > 0 {
-				<-more // a reader that waited looks again
+				<-more // a waiting reader is woken
 			}
 			close(gate)
 			if !l.Flush(time.Minute) || got != c.writerGets {
@@ -181,7 +182,7 @@ func TestRestorePutsThePastBefore(t *testing.T) {
 			if _, _, last, _ := l.Since(0); last != c.newestWas+1 {
 				t.Errorf("the next is %d", last)
 			}
-			l.Restore(nil, 1, same, renumber) // older than what there is
+			l.Restore(nil, 1, same, renumber) // older than the log
 			if _, _, last, _ := l.Since(0); c.last > 1 && last != c.newestWas+1 {
 				t.Errorf("an older past has moved the numbers to %d", last)
 			}

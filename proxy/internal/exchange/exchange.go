@@ -27,14 +27,14 @@ type parser interface {
 	client(b []byte)
 	backend(b []byte)
 	idle() bool
-	unreadable() string // why it cannot be read; "": it can
+	unreadable() string // why the session cannot be read; "": it can
 }
 
 // Watch follows one session from its first byte on. It is safe for concurrent use.
 type Watch struct {
 	mu     sync.Mutex
 	parser parser
-	why    string // it is Unknown
+	why    string // why the session is Unknown
 }
 
 // New begins to follow a session of a protocol, which is one of Protocols.
@@ -59,7 +59,7 @@ func (w *Watch) take(b []byte, by func(parser, []byte)) {
 	}
 	by(w.parser, b)
 	if w.why = w.parser.unreadable(); w.why != "" {
-		w.parser = nil // it never will be
+		w.parser = nil // it will never be readable
 	}
 }
 
@@ -83,7 +83,7 @@ func (w *Watch) State() (s State, why string) {
 	return Busy, ""
 }
 
-// Why it cannot be read.
+// Why a session cannot be read.
 const (
 	encrypted = "it is encrypted"
 	foreign   = "it does not speak the protocol"

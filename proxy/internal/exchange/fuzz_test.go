@@ -2,8 +2,8 @@ package exchange
 
 import "testing"
 
-// FuzzWatch: whatever the two say and however it is cut, the reader does not
-// panic, does not keep what it reads, and comes to the same.
+// FuzzWatch: whatever both sides send and however it is split, the reader does not
+// panic, keeps nothing that it has read, and reaches the same state.
 func FuzzWatch(f *testing.F) {
 	f.Add(true, []byte(hello("user", "ana")+query), []byte(welcome+rows+ready), uint8(3))
 	f.Add(true, []byte(startup(pgSSLRequest, "")), []byte("S"), uint8(1))

@@ -6,31 +6,31 @@ import (
 	"slices"
 )
 
-// postgres reads PostgreSQL's protocol, version 3. A session is idle when its last
-// ReadyForQuery said that no transaction is open, and nothing was asked since.
+// postgres reads PostgreSQL's protocol, version 3. A session is idle if its last
+// ReadyForQuery said that no transaction is open and nothing was requested since.
 // https://www.postgresql.org/docs/current/protocol-flow.html
 type postgres struct {
-	begun   bool // the client has said something
+	begun   bool // the client has sent something
 	phase   pgPhase
 	startup []byte // the startup packet so far
 	front   pgMessages
 	back    pgMessages
 	broken  string
 
-	// owed are the requests that end with a ReadyForQuery: a simple query (Q), a
-	// Sync (S) or the startup (0).
+	// owed are the requests that end with a ReadyForQuery: a simple query (Q), a Sync
+	// (S) or the startup (0).
 	owed    []byte
-	asked   bool // something that a Sync has yet to end
+	asked   bool // a request that is not ended by a Sync yet
 	copying bool // COPY from the client: a Sync is ignored until its end
 	ready   bool // the last ReadyForQuery, and nothing but notices since
-	never   bool // it must not be ended: replication, LISTEN, or it ends itself
+	never   bool // the session must not be ended: replication, LISTEN, or it ends by itself
 }
 
 type pgPhase uint8
 
 const (
-	pgStartup pgPhase = iota // the next of the client is a startup packet
-	pgSSL                    // one byte of the backend says whether there will be TLS
+	pgStartup pgPhase = iota // the client sends a startup packet next
+	pgSSL                    // one byte of the backend says whether TLS follows
 	pgOpen
 )
 
@@ -42,14 +42,14 @@ const (
 	pgGSSRequest  = 80877104
 	pgVersion3    = 3
 	pgMostStartup = 10000
-	pgMostOwed    = 1 << 12 // requests in a pipeline: with more it stays busy
+	pgMostOwed    = 1 << 12 // pipelined requests: with more the session stays busy
 )
 
 func (p *postgres) unreadable() string { return p.broken }
 
 func (p *postgres) idle() bool {
 	if !p.begun {
-		return true // it is connected, and has said nothing
+		return true // connected, but nothing was sent
 	}
 	return p.phase == pgOpen && p.ready && !p.never && !p.asked && len(p.owed) == 0 && p.front.between() && p.back.between()
 }
@@ -61,7 +61,7 @@ func (p *postgres) client(b []byte) {
 		case pgOpen:
 			b = p.front.next(b, &p.broken, p.request, p.requested)
 		case pgSSL:
-			p.broken = foreign // it does not wait for the answer
+			p.broken = foreign // the client does not wait for the answer
 		default:
 			b = p.takeStartup(b)
 		}
@@ -71,7 +71,7 @@ func (p *postgres) client(b []byte) {
 // takeStartup takes bytes of a startup packet.
 func (p *postgres) takeStartup(b []byte) (rest []byte) {
 	if len(p.startup) == 0 && b[0] == tlsHandshake {
-		p.broken = encrypted // as from version 17 on, without having asked
+		p.broken = encrypted // without a request, as from version 17 on
 		return nil
 	}
 	want := 8
@@ -101,7 +101,7 @@ func (p *postgres) takeStartup(b []byte) (rest []byte) {
 	return b[n:]
 }
 
-// replicates says whether the parameters of a startup ask for replication.
+// replicates reports whether the parameters of a startup ask for replication.
 func replicates(params []byte) bool {
 	all := bytes.Split(params, []byte{0})
 	for i := 0; i+1 < len(all); i += 2 {
@@ -112,8 +112,8 @@ func replicates(params []byte) bool {
 	return false
 }
 
-// requested is called when a whole message of the client has come: one that has
-// begun to listen must not be ended, since what it would be told is lost.
+// requested is called when a client's message is complete: a session that listens must
+// not be ended, since its notifications would be lost.
 func (p *postgres) requested(kind byte, start []byte) {
 	if kind == 'P' { // the statement's name comes first
 		_, start, _ = bytes.Cut(start, []byte{0})
@@ -123,7 +123,7 @@ func (p *postgres) requested(kind byte, start []byte) {
 	}
 }
 
-// request is called when the head of a client's message has come.
+// request is called when the head of a client's message is complete.
 func (p *postgres) request(kind byte) {
 	p.ready = false
 	switch kind {
@@ -137,7 +137,7 @@ func (p *postgres) request(kind byte) {
 		p.owe(kind)
 	case 'c', 'f':
 		p.copying = false
-	case 'd', 'p': // of a COPY; of the startup
+	case 'd', 'p': // part of a COPY; part of the startup
 	case 'X':
 		p.never = true
 	default:
@@ -158,7 +158,7 @@ func (p *postgres) backend(b []byte) {
 			p.phase, b = pgStartup, b[1:]
 		case 'S', 'G':
 			p.broken = encrypted
-		default: // a server that knows nothing of it answers with an error, and ends
+		default: // a server that does not know the request answers with an error and closes
 			p.never, p.phase = true, pgOpen
 		}
 	}
@@ -167,7 +167,7 @@ func (p *postgres) backend(b []byte) {
 	}
 }
 
-// reply is called when a whole message of the backend has come.
+// reply is called when a message of the backend is complete.
 func (p *postgres) reply(kind byte, start []byte) {
 	switch kind {
 	case 'Z':
@@ -177,11 +177,11 @@ func (p *postgres) reply(kind byte, start []byte) {
 		p.ready, p.copying = string(start) == "I", false
 	case 'N', 'S': // a notice, a parameter's new value
 	case 'A':
-		p.never = true // it listens
+		p.never = true // the session listens
 	case 'G':
 		p.copying = true
 		for len(p.owed) > 0 && p.owed[0] == 'S' {
-			p.owed = p.owed[1:] // ignored, as those that are still to come
+			p.owed = p.owed[1:] // an ignored Sync, as are those still to come
 		}
 		p.ready, p.asked = false, p.asked || len(p.owed) == 0
 	default:
@@ -194,17 +194,17 @@ func (p *postgres) reply(kind byte, start []byte) {
 type pgMessages struct {
 	head  [5]byte
 	got   int    // bytes of the head
-	left  int64  // of the body
-	start []byte // of the body: as much as tells what it is
+	left  int64  // bytes of the body still to come
+	start []byte // of the body: enough to identify the statement
 }
 
 // pgStart is how much of a body is kept: a statement's name and first word.
 const pgStart = 64
 
-// between says that no message has begun.
+// between reports whether no message has begun.
 func (m *pgMessages) between() bool { return m.got == 0 }
 
-// next takes the bytes of one message, or of a part of it.
+// next takes the bytes of one message, or of part of one.
 func (m *pgMessages) next(b []byte, broken *string, begun func(kind byte), whole func(kind byte, start []byte)) (rest []byte) {
 	if m.got < len(m.head) {
 		n := copy(m.head[m.got:], b)

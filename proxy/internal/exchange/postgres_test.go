@@ -10,7 +10,7 @@ func pg(kind byte, body string) string {
 	return string(kind) + string(binary.BigEndian.AppendUint32(nil, uint32(4+len(body)))) + body
 }
 
-// startup is a packet of a client that has no kind yet.
+// startup is a client's first packet, which has no kind yet.
 func startup(code uint32, body string) string {
 	b := binary.BigEndian.AppendUint32(nil, uint32(8+len(body)))
 	return string(binary.BigEndian.AppendUint32(b, code)) + body
@@ -40,14 +40,14 @@ var (
 	bound    = pg('1', "") + pg('2', "")
 )
 
-// step is what one of the two says, and what is known afterwards.
+// step is what one side sends, and the state afterwards.
 type step struct {
 	from string // c, the client, or b, the backend
 	said string
 	want State
 }
 
-// begun is a session that has logged in.
+// begun is a session after login.
 func begun(more ...step) []step {
 	return append([]step{{"c", hello("user", "ana"), Busy}, {"b", welcome, Idle}}, more...)
 }
@@ -67,7 +67,7 @@ func each(t *testing.T, protocol string, all map[string][]step) {
 				}
 				for how, w := range map[string]*Watch{"whole": whole, "byte by byte": bytes} {
 					if got, why := w.State(); got != s.want || (why != "") != (got == Unknown) {
-						t.Errorf("step %d, %s, %s %q: it is %s (%s), not %s", i, how, s.from, s.said, got, why, s.want)
+						t.Errorf("step %d, %s, %s %q: state %s (%s), want %s", i, how, s.from, s.said, got, why, s.want)
 					}
 				}
 			}
@@ -85,7 +85,7 @@ func feed(w *Watch, from, said string) {
 
 func TestPostgres(t *testing.T) {
 	each(t, "postgres", map[string][]step{
-		"has said nothing":       {{"c", "", Idle}},
+		"has sent nothing":       {{"c", "", Idle}},
 		"startup":                begun(),
 		"with a password":        {{"c", hello("user", "ana"), Busy}, {"b", pg('R', "\x00\x00\x00\x05salt"), Busy}, {"c", pg('p', "md5\x00"), Busy}, {"b", welcome, Idle}},
 		"query":                  begun(step{"c", query, Busy}, step{"b", rows, Busy}, step{"b", ready, Idle}),
@@ -127,7 +127,7 @@ func TestPostgres(t *testing.T) {
 		"version 2":              {{"c", startup(2<<16, "ana"), Unknown}},
 		"HTTP":                   {{"c", "GET / HTTP/1.1\r\n\r\n", Unknown}},
 		"a startup too long":     {{"c", startup(version3, string(make([]byte, pgMostStartup))), Unknown}},
-		"a length that is none":  begun(step{"c", "Q\x00\x00\x00\x03", Unknown}),
+		"an invalid length":      begun(step{"c", "Q\x00\x00\x00\x03", Unknown}),
 		"another backend":        {{"c", hello("user", "ana"), Busy}, {"b", "HTTP/1.1 400 Bad Request\r\n\r\n", Busy}},
 	})
 }

@@ -12,14 +12,14 @@ import (
 type redis struct {
 	begun   bool
 	broken  string
-	request respReader // of commands
-	words   []string   // the first two of the command that is read
+	request respReader // reads commands
+	words   []string   // the first two words of the current command
 	reply   respReader
 
 	owed  int64 // commands without a reply
 	multi bool  // between MULTI and EXEC
 	watch bool  // WATCH is in force
-	never bool  // it must not be ended
+	never bool  // the session must not be ended
 }
 
 func (r *redis) unreadable() string { return r.broken }
@@ -46,14 +46,14 @@ func (r *redis) backend(b []byte) {
 	}
 }
 
-// word takes the next argument of a command, of which the start is enough.
+// word takes the next argument of a command; its beginning is enough.
 func (r *redis) word(text []byte) {
 	if len(r.words) < 2 {
 		r.words = append(r.words, strings.ToUpper(string(text)))
 	}
 }
 
-// command is called when a whole command has come.
+// command is called when a command is complete.
 func (r *redis) command(byte) {
 	words := r.words
 	r.words = nil
@@ -73,7 +73,7 @@ func (r *redis) command(byte) {
 	case "WATCH":
 		r.watch = true
 	case "UNWATCH":
-		r.watch = r.multi // in a transaction it only takes its turn
+		r.watch = r.multi // in a transaction it is only queued
 	case "SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "MONITOR", "SYNC", "PSYNC", "REPLCONF", "QUIT":
 		r.never = true
 	case "CLIENT":
@@ -81,10 +81,10 @@ func (r *redis) command(byte) {
 	}
 }
 
-// replied is called when a whole reply has come.
+// replied is called when a reply is complete.
 func (r *redis) replied(kind byte) {
 	if kind == '>' {
-		return // pushed, and not asked for
+		return // pushed, not a reply
 	}
 	if r.owed--; r.owed < 0 {
 		r.owed, r.never = 0, true
@@ -92,9 +92,9 @@ func (r *redis) replied(kind byte) {
 }
 
 const (
-	respMostLine  = 64 << 10 // of an inline command, as Redis has it
+	respMostLine  = 64 << 10 // of an inline command, as in Redis
 	respMostDepth = 64
-	respKeep      = 32 // of a line or an argument: what a name or a number has
+	respKeep      = 32 // kept of a line or an argument: enough for a name or a number
 )
 
 // respReader splits one direction into values.
@@ -106,17 +106,17 @@ type respReader struct {
 	bulk     int64 // bytes of a string that are still to come, with its CRLF
 	bulkSize int64
 	bulkText []byte
-	nested   []int64 // what is still to come of each aggregate, the innermost last
+	nested   []int64 // values still to come of each aggregate, the innermost last
 	kind     byte    // of the whole value
-	attached bool    // an attribute is read, and the value follows it
+	attached bool    // an attribute was read; its value follows
 }
 
-// between says that no value has begun.
+// between reports whether no value has begun.
 func (r *respReader) between() bool {
 	return !r.inLine && r.bulk == 0 && len(r.nested) == 0 && !r.attached
 }
 
-// next takes the bytes of one line or string, or of a part of it.
+// next takes the bytes of one line or string, or of part of one.
 func (r *respReader) next(b []byte, broken *string, word func([]byte), whole func(kind byte)) (rest []byte) {
 	if r.bulk > 0 {
 		n := min(int64(len(b)), r.bulk)
@@ -202,7 +202,7 @@ func (r *respReader) begin(n int64, kind byte, broken *string, whole func(kind b
 		return
 	}
 	if kind == '|' && len(r.nested) > 0 {
-		*broken = foreign // an attribute within a value: as good as never sent
+		*broken = foreign // an attribute within a value: hardly ever sent
 		return
 	}
 	if r.nested = append(r.nested, n); len(r.nested) > respMostDepth {
@@ -210,7 +210,7 @@ func (r *respReader) begin(n int64, kind byte, broken *string, whole func(kind b
 	}
 }
 
-// ended ends a value, and the aggregates that it was the last of.
+// ended ends a value, and the aggregates whose last value it was.
 func (r *respReader) ended(whole func(kind byte)) {
 	for len(r.nested) > 0 {
 		last := len(r.nested) - 1

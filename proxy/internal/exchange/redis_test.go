@@ -23,7 +23,7 @@ const (
 func TestRedis(t *testing.T) {
 	get := cmd("GET", "k")
 	each(t, "redis", map[string][]step{
-		"has said nothing":   {{"c", "", Idle}},
+		"has sent nothing":   {{"c", "", Idle}},
 		"set":                {{"c", cmd("SET", "k", "v"), Busy}, {"b", ok, Idle}},
 		"get":                {{"c", get, Busy}, {"b", "$1\r\nv\r\n", Idle}},
 		"a reply has begun":  {{"c", get, Busy}, {"b", "$3\r\nv", Busy}, {"b", "al\r\n", Idle}},

@@ -37,8 +37,8 @@ type Steps struct {
 
 	mu    sync.Mutex // guards what follows; no other lock is taken under it
 	steps []Step
-	at    int           // the step that runs, or ran last
-	began time.Time     // that one
+	at    int           // the current step, or the last one
+	began time.Time     // when that step began
 	gate  chan struct{} // closed by Next; nil: no pause before the next step
 }
 
@@ -95,8 +95,8 @@ func (s *Steps) set(n int, state State, detail string) {
 	step.State, step.Detail = state, detail
 }
 
-// awaitNext waits while the steps are paused, and says why no more may be
-// taken.
+// awaitNext waits while the steps are paused, and returns why no further step may
+// begin.
 func (s *Steps) awaitNext() error {
 	s.mu.Lock()
 	gate := s.gate

@@ -85,7 +85,7 @@ func TestAPauseIsBeforeTheNextStep(t *testing.T) {
 	})
 }
 
-// TestAbort ends the step that runs, or the pause, and the first cause counts.
+// TestAbort ends the running step, or the pause, and the first cause counts.
 func TestAbort(t *testing.T) {
 	for _, paused := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {

@@ -19,8 +19,8 @@ type Limits struct {
 // Any says whether there is a limit: without one nothing is counted.
 func (l Limits) Any() bool { return l.Active > 0 || l.PerSecond > 0 }
 
-// burst is how many new sessions a source may begin at once that has begun none
-// for a while. It is at least one, or none could ever come.
+// burst is how many new sessions a source that has begun none for a while may begin at
+// once. It is at least one, or none could ever begin.
 func (l Limits) burst() float64 {
 	if l.Burst > 0 {
 		return float64(l.Burst)
@@ -49,20 +49,19 @@ type Limiter struct {
 // source is one address, or one /64.
 type source struct {
 	active  int
-	opening int // that have yet to show what they are for
+	opening int // connections without a handshake so far
 	waiting int
-	spent   float64 // of the burst; it comes back at the rate
-	rate    float64 // at which it did, last
+	spent   float64 // used part of the burst; it is refilled at the rate
+	rate    float64 // the last rate of refilling
 	at      time.Time
 }
 
-// usualBurst is how many sessions a source may begin at once where no other
-// number is configured.
+// usualBurst is the default for the number of sessions that a source may begin at once.
 const usualBurst = 5
 
-// openings is how many connections a source may have at once that have brought
-// no handshake yet, where its sessions are limited: more than a browser opens
-// for the files of a page, and at least as many as it may have sessions.
+// openings is how many connections without a handshake a source may have at once if its
+// sessions are limited: more than a browser opens for the files of a page. If it may
+// have more sessions, that number applies.
 const openings = 16
 
 // AdmitConnection decides about a connection that has yet to bring its
@@ -106,7 +105,7 @@ func (l *Limiter) AdmitSession(client netip.Addr, limits Limits, now time.Time) 
 	return Admit
 }
 
-// spentAt is what of the burst has not come back by then.
+// spentAt returns how much of the burst is still used at that time.
 func (s *source) spentAt(now time.Time) float64 {
 	return max(s.spent-max(now.Sub(s.at).Seconds(), 0)*s.rate, 0)
 }
@@ -133,7 +132,7 @@ func (l *Limiter) ReleaseWaiter(client netip.Addr) {
 	}
 }
 
-// source finds a client's source, or makes it. l is locked.
+// source finds or makes a client's source. l is locked.
 func (l *Limiter) source(client netip.Addr, now time.Time) *source {
 	l.sweep(now)
 	key := keyOf(client)
@@ -163,8 +162,8 @@ func (l *Limiter) Release(client netip.Addr, opening bool) {
 	}
 }
 
-// sweep forgets sources from which nothing has come for a while, and which may
-// begin a whole burst again: a slow rate holds for longer than a minute.
+// sweep forgets sources without activity that may begin a whole burst again: a slow
+// rate holds for longer than a minute.
 func (l *Limiter) sweep(now time.Time) {
 	if now.Sub(l.swept) < time.Minute {
 		return

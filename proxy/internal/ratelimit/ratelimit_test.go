@@ -26,8 +26,8 @@ func TestSourcesAreCountedApart(t *testing.T) {
 	}
 }
 
-// TestTokens: a burst, and then so many a second; a minute later the source is
-// forgotten, with all that it had.
+// TestTokens: a burst, and then the rate; a minute later the source is forgotten with
+// its state.
 func TestTokens(t *testing.T) {
 	var l Limiter
 	now, client, limits := time.Now(), netip.MustParseAddr("10.0.0.1"), Limits{PerSecond: 2}
@@ -54,8 +54,8 @@ func TestTokens(t *testing.T) {
 	}
 }
 
-// TestConnectionsWithoutAHandshake have a bound of their own, and take nothing
-// of what sessions have.
+// TestConnectionsWithoutAHandshake have a limit of their own, and do not count as
+// sessions.
 func TestConnectionsWithoutAHandshake(t *testing.T) {
 	var l Limiter
 	now, client, limits := time.Now(), netip.MustParseAddr("10.0.0.1"), Limits{Active: 1}
@@ -65,16 +65,16 @@ func TestConnectionsWithoutAHandshake(t *testing.T) {
 		}
 	}
 	if l.AdmitConnection(client, limits, now) != TooManyAtOnce || l.AdmitSession(client, limits, now) != Admit {
-		t.Error("beyond the bound, or of a session")
+		t.Error("admitted beyond the bound, or as a session")
 	}
 	l.Release(client, true)
 	if l.AdmitConnection(client, limits, now) != Admit {
-		t.Error("one that was released still counts")
+		t.Error("a released connection still counts")
 	}
 }
 
-// TestBurst: as many as configured at once, and then at the rate; a rate below
-// one in a minute is not forgotten with its source.
+// TestBurst: as many as configured at once, and then the rate; a rate below one a
+// minute is not forgotten with its source.
 func TestBurst(t *testing.T) {
 	client := netip.MustParseAddr("10.0.0.1")
 	for _, tt := range []struct {
@@ -111,19 +111,19 @@ func TestBurst(t *testing.T) {
 	}
 }
 
-// TestWaiters are counted by address, apart from sessions, and a source is not
-// forgotten as long as one waits.
+// TestWaiters are counted by address, separately from sessions, and a source is not
+// forgotten while one waits.
 func TestWaiters(t *testing.T) {
 	var l Limiter
-	now, a, b := time.Now(), netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::2") // of one /64
+	now, a, b := time.Now(), netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::2") // in one /64
 	if !l.AdmitWaiter(a, 2, now) || !l.AdmitWaiter(b, 2, now) || l.AdmitWaiter(a, 2, now) {
-		t.Error("not two of three")
+		t.Error("want two of three admitted")
 	}
 	if !l.AdmitWaiter(netip.MustParseAddr("10.0.0.1"), 2, now.Add(time.Hour)) || l.AdmitWaiter(b, 2, now.Add(time.Hour)) {
 		t.Error("forgotten while two wait")
 	}
 	l.ReleaseWaiter(b)
 	if !l.AdmitWaiter(a, 2, now.Add(time.Hour)) {
-		t.Error("one that was released still counts")
+		t.Error("a released waiter still counts")
 	}
 }

@@ -61,7 +61,7 @@ func (c *Client) Load() error {
 	return err
 }
 
-// statInterval is the least time between two looks at the files.
+// statInterval is the least time between two checks of the files.
 const statInterval = time.Second
 
 // stamp changes when a file does.
@@ -70,7 +70,7 @@ type stamp struct {
 	size    int64
 }
 
-// tls is the configuration of now.
+// tls returns the current configuration.
 func (c *Client) tls() (*tls.Config, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -43,8 +43,8 @@ func (e *Error) Explain() string { return e.Error() }
 // ReasonOf is why a TLS handshake has failed, with either side.
 func ReasonOf(err error) lock.Reason { return explain(err, "").(*Error).Reason }
 
-// explain finds out what an error of crypto/tls means; name is that which the
-// certificate was to be for.
+// explain classifies an error of crypto/tls; name is the name that the certificate had
+// to be for.
 func explain(err error, name string) error {
 	e := &Error{Reason: Other, Text: strings.TrimPrefix(err.Error(), "tls: "), Err: err}
 	var record tls.RecordHeaderError
@@ -66,7 +66,7 @@ func explain(err error, name string) error {
 	return e
 }
 
-// certificate finds out what is wrong with the backend's certificate.
+// certificate classifies an error of the backend's certificate.
 func (e *Error) certificate(name string) {
 	var host x509.HostnameError
 	var authority x509.UnknownAuthorityError
@@ -87,7 +87,7 @@ func (e *Error) certificate(name string) {
 	}
 }
 
-// namesOf are some of the names that a certificate is for.
+// namesOf returns some of the names that a certificate is for.
 func namesOf(c *x509.Certificate) string {
 	names := append([]string(nil), c.DNSNames...)
 	for _, ip := range c.IPAddresses {

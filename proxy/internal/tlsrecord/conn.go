@@ -10,30 +10,29 @@ import (
 	"sync/atomic"
 )
 
-// handshakeConn is the connection that crypto/tls does a handshake over. It reads
-// ahead, and hands out no byte behind the record that is being read, so that what
-// comes behind the handshake does not get into a tls.Conn, from which it could not
-// be had again. One tls.Conn uses it, in one goroutine.
+// handshakeConn is the connection under crypto/tls during a handshake. It reads ahead,
+// but returns no byte beyond the current record, since a tls.Conn would keep what
+// follows the handshake. One tls.Conn uses it, in one goroutine.
 type handshakeConn struct {
 	net.Conn
 	ended atomic.Bool // the peer's FIN has been read
 
-	// taken: a Session has taken over, and what a tls.Conn would send now would use
-	// a nonce twice. passing: a tls.Conn goes on over it, and it changes nothing.
-	taken   atomic.Bool // a context's end may call Close at any time
+	// taken: a Session has taken over, and anything that a tls.Conn sends would reuse a
+	// nonce. passing: a tls.Conn continues to use it, and it changes nothing.
+	taken   atomic.Bool // atomic, as the end of a context may call Close at any time
 	passing bool
 
-	buf  *[bufferLen]byte // borrowed; nil: nothing is in it
-	r, w int              // buf[r:w] was read and is still to be handed out
+	buf  *[bufferLen]byte // from a pool; nil: it would be empty
+	r, w int              // buf[r:w] was read ahead
 
-	header [headerLen]byte // of the record that is handed out
-	seen   int             // how much of it has been
-	rest   int             // and how much of the record is still to be, behind the header
+	header [headerLen]byte // of the current record
+	seen   int             // bytes of header that Read has returned
+	rest   int             // bytes of the record after the header that Read has not returned
 
-	passed []byte // behind the takeover: a record that the tls.Conn may read; see tickets
+	passed []byte // after the takeover: a record that the tls.Conn may read; see tickets
 
 	secrets [2][]byte // the traffic secrets, once they are known
-	sent    []byte    // what was written from then on
+	sent    []byte    // what was written since
 }
 
 const (
@@ -41,17 +40,17 @@ const (
 	serverSecret
 )
 
-// bufferLen holds the handshake's records in one read, as a rule.
+// bufferLen is usually enough for the handshake's records in one read.
 const bufferLen = 4 << 10
 
 var buffers = sync.Pool{New: func() any { return new([bufferLen]byte) }}
 
 var errTaken = errors.New("tlsrecord: the connection has been taken over from crypto/tls")
 
-// NetConn is the connection itself.
+// NetConn returns the connection itself.
 func (c *handshakeConn) NetConn() net.Conn { return c.Conn }
 
-// Ended says whether the peer's FIN has been read.
+// Ended reports whether the peer's FIN has been read.
 func (c *handshakeConn) Ended() bool { return c.ended.Load() }
 
 func (c *handshakeConn) Read(p []byte) (int, error) {
@@ -70,7 +69,7 @@ func (c *handshakeConn) Read(p []byte) (int, error) {
 		if n <= 0 {
 			return 0, err
 		}
-		c.r, c.w = 0, n // an error beside it comes again
+		c.r, c.w = 0, n // the next read returns the error again
 	}
 	if c.passing {
 		n := copy(p, c.buf[c.r:c.w])
@@ -101,7 +100,7 @@ func (c *handshakeConn) receive(p []byte) (int, error) {
 	return n, err
 }
 
-// handOut gives what has been read of one record, and no more.
+// handOut returns buffered bytes of the current record, and no more.
 func (c *handshakeConn) handOut(p []byte) (n int) {
 	if c.seen < headerLen {
 		k := min(len(p), headerLen-c.seen, c.w-c.r)
@@ -119,14 +118,14 @@ func (c *handshakeConn) handOut(p []byte) (n int) {
 	return n + k
 }
 
-// move hands out n bytes.
+// move copies n buffered bytes to p.
 func (c *handshakeConn) move(p []byte, n int) int {
 	copy(p[:n], c.buf[c.r:c.r+n])
 	c.r += n
 	return n
 }
 
-// betweenRecords says whether the last record was handed out whole.
+// betweenRecords reports whether the last record was returned in full.
 func (c *handshakeConn) betweenRecords() bool { return c.seen == 0 }
 
 func (c *handshakeConn) Write(p []byte) (int, error) {
@@ -139,7 +138,7 @@ func (c *handshakeConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// Close does not close what a Session goes on over.
+// Close keeps a connection open that a Session uses.
 func (c *handshakeConn) Close() error {
 	if c.taken.Load() {
 		return errTaken
@@ -147,8 +146,8 @@ func (c *handshakeConn) Close() error {
 	return c.Conn.Close()
 }
 
-// finish ends the handshake. Where a Session has taken over, it returns what was
-// read ahead.
+// finish ends the handshake. If a Session has taken over, it returns the bytes that
+// were read ahead.
 func (c *handshakeConn) finish(isTaken bool) (early []byte) {
 	for i := range c.secrets {
 		clear(c.secrets[i])
@@ -167,7 +166,7 @@ func (c *handshakeConn) finish(isTaken bool) (early []byte) {
 	return early
 }
 
-// release gives the buffer back.
+// release returns the buffer to its pool.
 func (c *handshakeConn) release() {
 	if c.buf != nil {
 		buffers.Put(c.buf)

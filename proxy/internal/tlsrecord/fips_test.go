@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestFIPS140IsLeftToCryptoTLS runs itself in that mode, in which records are
-// crypto/tls's, whose code is the validated one.
+// TestFIPS140IsLeftToCryptoTLS runs itself in that mode, in which crypto/tls, the
+// validated code, handles the records.
 func TestFIPS140IsLeftToCryptoTLS(t *testing.T) {
 	if !fips140.Enabled() {
 		cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")

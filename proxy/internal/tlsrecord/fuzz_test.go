@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-// FuzzOpen sends records to a server, of which the input changes some bytes,
-// takes some away, and cuts the rest into pieces. Whatever is delivered has to be
-// a beginning of what was sent, unless nothing was changed: then it is all.
+// FuzzOpen sends records to a server; the input changes some bytes, removes some, and
+// splits the rest. Whatever is delivered must be a prefix of what was sent, and all of
+// it if nothing was changed.
 func FuzzOpen(f *testing.F) {
 	f.Add([]byte("data"), uint16(0), byte(0), uint16(0), uint8(3))
 	f.Add(bytes.Repeat([]byte("long"), 8000), uint16(7), byte(1), uint16(9), uint8(200))
@@ -35,13 +35,13 @@ func FuzzOpen(f *testing.F) {
 				t.Fatalf("%d of %d bytes, %v", len(got), len(data), err)
 			}
 			if a, bad := AlertOf(err); bad && !changed {
-				t.Fatalf("alert %d for what is right", a)
+				t.Fatalf("alert %d for unchanged records", a)
 			}
 		}
 	})
 }
 
-// at8 is a bit of an input, for what has no input of its own.
+// at8 is a bit of an input, for choices without an input of their own.
 func at8(n uint16) byte { return byte(n >> 8 & 1) }
 
 // FuzzOpenContent gives a server and a client authentic records with any types and

@@ -45,13 +45,13 @@ func Client(ctx context.Context, c net.Conn, config *tls.Config) (Handshake, err
 	return h.do(ctx, tls.Client(h, config), true, config.ClientSessionCache != nil && !config.SessionTicketsDisabled)
 }
 
-// derive makes a configuration that tells this connection its secrets, and is
-// otherwise the same, now: one that a program changes, as by SetSessionTicketKeys,
-// is changed for the next handshake.
+// derive makes a configuration that reports this connection's secrets, and otherwise
+// equals config at this time: a change, as by SetSessionTicketKeys, applies to the next
+// handshake.
 func (c *handshakeConn) derive(config *tls.Config) *tls.Config {
-	// The keys of session tickets that crypto/tls makes by itself are made, or
-	// changed after a day, where a ticket is asked for. Clone copies them, so that
-	// happens before it, in the configuration that all connections have.
+	// crypto/tls makes its own keys of session tickets, or changes them after a day,
+	// when a ticket is used. Clone copies them, so this is done first, in the
+	// configuration that all connections share.
 	config.DecryptTicket(nil, tls.ConnectionState{})
 	own := config.Clone()
 	own.KeyLogWriter = keyLog{c, config.KeyLogWriter}
@@ -69,8 +69,8 @@ func (c *handshakeConn) derive(config *tls.Config) *tls.Config {
 	return own
 }
 
-// do lets crypto/tls do the handshake, and takes over from it. wanted says whether
-// tickets are that come behind it.
+// do has crypto/tls do the handshake, and takes over from it. wanted says whether the
+// tickets that follow it are needed.
 func (c *handshakeConn) do(ctx context.Context, over *tls.Conn, isClient, wanted bool) (Handshake, error) {
 	err := over.HandshakeContext(ctx)
 	if err != nil {
@@ -90,7 +90,7 @@ func (c *handshakeConn) do(ctx context.Context, over *tls.Conn, isClient, wanted
 	return h, nil
 }
 
-// session takes over, or is nil where that cannot be done.
+// session takes over, or returns nil if that is impossible.
 func (c *handshakeConn) session(state *tls.ConnectionState, isClient bool) *Session {
 	suite := suiteOf(state.CipherSuite)
 	if state.Version != tls.VersionTLS13 || suite == nil || !c.betweenRecords() || fips140.Enabled() {
@@ -107,10 +107,9 @@ func (c *handshakeConn) session(state *tls.ConnectionState, isClient bool) *Sess
 	return s
 }
 
-// countSent sets seq behind the records that were sent under the key: a server's
-// session tickets, which come last. Authentication tells them from those under
-// the handshake's key before them. It reports false where a record is in neither
-// place, and destroys sent.
+// countSent sets seq after the records that were sent under the key: a server's session
+// tickets, which come last. Authentication distinguishes them from records under the
+// handshake's key. It reports false if a record is neither, and destroys sent.
 func (d *direction) countSent(sent []byte) bool {
 	for len(sent) > 0 {
 		n := RecordLen(sent)

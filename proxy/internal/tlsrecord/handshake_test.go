@@ -15,13 +15,13 @@ import (
 	"time"
 )
 
-// oneByOne is read in the smallest pieces.
+// oneByOne is read byte by byte.
 type oneByOne struct{ net.Conn }
 
 func (c oneByOne) Read(p []byte) (int, error) { return c.Conn.Read(p[:min(1, len(p))]) }
 
-// merging keeps what is written until something is read, or it is flushed: the
-// end of a handshake gets into one segment with the data behind it.
+// merging keeps what is written until the next read or flush, so that the end of a
+// handshake is in one segment with the data after it.
 type merging struct {
 	net.Conn
 	w *bufio.Writer
@@ -31,7 +31,7 @@ func newMerging(c net.Conn) merging { return merging{c, bufio.NewWriterSize(c, 6
 
 func (c merging) Write(p []byte) (int, error) { return c.w.Write(p) }
 
-func (c merging) SetWriteDeadline(time.Time) error { return nil } // as CloseWrite of crypto/tls does, to the past
+func (c merging) SetWriteDeadline(time.Time) error { return nil } // CloseWrite of crypto/tls sets one in the past
 
 func (c merging) Read(p []byte) (int, error) {
 	if err := c.w.Flush(); err != nil {
@@ -64,8 +64,8 @@ func TestClientExchangesWithCryptoTLS(t *testing.T) {
 	}
 }
 
-// TestAClientResumes: tickets that come behind the handshake get into the cache,
-// also with data right behind them.
+// TestAClientResumes: tickets that follow the handshake get into the cache, even with
+// data right after them.
 func TestAClientResumes(t *testing.T) {
 	serverConfig, clientConfig := configs(t)
 	clientConfig.ClientSessionCache = tls.NewLRUClientSessionCache(1)
@@ -83,23 +83,23 @@ func TestAClientResumes(t *testing.T) {
 		}
 		exchange(t, newConn(c, h), server, 100_000)
 		if h.Session.tickets != nil {
-			t.Error("tickets are still awaited behind data")
+			t.Error("tickets are still awaited after data")
 		}
 	}
 }
 
-// TestTicketsThatCannotBePassedOn are given up, and the Session goes on: crypto/tls
-// is given no record behind them, and sends nothing.
+// TestTicketsThatCannotBePassedOn are dropped, and the Session continues: crypto/tls
+// gets no record after them, and sends nothing.
 func TestTicketsThatCannotBePassedOn(t *testing.T) {
 	ticket := "\x04\x00\x00\x03abc"
 	for name, send := range map[string]func(s *Session) []byte{
-		"one that is none": func(s *Session) []byte { return record(s, typeHandshake, ticket, 0) },
-		"one with a key update": func(s *Session) []byte {
+		"an invalid ticket": func(s *Session) []byte { return record(s, typeHandshake, ticket, 0) },
+		"a ticket with a key update": func(s *Session) []byte {
 			r := record(s, typeHandshake, ticket+"\x18\x00\x00\x01\x01", 0)
 			s.out.update(s.suite)
 			return r
 		},
-		"one behind data": func(s *Session) []byte {
+		"a ticket after data": func(s *Session) []byte {
 			return append(s.Seal(nil, []byte("first ")), record(s, typeHandshake, ticket, 0)...)
 		},
 		"a key update": func(s *Session) []byte { return update(s, 0) },
@@ -121,7 +121,7 @@ func TestTicketsThatCannotBePassedOn(t *testing.T) {
 				t.Fatal(err)
 			}
 			if client.Session.tickets == nil {
-				t.Fatal("no tickets are awaited, so this test shows nothing")
+				t.Fatal("no tickets are awaited, so this test proves nothing")
 			}
 			records := server.Session.Seal(send(server.Session), []byte("data"))
 			if got := openAll(t, client.Session, records); !bytes.HasSuffix(got, []byte("data")) {
@@ -155,8 +155,8 @@ func TestServerExchangesWithClient(t *testing.T) {
 	exchange(t, newConn(s, server), newConn(c, client), 1<<20)
 }
 
-// TestDataBehindTheHandshakeIsEarly has it in one segment with the client's
-// Finished, and in the smallest pieces.
+// TestDataBehindTheHandshakeIsEarly in one segment with the client's Finished, and byte
+// by byte.
 func TestDataBehindTheHandshakeIsEarly(t *testing.T) {
 	for name, wrap := range map[string]func(net.Conn) net.Conn{
 		"in one segment": func(c net.Conn) net.Conn { return c },
@@ -178,7 +178,7 @@ func TestDataBehindTheHandshakeIsEarly(t *testing.T) {
 				t.Fatal(err)
 			}
 			if _, piecemeal := wrapped.(oneByOne); !piecemeal && len(h.Early) == 0 {
-				t.Error("nothing was early, so this test shows nothing")
+				t.Error("nothing was early, so this test proves nothing")
 			}
 			if got, err := io.ReadAll(newConn(wrapped, h)); string(got) != "at once" || err != nil {
 				t.Errorf("got %q, %v", got, err)
@@ -188,7 +188,7 @@ func TestDataBehindTheHandshakeIsEarly(t *testing.T) {
 }
 
 // TestOlderVersionsGoOnWithCryptoTLS resumes the second connection: the client sends
-// the last record of the handshake, and data behind it, in one segment.
+// the last record of the handshake, and data after it, in one segment.
 func TestOlderVersionsGoOnWithCryptoTLS(t *testing.T) {
 	serverConfig, clientConfig := configs(t)
 	clientConfig.MaxVersion = tls.VersionTLS12
@@ -211,7 +211,7 @@ func TestOlderVersionsGoOnWithCryptoTLS(t *testing.T) {
 		}
 		under := h.Conn.NetConn().(*handshakeConn)
 		if i == 1 && under.r == under.w {
-			t.Error("nothing was read ahead, so this test shows nothing")
+			t.Error("nothing was read ahead, so this test proves nothing")
 		}
 		if got, err := io.ReadAll(h.Conn); string(got) != "at once" || err != nil {
 			t.Errorf("got %q, %v", got, err)
@@ -229,8 +229,8 @@ func TestOlderVersionsGoOnWithCryptoTLS(t *testing.T) {
 	}
 }
 
-// TestTicketsOfAConfigAreThoseOfAllItsConnections also goes from crypto/tls to
-// here and back, and over a GetConfigForClient that has changed.
+// TestTicketsOfAConfigAreThoseOfAllItsConnections also alternates with crypto/tls, and
+// uses a GetConfigForClient that has changed.
 func TestTicketsOfAConfigAreThoseOfAllItsConnections(t *testing.T) {
 	byServer := func(t *testing.T, server, client *tls.Config) bool {
 		h, over, c := shaken(t, server, client)
@@ -280,7 +280,7 @@ func TestTicketsOfAConfigAreThoseOfAllItsConnections(t *testing.T) {
 	}
 }
 
-// TestSetSessionTicketKeysIsFollowed changes them between two connections.
+// TestSetSessionTicketKeysIsFollowed: they change between two connections.
 func TestSetSessionTicketKeysIsFollowed(t *testing.T) {
 	server, client := configs(t)
 	client.ClientSessionCache = tls.NewLRUClientSessionCache(1)
@@ -343,12 +343,12 @@ func TestAKeyLogWriterThatFailsFailsTheHandshake(t *testing.T) {
 		t.Error(err)
 	}
 	if err := <-failed; err == nil {
-		t.Error("the client has succeeded")
+		t.Error("the handshake has succeeded")
 	}
 }
 
-// TestClientCertificates has tickets that are sent after the client's flight, and
-// that hold its certificate: with many names it takes more than one record.
+// TestClientCertificates: tickets are sent after the client's flight and contain its
+// certificate, which takes more than one record if it has many names.
 func TestClientCertificates(t *testing.T) {
 	for _, names := range []int{1, 1500} {
 		t.Run(fmt.Sprint(names), func(t *testing.T) {
@@ -404,7 +404,7 @@ func TestHandshakesThatFail(t *testing.T) {
 			t.Error("no error")
 		}
 		if err := <-answered; err == nil || !strings.Contains(err.Error(), "certificate required") {
-			t.Errorf("the client has %v", err)
+			t.Errorf("the client got %v", err)
 		}
 	})
 	t.Run("a client that sends nothing", func(t *testing.T) {
@@ -430,8 +430,8 @@ func TestHandshakesThatFail(t *testing.T) {
 	})
 }
 
-// TestNothingOfCryptoTLSIsSentAfterTheHandshake is about the connection that its
-// Conn has: what that sent would have the sequence numbers of a Session.
+// TestNothingOfCryptoTLSIsSentAfterTheHandshake: whatever the tls.Conn sent over the
+// connection would use the sequence numbers of a Session.
 func TestNothingOfCryptoTLSIsSentAfterTheHandshake(t *testing.T) {
 	server, client := configs(t)
 	s, c := dialled(t)
@@ -473,7 +473,7 @@ func TestCountSentIsSureOfEachRecord(t *testing.T) {
 		{"nothing", nil, 0, true},
 		{"the handshake only", [][]byte{hello, old, old}, 0, true},
 		{"tickets", [][]byte{hello, old, one, two}, 2, true},
-		{"something behind a ticket", [][]byte{one, old}, 1, false},
+		{"something after a ticket", [][]byte{one, old}, 1, false},
 		{"a record is missing", [][]byte{old, two}, 0, true}, // as one of the handshake
 		{"in pieces", [][]byte{one, two[:9]}, 1, false},
 		{"a piece of a header", [][]byte{one, two[:3]}, 1, false},

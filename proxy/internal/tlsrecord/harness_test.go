@@ -29,7 +29,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // timeout bounds everything that waits for a peer.
 const timeout = time.Minute
 
-// newCertificate is one for localhost, signed by itself.
+// newCertificate returns a self-signed certificate for localhost.
 func newCertificate(t testing.TB, name string) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -52,13 +52,13 @@ func newCertificate(t testing.TB, name string) (tls.Certificate, *x509.CertPool)
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, pool
 }
 
-// configs are those of a server, and of a client that trusts it.
+// configs returns the configurations of a server, and of a client that trusts it.
 func configs(t testing.TB) (server, client *tls.Config) {
 	cert, pool := newCertificate(t, "localhost")
 	return &tls.Config{Certificates: []tls.Certificate{cert}}, &tls.Config{RootCAs: pool, ServerName: "localhost"}
 }
 
-// dialled are the two ends of a TCP connection.
+// dialled returns the two ends of a TCP connection.
 func dialled(t testing.TB) (server, client net.Conn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -80,7 +80,7 @@ func dialled(t testing.TB) (server, client net.Conn) {
 	return server, client
 }
 
-// conn speaks a Session over a connection in the plainest way, for tests.
+// conn uses a Session over a connection in the simplest way, for tests.
 type conn struct {
 	net.Conn
 	mu    sync.Mutex // a test reads and writes in two goroutines
@@ -91,7 +91,7 @@ type conn struct {
 
 func newConn(c net.Conn, h Handshake) *conn { return &conn{Conn: c, s: h.Session, in: h.Early} }
 
-// open opens what is there, and answers it.
+// open opens the records that are there, and sends the answer.
 func (c *conn) open() (used int, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -148,7 +148,7 @@ func (c *conn) CloseWrite() error {
 	return err
 }
 
-// shaken are the two ends of a TLS connection: of Server, and of crypto/tls.
+// shaken returns the two ends of a TLS connection: of Server, and of crypto/tls.
 func shaken(t testing.TB, serverConfig, clientConfig *tls.Config) (Handshake, *conn, *tls.Conn) {
 	t.Helper()
 	s, c := dialled(t)
@@ -182,7 +182,7 @@ func exchange(t testing.TB, a, b interface {
 		go func() {
 			got, err := io.ReadAll(end)
 			if err == nil && !bytes.Equal(got, sent) {
-				err = errors.New("other bytes than were sent")
+				err = errors.New("the bytes have changed")
 			}
 			done <- err
 		}()
@@ -194,7 +194,7 @@ func exchange(t testing.TB, a, b interface {
 	}
 }
 
-// manyNames is a client's certificate with so many names.
+// manyNames is a client's certificate with n names.
 func manyNames(t testing.TB, n int) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -26,18 +26,18 @@ type suite struct {
 	id      uint16
 	keyLen  int
 	hash    func() hash.Hash
-	hashLen int // also that of a secret
+	hashLen int // also the length of a secret
 	aead    func(key []byte) (cipher.AEAD, error)
 }
 
-// suites are all that crypto/tls has for TLS 1.3.
+// suites are all suites that crypto/tls has for TLS 1.3.
 var suites = []suite{
 	{tls.TLS_AES_128_GCM_SHA256, 16, sha256.New, sha256.Size, newGCM},
 	{tls.TLS_AES_256_GCM_SHA384, 32, sha512.New384, sha512.Size384, newGCM},
 	{tls.TLS_CHACHA20_POLY1305_SHA256, chacha20poly1305.KeySize, sha256.New, sha256.Size, chacha20poly1305.New},
 }
 
-// suiteOf is nil of a suite that is not known.
+// suiteOf returns nil for an unknown suite.
 func suiteOf(id uint16) *suite {
 	if i := slices.IndexFunc(suites, func(s suite) bool { return s.id == id }); i >= 0 {
 		return &suites[i]
@@ -63,13 +63,13 @@ func (s *suite) expand(secret []byte, label string, length int) ([]byte, error) 
 	return hkdf.Expand(s.hash, secret, string(info), length)
 }
 
-// direction protects what is sent in one direction. The nonce of a record is made
-// of seq, so whatever uses a key increments seq, and only new keys set it to 0.
+// direction protects one direction. The nonce of a record is made of seq, so whoever
+// uses a key increments seq, and only new keys reset it to 0.
 type direction struct {
 	aead   cipher.AEAD
 	seq    uint64 // of the next record
 	iv     [nonceLen]byte
-	nonce  [nonceLen]byte // of the record that is worked on; here, so that it is not allocated
+	nonce  [nonceLen]byte // of the current record; a field, so that it is not allocated
 	secret [maxSecret]byte
 }
 
@@ -98,8 +98,8 @@ func (d *direction) setSecret(s *suite, secret []byte) error {
 	return nil
 }
 
-// update goes over to the next generation of keys (section 7.2). The ones before
-// are forgotten.
+// update switches to the next generation of keys (section 7.2) and forgets the previous
+// ones.
 func (d *direction) update(s *suite) {
 	next, err := s.expand(d.secret[:s.hashLen], "traffic upd", s.hashLen)
 	if err == nil {
@@ -111,7 +111,7 @@ func (d *direction) update(s *suite) {
 	clear(next)
 }
 
-// nextNonce is that of the record with number seq (section 5.3).
+// nextNonce returns the nonce of record number seq (section 5.3).
 func (d *direction) nextNonce() []byte {
 	copy(d.nonce[:4], d.iv[:4])
 	binary.BigEndian.PutUint64(d.nonce[4:], binary.BigEndian.Uint64(d.iv[4:])^d.seq)

@@ -34,10 +34,10 @@ func (s *Session) Open(dst, b []byte) (plain []byte, used int, err error) {
 	return dst, used, s.readErr
 }
 
-// checkHeader says what is wrong with a record before it is whole.
+// checkHeader checks a record before it is complete.
 func checkHeader(b []byte) (a tls.AlertError, ok bool) {
 	switch {
-	case b[0] != typeData: // also change_cipher_spec: the Finished is behind us (section 5)
+	case b[0] != typeData: // change_cipher_spec, too: the Finished has come (section 5)
 		return alertUnexpectedMessage, false
 	case b[1] != 3 || b[2] != 3:
 		return alertProtocolVersion, false
@@ -55,7 +55,7 @@ func (s *Session) openRecord(dst, record []byte) []byte {
 		return dst
 	}
 	s.in.seq++
-	// The type is behind the content, and behind it zeros may be (section 5.4).
+	// The type follows the content, and zeros may follow the type (section 5.4).
 	end := len(inner) - 1
 	for end >= 0 && inner[end] == 0 {
 		end--
@@ -90,14 +90,14 @@ func (s *Session) openRecord(dst, record []byte) []byte {
 	return dst
 }
 
-// ignore counts a record or message that brings no data.
+// ignore counts a record or message without data.
 func (s *Session) ignore() {
 	if s.ignored++; s.ignored > maxIgnored {
 		s.fail(alertUnexpectedMessage)
 	}
 }
 
-// takeAlert ends reading, but for an alert that means nothing (section 6.1).
+// takeAlert ends reading, unless the alert has no meaning (section 6.1).
 func (s *Session) takeAlert(content []byte) {
 	if len(content) != 2 {
 		s.fail(alertUnexpectedMessage)
@@ -119,8 +119,8 @@ const (
 	messageKeyUpdate        = 24
 )
 
-// takeHandshake takes a record of handshake messages, or of parts of them. A
-// client may send key updates only (section 4.6).
+// takeHandshake takes a record of handshake messages, or parts of them. A client may
+// only send key updates (section 4.6).
 func (s *Session) takeHandshake(content []byte) {
 	if len(content) == 0 {
 		s.fail(alertUnexpectedMessage) // section 5.4
@@ -144,12 +144,12 @@ func (s *Session) takeHandshake(content []byte) {
 	}
 }
 
-// knows says whether the peer may send a handshake message.
+// knows reports whether the peer may send a handshake message of this kind.
 func (s *Session) knows(kind byte) bool {
 	return kind == messageKeyUpdate || kind == messageNewSessionTicket && s.isClient
 }
 
-// takeMessage goes on with a message whose header is whole, and returns what
+// takeMessage continues with a message whose header is complete, and returns what
 // remains of the record.
 func (s *Session) takeMessage(content []byte) []byte {
 	length := uint32(s.message[1])<<16 | uint32(s.message[2])<<8 | uint32(s.message[3])
@@ -178,12 +178,12 @@ func (s *Session) takeMessage(content []byte) []byte {
 // maxTicket bounds a NewSessionTicket: lifetime, age, nonce, ticket, extensions.
 const maxTicket = 4 + 4 + 1 + 255 + 2 + 65535 + 2 + 65534
 
-// takeKeyUpdate goes over to the peer's new keys (section 4.6.3).
+// takeKeyUpdate switches to the peer's new keys (section 4.6.3).
 func (s *Session) takeKeyUpdate(request byte) {
 	switch request {
 	case 0:
 	case 1:
-		s.owed = true // however often: one update answers all that came while we sent nothing
+		s.owed = true // once only: one update answers all that came since our last record
 	default:
 		s.fail(alertIllegalParameter)
 		return

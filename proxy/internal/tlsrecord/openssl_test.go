@@ -16,14 +16,14 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// openssl is a running "openssl s_client" that is connected to Server.
+// openssl is a running "openssl s_client" that is connected to a Server.
 type openssl struct {
 	in  io.WriteCloser
 	out *bufio.Reader
 	cmd *exec.Cmd
 }
 
-// startOpenssl connects one, with further flags.
+// startOpenssl connects one, with additional flags.
 func startOpenssl(t *testing.T, server *tls.Config, flags ...string) (*conn, Handshake, *openssl) {
 	t.Helper()
 	path, err := exec.LookPath("openssl")
@@ -60,7 +60,7 @@ func startOpenssl(t *testing.T, server *tls.Config, flags ...string) (*conn, Han
 	return newConn(c, h), h, o
 }
 
-// line sends one each way.
+// line sends a line each way.
 func (o *openssl) line(t *testing.T, c *conn, text string) {
 	t.Helper()
 	if _, err := fmt.Fprintln(o.in, text); err != nil {
@@ -97,8 +97,8 @@ func TestOpensslWithEachCipherSuite(t *testing.T) {
 	}
 }
 
-// TestOpensslUpdatesItsKeys has s_client's commands K, which asks for our update,
-// too, and k, which does not.
+// TestOpensslUpdatesItsKeys uses the commands K of s_client, which also asks for our
+// update, and k, which does not.
 func TestOpensslUpdatesItsKeys(t *testing.T) {
 	for i := range suites {
 		name := tls.CipherSuiteName(suites[i].id)
@@ -111,9 +111,9 @@ func TestOpensslUpdatesItsKeys(t *testing.T) {
 			o.line(t, c, "before")
 			for n, command := range []string{"k", "K", "K", "k"} {
 				in, out := c.s.in.secret, c.s.out.secret
-				fmt.Fprintln(o.in, command) // what comes in one read with it would be a part of it
+				fmt.Fprintln(o.in, command) // anything in the same read would be part of the command
 				c.awaitKeys(t, in)
-				o.line(t, c, fmt.Sprint("behind update ", n))
+				o.line(t, c, fmt.Sprint("after update ", n))
 				if asked := c.s.out.secret != out; asked != (command == "K") {
 					t.Errorf("update %d, %s: our keys are new: %v", n, command, asked)
 				}
@@ -122,7 +122,7 @@ func TestOpensslUpdatesItsKeys(t *testing.T) {
 	}
 }
 
-// awaitKeys reads until the peer's keys are others.
+// awaitKeys reads until the peer's keys have changed.
 func (c *conn) awaitKeys(t *testing.T, old [maxSecret]byte) {
 	t.Helper()
 	for b := make([]byte, 1000); c.s.in.secret == old; {
@@ -136,8 +136,7 @@ func (c *conn) awaitKeys(t *testing.T, old [maxSecret]byte) {
 	}
 }
 
-// TestOpensslFollowsOurKeys has updates of ours that nothing has asked for, and
-// that ask for openssl's.
+// TestOpensslFollowsOurKeys: we update our keys unasked, and ask for openssl's.
 func TestOpensslFollowsOurKeys(t *testing.T) {
 	server, _ := configs(t)
 	c, _, o := startOpenssl(t, server)
@@ -145,7 +144,7 @@ func TestOpensslFollowsOurKeys(t *testing.T) {
 		if _, err := c.Conn.Write(update(c.s, n%2)); err != nil {
 			t.Fatal(err)
 		}
-		o.line(t, c, fmt.Sprint("behind update ", n))
+		o.line(t, c, fmt.Sprint("after update ", n))
 	}
 	if _, err := c.Conn.Write(c.s.CloseNotify(nil)); err != nil {
 		t.Fatal(err)
@@ -176,7 +175,7 @@ func TestCryptoTLSFollowsOurKeys(t *testing.T) {
 	}
 }
 
-// TestAClientResumesWithOpenssl: its server sends two tickets behind the client's
+// TestAClientResumesWithOpenssl: its server sends two tickets after the client's
 // Finished.
 func TestAClientResumesWithOpenssl(t *testing.T) {
 	path, err := exec.LookPath("openssl")

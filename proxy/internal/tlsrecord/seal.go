@@ -6,15 +6,15 @@ import (
 )
 
 const (
-	overhead = headerLen + 1 + tagLen // of each record: a type is behind the content
+	overhead = headerLen + 1 + tagLen // of each record: a type follows the content
 
 	// updateAfter is how many records are sent before we update our keys: AES-GCM
 	// stays safe for 2^24.5 full ones (section 5.5).
 	updateAfter = 1 << 24
 )
 
-// keyUpdate is the message that says that our next record has new keys, and
-// asks for none of the peer's (section 4.6.3).
+// keyUpdate is the message that says that our next record has new keys, and does not
+// ask for the peer's (section 4.6.3).
 var keyUpdate = []byte{messageKeyUpdate, 0, 0, 1, 0}
 
 // Overhead is how much longer what Seal appends for n bytes may be.

@@ -9,8 +9,8 @@ const (
 	headerLen  = 5
 	maxContent = 1 << 14 // of a record (section 5.1)
 
-	// maxPayload is that of a record with the longest content, its type or padding,
-	// and the tag. Section 5.2 allows 2^14+256 bytes, for tags that are longer.
+	// maxPayload is the size of a record with the longest content, its type or padding,
+	// and the tag. Section 5.2 allows 2^14+256 bytes, for longer tags.
 	maxPayload = maxContent + 1 + tagLen
 
 	// MaxRecord is the length of the longest record.
@@ -36,19 +36,19 @@ type Session struct {
 	_       noCopy
 	in, out direction
 	suite   *suite
-	tickets *tickets // nil: none are wanted, or no more
+	tickets *tickets // nil: not wanted, or no longer
 
-	readErr  error   // why nothing more is read
-	message  [4]byte // the header of a handshake message, as far as it has come
+	readErr  error   // why reading has ended
+	message  [4]byte // the header of a handshake message, incomplete
 	got      uint8   // bytes in message
 	ignored  uint8   // consecutive records without data
 	isClient bool
-	owed     bool   // a key update, in answer to one that asks for it
+	owed     bool   // a key update, which the peer has asked for
 	ended    bool   // we have sent close_notify or another alert
-	skip     uint32 // bytes of a session ticket that are still to come
+	skip     uint32 // bytes of a session ticket still to come
 }
 
-// newSession is one for the secrets of a handshake.
+// newSession makes a Session for the secrets of a handshake.
 func newSession(s *suite, in, out []byte, isClient bool) (*Session, error) {
 	n := &Session{suite: s, isClient: isClient}
 	if err := n.in.setSecret(s, in); err != nil {
@@ -57,8 +57,8 @@ func newSession(s *suite, in, out []byte, isClient bool) (*Session, error) {
 	return n, n.out.setSecret(s, out)
 }
 
-// fail ends reading for a violation of the protocol by the peer. The error reads
-// like that of crypto/tls, and AlertOf has the alert.
+// fail ends reading because the peer violates the protocol. The error reads like that
+// of crypto/tls, and AlertOf returns its alert.
 func (s *Session) fail(a tls.AlertError) {
 	s.readErr = &net.OpError{Op: "local error", Err: a}
 }
@@ -95,7 +95,7 @@ func RecordLen(b []byte) int {
 	return headerLen + int(b[3])<<8 + int(b[4])
 }
 
-// noCopy has go vet report copies.
+// noCopy makes go vet report copies.
 type noCopy struct{}
 
 func (*noCopy) Lock()   {}

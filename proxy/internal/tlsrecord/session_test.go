@@ -12,7 +12,7 @@ import (
 	"unsafe"
 )
 
-// pair are a server's and a client's ends of one connection.
+// pair returns a server's and a client's ends of one connection.
 func pair(t testing.TB, suite *suite) (server, client *Session) {
 	t.Helper()
 	a, b := make([]byte, suite.hashLen), make([]byte, suite.hashLen)
@@ -38,7 +38,7 @@ func eachSuite(t *testing.T, test func(t *testing.T, server, client *Session)) {
 	}
 }
 
-// openAll opens everything in records, which has to be whole.
+// openAll opens records, which must be complete.
 func openAll(t testing.TB, s *Session, records []byte) []byte {
 	t.Helper()
 	plain, err := tryOpen(s, records)
@@ -67,7 +67,7 @@ func TestWhatIsSealedIsOpened(t *testing.T) {
 			rand.Read(want)
 			for _, ends := range [][2]*Session{{server, client}, {client, server}} {
 				if got := openAll(t, ends[1], ends[0].Seal(nil, want)); !bytes.Equal(got, want) {
-					t.Errorf("%d bytes came as %d others", n, len(got))
+					t.Errorf("%d bytes arrived as %d other bytes", n, len(got))
 				}
 			}
 		}
@@ -156,13 +156,13 @@ func TestASessionIsSmall(t *testing.T) {
 	}
 }
 
-// record is one of any content: kind, content, padding.
+// record is a record of any content: kind, content, padding.
 func record(s *Session, kind byte, content string, padding int) []byte {
 	return s.out.sealAs(kind, []byte(content), padding)
 }
 
-// sealAs is seal without its limits, with padding, and with an inner plaintext that
-// may have no type at all: kind 0 and no content.
+// sealAs is seal without its limits, with padding, and with an inner plaintext that may
+// have no type: kind 0 and no content.
 func (d *direction) sealAs(kind byte, content []byte, padding int) []byte {
 	inner := append(bytes.Clone(content), kind)
 	inner = append(inner, make([]byte, padding)...)
@@ -173,8 +173,8 @@ func (d *direction) sealAs(kind byte, content []byte, padding int) []byte {
 	return r
 }
 
-// TestWhatAPeerMayNotSend has each violation, the alert that it gets, and that data
-// before it is delivered and data behind it is not.
+// TestWhatAPeerMayNotSend has each violation and its alert; data before it is
+// delivered, and data after it is not.
 func TestWhatAPeerMayNotSend(t *testing.T) {
 	tests := []struct {
 		name  string
@@ -219,7 +219,7 @@ func TestWhatAPeerMayNotSend(t *testing.T) {
 		{"17 empty records", func(s *Session) []byte {
 			return bytes.Join(repeat(17, func() []byte { return record(s, typeData, "", 1) }), nil)
 		}, alertUnexpectedMessage},
-		{"17 alerts that mean nothing", func(s *Session) []byte {
+		{"17 alerts without a meaning", func(s *Session) []byte {
 			return bytes.Join(repeat(17, func() []byte { return record(s, typeAlert, "\x01\x5a", 0) }), nil)
 		}, alertUnexpectedMessage},
 		{"17 key updates", func(s *Session) []byte { return bytes.Join(repeat(17, func() []byte { return update(s, 1) }), nil) }, alertUnexpectedMessage},
@@ -240,7 +240,7 @@ func TestWhatAPeerMayNotSend(t *testing.T) {
 			if plain, _, again := server.Open(make([]byte, 0, MaxPlain), client.Seal(nil, []byte("more"))); len(plain) > 0 || again != err {
 				t.Errorf("then %q, %v", plain, again)
 			}
-			// The peer reads the alert, and nothing behind it.
+			// The peer reads the alert, and nothing after it.
 			a, _ := AlertOf(err)
 			_, err = tryOpen(client, server.Seal(server.Alert(nil, a), []byte("x")))
 			if want := fmt.Sprint("remote error: ", test.alert); err == nil || err.Error() != want {
@@ -260,7 +260,7 @@ func repeat(n int, make func() []byte) (all [][]byte) {
 	return all
 }
 
-// update is a key update, which may ask for the peer's.
+// update is a key update, which may ask for the peer's update.
 func update(s *Session, request byte) []byte {
 	r := record(s, typeHandshake, "\x18\x00\x00\x01"+string(request), 0)
 	s.out.update(s.suite)
@@ -304,7 +304,7 @@ func TestKeyUpdates(t *testing.T) {
 				t.Fatalf("%d: Pending: %v", i, server.Pending())
 			}
 			var answer []byte
-			if i%4 == 1 { // by itself, or in front of data
+			if i%4 == 1 { // alone, or before data
 				if answer = server.AppendControl(nil); len(answer) == 0 || server.Pending() {
 					t.Fatalf("%d: no answer", i)
 				}
@@ -357,7 +357,7 @@ func TestOurKeysAreUpdatedInTime(t *testing.T) {
 			t.Errorf("%d bytes, more than %d", len(records), most)
 		}
 		if got := openAll(t, client, records); !bytes.Equal(got, want) {
-			t.Error("other bytes came")
+			t.Error("other bytes arrived")
 		}
 		if server.out.secret == secret || server.out.seq != 3 || client.Pending() {
 			t.Errorf("no new keys: number %d, Pending %v", server.out.seq, client.Pending())
@@ -401,25 +401,25 @@ func TestEndsOfAStream(t *testing.T) {
 	server, client := pair(t, &suites[0])
 	records := client.CloseNotify(client.Seal(nil, []byte("last")))
 	if more := client.Seal(client.CloseNotify(client.Alert(nil, 80)), []byte("x")); len(more) > 0 {
-		t.Errorf("%d bytes were sent behind a close_notify", len(more))
+		t.Errorf("%d bytes were sent after a close_notify", len(more))
 	}
-	got, err := tryOpen(server, append(records, "what is behind is ignored"...))
+	got, err := tryOpen(server, append(records, "what follows is ignored"...))
 	if string(got) != "last" || err != io.EOF {
 		t.Errorf("got %q, %v", got, err)
 	}
-	// The other direction goes on.
+	// The other direction continues.
 	if got := openAll(t, client, server.Seal(nil, []byte("answer"))); string(got) != "answer" {
 		t.Errorf("got %q", got)
 	}
 	openAll(t, client, update(server, 1))
 	if client.Pending() || len(client.AppendControl(nil)) > 0 {
-		t.Error("a key update is to be sent behind a close_notify")
+		t.Error("a key update is pending after a close_notify")
 	}
 }
 
-// TestRecordsOfRFC8448 are those of section 3, whose secrets are printed there: of
-// application data and close_notify from the client, and from the server behind
-// its session ticket.
+// TestRecordsOfRFC8448 has those of section 3, whose secrets are printed there:
+// application data and close_notify from the client, and from the server after its
+// session ticket.
 func TestRecordsOfRFC8448(t *testing.T) {
 	unhex := func(text string) []byte {
 		b, err := hex.DecodeString(strings.ReplaceAll(text, " ", ""))

@@ -31,8 +31,8 @@ func BenchmarkSeal(b *testing.B) {
 	}
 }
 
-// BenchmarkOpen takes an end's number back after each round, which only a
-// benchmark may do.
+// BenchmarkOpen resets the sequence number after each round, which only a benchmark may
+// do.
 func BenchmarkOpen(b *testing.B) {
 	for _, n := range sizes {
 		for i := range suites {
@@ -52,8 +52,8 @@ func BenchmarkOpen(b *testing.B) {
 	}
 }
 
-// BenchmarkConnWrite is crypto/tls's, to compare with Seal: to a connection that
-// costs nothing, once the handshake is over.
+// BenchmarkConnWrite is crypto/tls's Write, to compare with Seal: after the handshake,
+// over a connection that costs nothing.
 func BenchmarkConnWrite(b *testing.B) {
 	for _, n := range sizes {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
@@ -79,10 +79,10 @@ func BenchmarkConnWrite(b *testing.B) {
 	}
 }
 
-// switched is a connection that becomes another.
+// switched is a connection that can be replaced.
 type switched struct{ net.Conn }
 
-// BenchmarkHandshake is Server's, and crypto/tls's, with a client of the latter.
+// BenchmarkHandshake is Server's handshake and crypto/tls's, with a client of crypto/tls.
 func BenchmarkHandshake(b *testing.B) {
 	for _, resumed := range []bool{false, true} {
 		for name, shake := range map[string]func(net.Conn, *tls.Config) error{
