@@ -3,14 +3,21 @@ package proxy_test
 import (
 	"bufio"
 	"crypto/tls"
+	"encoding/binary"
+	"fmt"
 	"net"
+	"net/netip"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // copySockets copies the descriptors of a service's connections for the rest of the test, as each child process has
@@ -96,4 +103,55 @@ func TestAResetWaitsForNoProcess(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestADialThatIsGivenUpIsNotConnected later, when the backend has room again: the backend would have one client more
+// than it has slots.
+func TestADialThatIsGivenUpIsNotConnected(t *testing.T) {
+	t.Parallel()
+	backend := proxytest.Full(t)
+	c := unchecked("loop")
+	c.ConnectTimeout = 200 * time.Millisecond
+	c.Backends = []proxy.BackendConfig{{Name: "a", Addr: backend}}
+	v := start(t, c)
+	v.dial("one")
+	var link string
+	v.eventually("it is dialled", func() bool { link = copyDialled(t, backend); return link != "" })
+	v.eventually("the dial is given up", func() bool { return !slices.Contains(dialled(t, backend), link) })
+}
+
+// copyDialled copies the descriptor of a connection that is not there yet for the rest of the test, and returns what
+// /proc calls it, "" if there is none.
+func copyDialled(t *testing.T, addr string) string {
+	links := dialled(t, addr)
+	all, _ := os.ReadDir("/proc/self/fd")
+	for _, f := range all {
+		link, _ := os.Readlink("/proc/self/fd/" + f.Name())
+		if !slices.Contains(links, link) {
+			continue
+		}
+		fd, _ := strconv.Atoi(f.Name())
+		if c, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0); err == nil {
+			t.Cleanup(func() { unix.Close(c) })
+			return link
+		}
+	}
+	return ""
+}
+
+// dialled are the connections to an IPv4 address that wait for its SYN-ACK, as /proc calls them.
+func dialled(t *testing.T, addr string) (links []string) {
+	at := netip.MustParseAddrPort(addr)
+	table, err := os.ReadFile("/proc/self/net/tcp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ip := at.Addr().As4()
+	remote := fmt.Sprintf("%08X:%04X", binary.NativeEndian.Uint32(ip[:]), at.Port())
+	for line := range strings.Lines(string(table)) {
+		if f := strings.Fields(line); len(f) > 9 && f[2] == remote && f[3] == "02" {
+			links = append(links, "socket:["+f[9]+"]")
+		}
+	}
+	return links
 }

@@ -203,7 +203,7 @@ func (c *loopDial) end(l *loop) {
 
 func (c *loopDial) drop() {
 	if c.side != nil {
-		c.side.release(false)
+		c.side.release(true) // it may have been connected just now
 		c.side = nil
 	}
 }
