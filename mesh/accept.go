@@ -10,12 +10,12 @@ import (
 	"time"
 )
 
-// pendingCallers are the accepted connections whose handshake is not done. When there are too many, the oldest is closed: an
+// pendingCallers holds the accepted connections whose handshake is not done. When there are too many, the oldest is closed: an
 // honest node takes milliseconds, so the oldest are those that will never finish.
 type pendingCallers struct {
-	limit   int // at a time; a third of them from one address
+	limit   int // in all; at most a third of them from one address
 	mu      sync.Mutex
-	callers []*pendingCaller // the oldest first
+	callers []*pendingCaller // oldest first
 }
 
 type pendingCaller struct {
@@ -77,7 +77,7 @@ func (n *Node) accept(ln net.Listener) {
 	}
 }
 
-// receive makes of an accepted connection a link, or the program's connection, or closes it.
+// receive turns an accepted connection into a link or the program's connection, or closes it.
 func (n *Node) receive(conn net.Conn) {
 	defer n.wg.Done()
 	c := n.pending.add(conn)
@@ -86,13 +86,13 @@ func (n *Node) receive(conn net.Conn) {
 	defer cancel()
 	h, startErr := n.startHandshake(ctx, conn, addrPort(conn.RemoteAddr()), false, n.hello(kindLink))
 	switch {
-	case h.theirs.ID == "": // no mesh node: a scanner, a health check, garbage. It gets no answer
+	case h.theirs.ID == "": // not a mesh node (a scanner, a health check, garbage): no answer
 		conn.Close()
 	case h.theirs.Kind == kindConn:
 		n.settleConn(h, startErr)
 	case h.theirs.Kind == kindRelay:
 		n.settleRelay(h, startErr)
-	case h.theirs.Kind == kindStream: // it has come without a hub
+	case h.theirs.Kind == kindStream: // streams come only through hubs
 		conn.Close()
 	case h.theirs.Kind == kindProbe:
 		_ = h.exchangeVerdicts(startErr, func() error { return nil })

@@ -37,7 +37,7 @@ func listenAddr(addr string) (string, error) {
 	if strings.HasPrefix(addr, "[") {
 		bare = strings.TrimSuffix(addr[1:], "]")
 	}
-	// A zone may have any byte: "::1%lo]:0" is one of "[::1%lo]:0".
+	// A zone may contain any byte, even "]:0".
 	if _, err := netip.ParseAddr(bare); err == nil && !strings.Contains(bare, "]") || !strings.Contains(addr, ":") {
 		return net.JoinHostPort(bare, "0"), nil
 	}
@@ -46,12 +46,12 @@ func listenAddr(addr string) (string, error) {
 		return "", fmt.Errorf("mesh: listen address %.80q is not HOST:PORT or a part of it; write the IPv6 address ::1 as [::1]:7460", addr)
 	}
 	if host == "" {
-		host = "0.0.0.0" // package net listens on IPv6, too, where the system has it
+		host = "0.0.0.0" // package net then also listens on IPv6, if the system has it
 	}
 	return net.JoinHostPort(host, port), nil
 }
 
-// reachable are the addresses of a listener on l: l itself, or every address of every interface.
+// reachable returns the addresses of a listener on l: l itself or, for a wildcard, every address of every interface.
 func reachable(l netip.AddrPort) []netip.Addr {
 	if !l.IsValid() { // not listening yet
 		return nil
@@ -70,7 +70,7 @@ func reachable(l netip.AddrPort) []netip.Addr {
 	return out
 }
 
-// shareableAddrs are the addresses that mean the same on other machines: neither loopback nor link-local ones.
+// shareableAddrs returns the addresses that are valid on other machines, too: neither loopback nor link-local.
 func shareableAddrs(addrs []netip.Addr, port uint16) []netip.AddrPort {
 	var out []netip.AddrPort
 	for _, a := range addrs {

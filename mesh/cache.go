@@ -26,7 +26,7 @@ const (
 	maxCacheFile = 1 << 20
 )
 
-// loadCache has the peers in the cache file dialled. A file that cannot be read is a warning.
+// loadCache reports the peers in the cache file as found. An unreadable file is only a warning.
 func (n *Node) loadCache(w *runningSource) {
 	body, err := os.ReadFile(n.cfg.CacheFile)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -66,7 +66,7 @@ func parseCache(body []byte) ([]cachedPeer, error) {
 	return peers, nil
 }
 
-// saveCache writes the cache file when something has changed, and once more at the end.
+// saveCache writes the cache file after changes, and once more at the end.
 func (n *Node) saveCache(w *runningSource) {
 	defer n.wg.Done()
 	for n.lifetime.Err() == nil {
@@ -91,7 +91,7 @@ func (n *Node) saveCache(w *runningSource) {
 		if err := writeCacheFile(n.cfg.CacheFile, peers); err != nil {
 			w.Warn(err.Error())
 			n.mu.Lock()
-			n.cacheDirty = true // until it could be written
+			n.cacheDirty = true // try again
 			n.mu.Unlock()
 		} else {
 			w.Warn("")
@@ -99,7 +99,7 @@ func (n *Node) saveCache(w *runningSource) {
 	}
 }
 
-// writeCacheFile writes another file and renames it, so that the cache is never half written.
+// writeCacheFile writes a temporary file and renames it: the cache is never half written.
 func writeCacheFile(path string, peers []cachedPeer) error {
 	body, err := json.MarshalIndent(peers, "", " ")
 	if err != nil {

@@ -101,9 +101,9 @@ type Config struct {
 	MaxUnproven int
 }
 
-// What a peer may send. Whatever is longer is refused before memory is taken for it.
+// Limits on what a peer may send. Anything longer is refused before memory is allocated for it.
 const (
-	maxHello          = 8 << 10  // of a node that has proved nothing
+	maxHello          = 8 << 10  // of a node that is not authenticated yet
 	maxRecord         = 1 << 20  // a trusted peer's record, and our own
 	maxOpenRecord     = 64 << 10 // a record in an open mesh
 	maxControl        = maxRecord + 64
@@ -112,21 +112,21 @@ const (
 	maxAddrs          = 16       // of one peer
 	maxSecrets        = 8
 	minSecret         = 16
-	maxNeverConnected = 64  // peers that were found and never connected
-	maxHandshakes     = 4   // handshakes that this node starts at a time: on a busy machine a few that end are worth more than many that time out
+	maxNeverConnected = 64  // peers that were found but have never been connected
+	maxHandshakes     = 4   // concurrent handshakes started by this node: on a busy machine a few that finish are better than many that time out
 	maxStreams        = 64  // open streams from one peer
-	maxRelayed        = 256 // streams that one linked node sends through a hub, or gets through it
+	maxRelayed        = 256 // streams that one linked node opens, or receives, through a hub
 	maxCarried        = 512 // streams that a hub carries in all, each with up to 512 KiB in yamux's windows
 	forgetDeparted    = time.Minute
 	dialTimeout       = 2 * time.Second
-	connLinger        = 30 * time.Second // how long the connection of a lost peer may be read to its end
-	lowerWaits        = time.Second      // how long the node with the lower id leaves dialling to the other
+	connLinger        = 30 * time.Second // how long the program may go on reading the connection of a lost peer
+	lowerWaits        = time.Second      // how long the node with the lower id waits for the other to dial
 	defaultHeartbeat  = 250 * time.Millisecond
 	minHeartbeat      = time.Millisecond
-	maxDead           = 24 * time.Hour // far from where sums of durations overflow
+	maxDead           = 24 * time.Hour // sums of durations stay far from overflow
 )
 
-// check fills in what is empty, and copies what the program could change later.
+// check fills in defaults, and copies the slices, which the program could change later.
 func (c Config) check() (Config, error) {
 	c.Key, c.Secrets, c.Join, c.Sources, c.Hubs = slices.Clone(c.Key), slices.Clone(c.Secrets), slices.Clone(c.Join), slices.Clone(c.Sources), slices.Clone(c.Hubs)
 	if !plain.Name(c.Name) {
@@ -203,8 +203,8 @@ func (c Config) checkLimits() (Config, error) {
 	return c, nil
 }
 
-// recordLimit is smaller in an open mesh: any node may join it, and each peer's record is kept. And it is smaller where there are
-// hubs, since there are many nodes then.
+// recordLimit is smaller in an open mesh, since any node may join it and each peer's record is kept, and with hubs, since there
+// are many nodes.
 func (c Config) recordLimit() int {
 	switch {
 	case len(c.Secrets) == 0:

@@ -25,9 +25,9 @@ type Conn struct {
 	closed     atomic.Bool
 	wasRead    atomic.Bool   // the program has called Read
 	onConnDone atomic.Bool   // OnConn has returned
-	ended      chan struct{} // closed when it is closed or read to its end
+	ended      chan struct{} // closed when the connection is closed or read to its end
 	once       sync.Once
-	timer      *time.Timer // under node.mu; closes it if the program does not
+	timer      *time.Timer // under node.mu; closes the connection if the program does not
 }
 
 // Peer returns the peer as it was known when the connection was made.
@@ -83,14 +83,14 @@ func (c *Conn) SetWriteDeadline(t time.Time) error { return c.tls.SetWriteDeadli
 
 func (c *Conn) end() { c.once.Do(func() { close(c.ended) }) }
 
-// abort closes the connection without TLS's goodbye, and without waiting.
+// abort closes the connection at once, without a TLS close_notify.
 func (c *Conn) abort() {
 	c.closed.Store(true)
 	c.end()
 	c.tls.NetConn().Close()
 }
 
-// nobodyReads reports whether no goroutine of the program seems to read c, so that none will notice its end.
+// nobodyReads reports whether the program seems not to be reading c, and so will not notice its end.
 func (c *Conn) nobodyReads() bool {
 	return !c.wasRead.Load() && (c.link.node.cfg.OnConn == nil || c.onConnDone.Load())
 }
@@ -104,7 +104,7 @@ func (c *Conn) linkLost(cause meshinfo.Cause) {
 	c.linger()
 }
 
-// linger closes the connection after a while, if the program does not before. Called with node.mu held.
+// linger closes the connection after a while, unless the program does so first. Called with node.mu held.
 func (c *Conn) linger() {
 	if c.timer != nil || c.closed.Load() {
 		return
@@ -135,7 +135,7 @@ func (c *Conn) linger() {
 	}
 }
 
-// maxLingering bounds the connections that one link keeps open by replacing them again and again.
+// maxLingering bounds the replaced connections of one link that are still open.
 const maxLingering = 4
 
 // stopLinger is called with node.mu held, when the connection is closed.

@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// keepConn makes the program's connection, and makes it again when it was closed. It runs on the side that has dialled the
-// link, so that there is never more than one.
+// keepConn dials the program's connection, and dials it again after it was closed. Only the side that dialled the link
+// runs it, so there is never more than one connection.
 func (l *link) keepConn() {
 	select {
-	case <-l.firstMessage: // before it, the other side may not have adopted the link
+	case <-l.firstMessage: // until then, the other side may not have adopted the link
 	case <-l.ctx.Done():
 		return
 	}
@@ -45,8 +45,8 @@ func (l *link) dialConn(number uint64) error {
 	return err
 }
 
-// dialBeside dials another connection to the peer, up to the verdicts. On an error the caller closes it; h is nil where there is
-// none.
+// dialBeside dials an additional connection to the peer, up to the verdicts. On an error the caller closes it; h is nil if
+// no handshake was begun.
 func (l *link) dialBeside(kind string, number uint64) (h *handshake, err error) {
 	n := l.node
 	d, err := n.dialFirst(l.ctx, []netip.AddrPort{l.addr}, false)
@@ -66,13 +66,13 @@ func (l *link) dialBeside(kind string, number uint64) (h *handshake, err error) 
 	return h, err
 }
 
-// sendConnClosed tells the other side that there is no connection of this number. It may think that there is: the side that
-// sends the last verdict of a handshake does not know whether it has arrived.
+// sendConnClosed tells the other side that no connection with this number exists. The side that sends the last verdict of a
+// handshake cannot know whether it arrived, and may believe that one does.
 func (l *link) sendConnClosed(number uint64) {
 	l.out.post(func(p *outgoing) { p.connClosed = max(p.connClosed, number) })
 }
 
-// settleConn accepts what the other side's dialConn has dialled.
+// settleConn accepts a connection from the other side's dialConn.
 func (n *Node) settleConn(h *handshake, startErr error) {
 	l, err := n.acceptBeside(h, startErr)
 	if err == nil {
@@ -86,7 +86,7 @@ func (n *Node) settleConn(h *handshake, startErr error) {
 	}
 }
 
-// acceptBeside is the other side of dialBeside. The link is nil where there is none for the connection.
+// acceptBeside is the other side of dialBeside. The link is nil if the connection belongs to none.
 func (n *Node) acceptBeside(h *handshake, err error) (*link, error) {
 	n.mu.Lock()
 	l := n.links[h.theirs.Token]
@@ -110,7 +110,7 @@ func (l *link) belongs(h *handshake) error {
 	return nil
 }
 
-// setConn makes the connection of a finished handshake the program's, in place of an earlier one.
+// setConn gives the program the connection of a finished handshake, in place of an earlier one.
 func (l *link) setConn(h *handshake, number uint64) error {
 	if err := h.finish(); err != nil {
 		return err
@@ -142,7 +142,7 @@ func (n *Node) callOnConn(c *Conn) {
 	c.onConnDone.Store(true)
 }
 
-// closedConn is called when the program has closed c. The peer is told over the link, as it may not be reading c.
+// closedConn is called when the program has closed c. It tells the peer over the link, since the peer may not be reading c.
 func (l *link) closedConn(c *Conn) {
 	n := l.node
 	n.mu.Lock()
@@ -154,12 +154,12 @@ func (l *link) closedConn(c *Conn) {
 	}
 }
 
-// gotConnClosed: the peer has closed its end, or never had one. What it sent before can still be read.
+// gotConnClosed handles msgConnClosed: the peer has closed its end, or never had one. What it sent before can still be read.
 func (l *link) gotConnClosed(number uint64) {
 	n := l.node
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	l.connNumber = max(l.connNumber, number) // it may be about to be made here
+	l.connNumber = max(l.connNumber, number) // setConn may be about to run for it
 	if c := l.conn; c != nil && c.number <= number {
 		l.dropConn()
 		c.linger()

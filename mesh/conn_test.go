@@ -46,7 +46,7 @@ func TestPairTalks(t *testing.T) {
 		if _, err := cb.Read(make([]byte, 1)); err != io.EOF {
 			t.Errorf("after CloseWrite the other side reads %v: want io.EOF", err)
 		}
-		write(t, cb, "still here") // half-close: the other direction lives on
+		write(t, cb, "still here") // half-close: the other direction still works
 		read(t, ca, "still here")
 	})
 }
@@ -75,7 +75,7 @@ func TestShutdownLeaves(t *testing.T) {
 	pair(t, mesh.Config{}, func(t *testing.T, _ *meshtest.Network, _ [2]*meshtest.Host, a, b *node) {
 		ca, cb := a.conn(), b.conn()
 		write(t, ca, "goodbye")
-		go func() { // the program on our side reads until the peer's has ended its side
+		go func() { // our side's program reads until the peer has ended its side
 			io.Copy(io.Discard, ca)
 			ca.Close()
 		}()
@@ -86,7 +86,7 @@ func TestShutdownLeaves(t *testing.T) {
 			t.Errorf("cause %q: want departed", p.Cause)
 		}
 		t.Logf("the departure is seen after %v", time.Since(began))
-		read(t, cb, "goodbye") // what was on its way is not lost
+		read(t, cb, "goodbye") // data in flight is not lost
 		if _, err := cb.Read(make([]byte, 1)); err != io.EOF {
 			t.Errorf("then %v: want io.EOF", err)
 		}
@@ -108,7 +108,7 @@ func TestShutdownLeaves(t *testing.T) {
 func TestShutdownHasALimit(t *testing.T) {
 	pair(t, mesh.Config{}, func(t *testing.T, _ *meshtest.Network, _ [2]*meshtest.Host, a, b *node) {
 		ca := a.conn()
-		go ca.Read(make([]byte, 1)) // the program waits, and the peer's never ends its side
+		go ca.Read(make([]byte, 1)) // waits in vain: the peer never ends its side
 		time.Sleep(time.Second)
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
@@ -147,7 +147,7 @@ func TestRestartUnderANewIDReplacesTheOldOne(t *testing.T) {
 
 func TestRestartWithTheSameIDComesBack(t *testing.T) {
 	pair(t, mesh.Config{}, func(t *testing.T, net *meshtest.Network, hosts [2]*meshtest.Host, a, b *node) {
-		// The machine is cut off and starts again before any node has noticed: none may take it for a second node.
+		// The machine is cut off and restarts before any node has noticed: none may mistake it for a second node.
 		net.Cut(hosts[0], hosts[1])
 		a.stop()
 		net.Heal()

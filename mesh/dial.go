@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// call dials the addresses and makes a link with the node that answers first. It returns that node's id, also when the link
-// is refused, and this node's own id when the address is its own. Refusals are reported here and nowhere else.
+// call dials the addresses and makes a link with the node that answers first. It returns that node's id, even if the link
+// is refused, or this node's own id if the address is its own. Only call reports refusals of nodes that it dialled.
 //
-// unverified says that no node was ever reached at the addresses: they may be made up.
+// unverified means that no node was ever reached at the addresses: they may be made up.
 func (n *Node) call(ctx context.Context, addrs []netip.AddrPort, source string, unverified bool) (id string, err error) {
 	d, err := n.dialFirst(ctx, addrs, unverified)
 	if err != nil {
@@ -39,13 +39,13 @@ func (n *Node) call(ctx context.Context, addrs []netip.AddrPort, source string, 
 	return id, err
 }
 
-// handshakeError is the error of a handshake on a connection that was accepted.
+// handshakeError is the error of a handshake on an established connection.
 type handshakeError struct{ err error }
 
 func (e *handshakeError) Error() string { return e.err.Error() }
 func (e *handshakeError) Unwrap() error { return e.err }
 
-// takeHandshakeSlot waits for a slot, and closes conn if ctx ends before. The caller receives from slots afterwards.
+// takeHandshakeSlot waits for a slot, and closes conn if ctx ends first. The caller frees the slot by receiving from slots.
 func takeHandshakeSlot(ctx context.Context, slots chan struct{}, conn net.Conn) error {
 	select {
 	case slots <- struct{}{}:
@@ -56,7 +56,7 @@ func takeHandshakeSlot(ctx context.Context, slots chan struct{}, conn net.Conn) 
 	}
 }
 
-// markWrongAddr notes for every other peer that the node with this id has answered at addr: two networks may have the same
+// markWrongAddr notes in every other peer that addr belongs to the node with this id: two networks may use the same
 // addresses.
 func (n *Node) markWrongAddr(id string, addr netip.AddrPort) {
 	if id == "" {
@@ -89,8 +89,8 @@ type dialResult struct {
 	release func() // gives back the slot of an unverified address
 }
 
-// dialFirst dials all addresses, each a little after the one before, and takes the first connection (RFC 8305 in small). The
-// others are closed. The caller calls release once the handshake is done.
+// dialFirst dials all addresses, each a little after the one before, and returns the first connection (a simple RFC 8305).
+// The others are closed. The caller calls release once the handshake is done.
 func (n *Node) dialFirst(ctx context.Context, addrs []netip.AddrPort, unverified bool) (dialResult, error) {
 	if len(addrs) == 0 {
 		return dialResult{}, errors.New("mesh: no address to dial")
@@ -103,7 +103,7 @@ func (n *Node) dialFirst(ctx context.Context, addrs []netip.AddrPort, unverified
 	}
 	var first dialResult
 	var errs []error
-	for range addrs { // waits for all, so that no goroutine and no connection leaks
+	for range addrs { // wait for all, so that no goroutine or connection leaks
 		d := <-results
 		switch {
 		case d.err != nil:
@@ -122,7 +122,7 @@ func (n *Node) dialFirst(ctx context.Context, addrs []netip.AddrPort, unverified
 	return first, nil
 }
 
-// dialAfter waits, for an unverified address also for a slot, and then dials for dialTimeout at most.
+// dialAfter sleeps for wait (for an unverified address, it also waits for a slot), and then dials for at most dialTimeout.
 func (n *Node) dialAfter(ctx context.Context, wait time.Duration, addr netip.AddrPort, unverified bool) dialResult {
 	d := dialResult{addr: addr, release: func() {}}
 	if sleep(ctx, wait); ctx.Err() != nil {

@@ -59,7 +59,7 @@ const (
 // nodes that it dials see no new peer. cfg is that of the node in trouble, which may be running meanwhile; only Name,
 // Node, Secrets, Join and NoMDNS matter. The error is for an invalid cfg, or ctx's; the Diagnosis is then meaningless.
 func Doctor(ctx context.Context, cfg Config) (Diagnosis, error) {
-	// With a new identity: with cfg's, this would be a second node with the id of the running one.
+	// A new identity: with cfg's, this would be a second node with the id of the running one.
 	n, err := New(Config{Name: cfg.Name, Node: cfg.Node, Secrets: cfg.Secrets, Join: cfg.Join, HandshakeTimeout: 2 * time.Second})
 	if err != nil {
 		return Diagnosis{}, err

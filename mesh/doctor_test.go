@@ -9,7 +9,7 @@ import (
 	"github.com/tcpctl/tcpctl/mesh"
 )
 
-func TestDoctorCallsWhomItIsToJoin(t *testing.T) {
+func TestDoctorCallsTheJoinAddresses(t *testing.T) {
 	secret := []string{mesh.NewSecret()}
 	a := start(t, mesh.Config{Name: "clinic", Node: "a", Version: "1.2.3", Secrets: secret})
 	for _, c := range []struct {
@@ -47,14 +47,14 @@ func TestDoctorCallsWhomItIsToJoin(t *testing.T) {
 	}
 }
 
-func TestDoctorSaysWhoDoesNotAnswer(t *testing.T) {
+func TestDoctorListsNodesThatDoNotAnswer(t *testing.T) {
 	d, err := mesh.Doctor(context.Background(), mesh.Config{Name: "clinic", NoMDNS: true, Join: []string{"127.0.0.1:1"}})
 	if err != nil || len(d.Nodes) != 1 || d.Nodes[0].Reached || d.Nodes[0].Problem == "" {
 		t.Errorf("%+v, %v", d, err)
 	}
 }
 
-// What was found before the end of ctx is no diagnosis.
+// A cancelled diagnosis returns an error, not partial findings.
 func TestDoctorThatIsCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -63,14 +63,14 @@ func TestDoctorThatIsCancelled(t *testing.T) {
 	}
 }
 
-func TestDoctorLooksAtEveryInterface(t *testing.T) {
+func TestDoctorChecksEveryInterface(t *testing.T) {
 	t.Parallel()
 	d, err := mesh.Doctor(t.Context(), mesh.Config{Name: "clinic"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if d.Problem == "" && len(d.Interfaces) == 0 {
-		t.Error("no interface, and no word why")
+		t.Error("no interface, and no advice that says why")
 	}
 	for _, i := range d.Interfaces {
 		if !i.Sent && i.Problem == "" {

@@ -15,7 +15,7 @@ import (
 	"github.com/tcpctl/tcpctl/mesh/meshtest"
 )
 
-// TestAliveComesWithTheConnection: a program that gets "alive" can use the connection to the peer.
+// TestAliveComesWithTheConnection: when a program gets "alive", the connection to the peer is ready for use.
 func TestAliveComesWithTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := meshtest.New()
@@ -38,7 +38,7 @@ func TestAliveComesWithTheConnection(t *testing.T) {
 	})
 }
 
-// rumours is a source that makes nodes up.
+// rumours is a source that invents nodes.
 type rumours struct{ from, to int }
 
 func (rumours) Name() string { return "rumours" }
@@ -57,7 +57,7 @@ func (r rumours) Run(ctx context.Context, _ mesh.Self, rep mesh.Reporter) error 
 	}
 }
 
-// TestRumoursAreBounded: made-up nodes stand apart, are few, and keep no real one out.
+// TestRumoursAreBounded: invented nodes are listed last, are few, and keep no real node out.
 func TestRumoursAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := meshtest.New()
@@ -71,7 +71,7 @@ func TestRumoursAreBounded(t *testing.T) {
 		}
 		for _, n := range nodes {
 			await(t, n.name+" sees the others", func() bool { return len(n.Conns()) == 3 })
-			await(t, "rumours are tried", func() bool { return n.Peers()[len(n.Peers())-1].State == meshinfo.Refused })
+			await(t, "invented nodes are dialled", func() bool { return n.Peers()[len(n.Peers())-1].State == meshinfo.Refused })
 			all := n.Peers()
 			met := 0
 			for i, p := range all {
@@ -105,13 +105,13 @@ func (l liar) Run(ctx context.Context, _ mesh.Self, rep mesh.Reporter) error {
 	return nil
 }
 
-// TestLiesTakeNoAddressAway: addresses of a peer from other sources come after those that it has sent itself.
-func TestLiesTakeNoAddressAway(t *testing.T) {
+// TestFalseAddressesDoNotDisplaceRealOnes: addresses of a peer from other sources come after those it has sent itself.
+func TestFalseAddressesDoNotDisplaceRealOnes(t *testing.T) {
 	pair(t, mesh.Config{Sources: []mesh.Source{liar{"2"}}}, func(t *testing.T, net *meshtest.Network, hosts [2]*meshtest.Host, a, b *node) {
 		time.Sleep(10 * time.Second)
 		p, _ := a.peer("b")
 		if want := fmt.Sprintf("%s:%d", b.Addr().Addrs[0], b.Addr().Port); p.Addr != want {
-			t.Errorf("b is at %s after the lies: want %s", p.Addr, want)
+			t.Errorf("b is at %s after the false announcements: want %s", p.Addr, want)
 		}
 		for range 3 {
 			seen := len(a.events.of("b"))
@@ -133,7 +133,7 @@ func TestFind(t *testing.T) {
 			n := start(t, net.Host(id).Config(mesh.Config{Node: name, ID: id}))
 			defer n.stop()
 		}
-		await(t, "all are there", func() bool { return len(hub.Conns()) == 4 })
+		await(t, "all are connected", func() bool { return len(hub.Conns()) == 4 })
 		for spec, want := range map[string]string{"id-one": "id-one", "localhost#id-t": "id-two", "köln": "id-4", "[x] #7": "id-3", "[x] #7#id": "id-3"} {
 			if p, err := hub.Find(spec); err != nil || p.ID != want {
 				t.Errorf("%s: %s, %v: want %s", spec, p.ID, err, want)

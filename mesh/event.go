@@ -93,7 +93,7 @@ func (n *Node) publish(e Event) {
 func (s *subscriber) push(e Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e.Kind == EventUpdate { // the newest replaces one that was not read
+	if e.Kind == EventUpdate { // replaces an earlier one that is still unread
 		s.queue = slices.DeleteFunc(s.queue, func(old Event) bool { return old.Kind == EventUpdate && old.Peer.ID == e.Peer.ID })
 	}
 	if len(s.queue) >= maxEvents {

@@ -13,10 +13,10 @@ import (
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
-// Start this several times, on one machine or on several: the nodes find each other, and each prints what the others send.
+// Start this several times, on one or more machines: the nodes find each other, and each prints what the others send.
 func Example() {
 	node, err := mesh.New(mesh.Config{Name: "my-cluster", OnConn: func(c *mesh.Conn) {
-		defer c.Close() // a peer's Shutdown waits for it
+		defer c.Close() // the peer's Shutdown waits for this
 		io.Copy(os.Stdout, c)
 	}})
 	if err != nil {

@@ -12,21 +12,22 @@ import (
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
-// feedEntry is what a hub says of one node: how it is, which is the hub's own word, and its newest record, which is not.
+// feedEntry is what a hub says about one node: its state, which the receiver takes on trust, and its newest record,
+// which the node itself has signed.
 type feedEntry struct {
 	id     string
 	state  meshinfo.State // Alive, Suspect or Down
 	cause  meshinfo.Cause // of Down
 	rtt    time.Duration  // between the hub and the node; 0: not known
-	addr   netip.AddrPort // where the hub reaches it; the zero value: not told
+	addr   netip.AddrPort // where the hub reaches it; zero: unknown
 	signed []byte         // nil: the receiver has it
 }
 
-// What a node asks a hub to tell it.
+// Which nodes a node asks a hub to report on.
 const (
 	feedNone   = 0
 	feedAll    = 1 // all nodes that the hub reaches, itself or through other hubs
-	feedLinked = 2 // only those that it is linked to: hubs ask each other for this, so that nothing goes round
+	feedLinked = 2 // only those it is linked to: hubs ask each other for these, so that no report goes in circles
 )
 
 var (
@@ -35,13 +36,13 @@ var (
 )
 
 const (
-	maxFeed      = 256 << 10 // bytes of one message; more entries go into the next
+	maxFeed      = 256 << 10 // bytes of one message; further entries go into the next
 	maxFeedAddr  = 64
 	feedOverhead = 2 + 4 + idBytes + 1 + maxFeedAddr + 4
 )
 
-// appendTo appends the entry: state, cause, round trip in microseconds (4 bytes), id (16), address and signed record, these
-// with their lengths (1 and 4).
+// appendTo appends the entry: state, cause, round trip in microseconds (4 bytes), id (16), address and signed record, the
+// last two with their lengths (1 and 4 bytes).
 func (e *feedEntry) appendTo(b []byte) []byte {
 	b = append(b, byte(slices.Index(feedStates, e.state)), byte(max(0, slices.Index(feedCauses, e.cause))))
 	b = binary.BigEndian.AppendUint32(b, uint32(min(e.rtt, time.Minute).Microseconds()))
@@ -58,7 +59,7 @@ func (e *feedEntry) appendTo(b []byte) []byte {
 	return append(binary.BigEndian.AppendUint32(b, uint32(len(e.signed))), e.signed...)
 }
 
-var errFeed = errors.New("mesh: what a hub tells of other nodes cannot be read")
+var errFeed = errors.New("mesh: a hub's report on other nodes cannot be read")
 
 func parseFeed(b []byte) (entries []feedEntry, err error) {
 	for len(b) > 0 {
@@ -102,8 +103,8 @@ func (e *feedEntry) parse(b []byte) ([]byte, error) {
 	return b[signed:], nil
 }
 
-// feedMessages is what is new for the other side of l since the last call: nodes that came, went or changed their state, and
-// with records also those that have a new record.
+// feedMessages returns what has changed for the other side of l since the last call: nodes that came, went or changed state
+// and, if records is set, those with a new record.
 func (l *link) feedMessages(records bool) (out [][]byte) {
 	n := l.node
 	n.mu.Lock()
@@ -120,7 +121,7 @@ func (l *link) feedMessages(records bool) (out [][]byte) {
 		}
 		e := p.feedEntry(l)
 		if first && e.state == meshinfo.Down {
-			continue // it was not told that there is such a node
+			continue // it does not know this node
 		}
 		if newRecord && e.state != meshinfo.Down {
 			e.signed = p.signed.encoded
@@ -141,7 +142,7 @@ func (l *link) feedMessages(records bool) (out [][]byte) {
 	return out
 }
 
-// feedEntry is the peer as it is told over l, without its record. Called with node.mu held.
+// feedEntry returns the entry to send over l, without the record. Called with node.mu held.
 func (p *peer) feedEntry(l *link) feedEntry {
 	e := feedEntry{id: p.id, state: p.state, cause: p.cause, rtt: p.rtt}
 	if l.feed == feedLinked && (p.link == nil || !p.link.wasAlive) {
@@ -156,14 +157,14 @@ func (p *peer) feedEntry(l *link) feedEntry {
 	return e
 }
 
-// feedChanged has hubs tell of a change of the peer: of its state, or of its record alone. Called with node.mu held.
+// feedChanged makes a hub report a change of the peer's state, or of its record alone. Called with node.mu held.
 func (p *peer) feedChanged(state bool) {
 	n := p.node
 	if !n.isHub() {
 		return
 	}
 	n.feedNo++
-	p.signedNo = n.feedNo // with each state, too: who is told that it is back may not have been told of it while it was down
+	p.signedNo = n.feedNo // with each state, too: receivers that learn it is back may have missed a record while it was down
 	if state {
 		p.stateNo = n.feedNo
 	}
@@ -174,7 +175,7 @@ func (p *peer) feedChanged(state bool) {
 	}
 }
 
-// gotFeedWanted: the peer asks this hub to tell it of others, or no longer to.
+// gotFeedWanted handles msgFeedWanted: the peer asks this hub to report on other nodes, or to stop.
 func (l *link) gotFeedWanted(body []byte) {
 	l.node.mu.Lock()
 	defer l.node.mu.Unlock()
@@ -183,7 +184,7 @@ func (l *link) gotFeedWanted(body []byte) {
 	}
 	l.feed, l.fedStates, l.fedRecords = body[0], 0, 0
 	if l.feed != feedNone {
-		l.node.feedNo++ // more than 0, which stands for the first time
+		l.node.feedNo++ // more than 0, which means "nothing sent yet"
 		l.out.post(func(o *outgoing) { o.feed, o.feedRecords = true, true })
 	}
 }

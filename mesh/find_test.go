@@ -51,7 +51,7 @@ func TestListenAddresses(t *testing.T) {
 			t.Errorf("%q: %v: want loopback among them", c.addr, got)
 		}
 		if err := n.Listen(t.Context(), c.addr); err == nil {
-			t.Error("it listens twice")
+			t.Error("a second Listen succeeds")
 		}
 		n.Close()
 	}
@@ -91,7 +91,7 @@ func TestBadConfig(t *testing.T) {
 	}
 }
 
-// What a program does to the slices of its Config afterwards, such as wiping a secret, does not reach the node.
+// A program may change the slices of its Config afterwards, for example wipe a secret, without affecting the node.
 func TestConfigIsCopied(t *testing.T) {
 	secret := mesh.NewSecret()
 	a := start(t, mesh.Config{Node: "a", Secrets: []string{secret}})
@@ -108,7 +108,7 @@ func TestConfigIsCopied(t *testing.T) {
 	a.awaitAlive("b")
 }
 
-// stuckNetwork looks an address up until ctx ends.
+// stuckNetwork resolves no address: Listen blocks until ctx ends.
 type stuckNetwork struct {
 	mesh.Network
 	looksUp chan struct{}
@@ -120,7 +120,7 @@ func (s stuckNetwork) Listen(ctx context.Context, _ string) (net.Listener, error
 	return nil, ctx.Err()
 }
 
-// TestCloseWhileListenLooksUpAName: neither Close nor what shows the node waits for the DNS.
+// TestCloseWhileListenLooksUpAName: neither Close nor the methods that show the node's state wait for DNS.
 func TestCloseWhileListenLooksUpAName(t *testing.T) {
 	stuck := stuckNetwork{looksUp: make(chan struct{})}
 	n, err := mesh.New(mesh.Config{Name: "m", Network: stuck})
@@ -203,15 +203,15 @@ func TestPeersAreRemembered(t *testing.T) {
 	})
 }
 
-// TestPeersAreRememberedOnceThatCanBe: what could not be written is not waited for until another node comes.
-func TestPeersAreRememberedOnceThatCanBe(t *testing.T) {
+// TestCacheIsWrittenOnceThatIsPossible: a failed write is retried without waiting for another change.
+func TestCacheIsWrittenOnceThatIsPossible(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "later")
 	synctest.Test(t, func(t *testing.T) {
 		net := meshtest.New()
 		defer net.Close()
 		a := start(t, mesh.Config{Node: "a", Network: net.Host("a")})
 		defer a.stop()
-		// No source finds a again and again: each time would be a change.
+		// No source may find a repeatedly: each sighting would be a change.
 		b := start(t, mesh.Config{Node: "b", CacheFile: filepath.Join(dir, "peers.json"), Network: net.Host("b"), Join: []string{a.Addr().String()}})
 		defer b.stop()
 		b.awaitAlive("a")
@@ -227,7 +227,7 @@ func TestPeersAreRememberedOnceThatCanBe(t *testing.T) {
 	})
 }
 
-// failing is a source that cannot start, and then one that finds.
+// failing is a source whose first Run fails, and which then finds a node.
 type failing struct{ tries chan int }
 
 func (f failing) Name() string { return "failing" }

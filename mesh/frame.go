@@ -6,7 +6,7 @@ import (
 	"io"
 )
 
-// readFrame reads a length of four bytes and then as many bytes. A length over limit fails before memory is taken for it.
+// readFrame reads a length of four bytes and then as many bytes. A length over limit fails before memory is allocated.
 func readFrame(r io.Reader, limit int) ([]byte, error) {
 	var head [4]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {

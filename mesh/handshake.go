@@ -13,21 +13,21 @@ import (
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
-// handshake is one under way: TLS, then a hello, a proof and a verdict from each side.
+// handshake is a handshake in progress: TLS, then a hello, a proof and a verdict from each side.
 type handshake struct {
 	node    *Node
 	tls     *tls.Conn
 	wire    *wire
 	dialed  bool
-	addr    netip.AddrPort // of the other side
+	addr    netip.AddrPort // the other side's
 	mine    hello
 	theirs  hello
-	trusted bool        // it has proved a secret, and so have we
-	detach  func() bool // until it is called, the end of startHandshake's ctx closes the connection
+	trusted bool        // both sides have proved a common secret
+	detach  func() bool // stops the end of startHandshake's ctx from closing the connection
 }
 
 // startHandshake runs everything up to the verdicts, within Config.HandshakeTimeout. On an error the caller closes the
-// connection. The handshake is never nil: what was read of it before the error is there.
+// connection. The handshake is never nil: it has what was read before the error.
 func (n *Node) startHandshake(ctx context.Context, conn net.Conn, addr netip.AddrPort, dialed bool, mine hello) (*handshake, error) {
 	h := &handshake{node: n, dialed: dialed, addr: addr, mine: mine, wire: newWire(conn, n.started)}
 	if dialed {
@@ -46,7 +46,7 @@ func (n *Node) startHandshake(ctx context.Context, conn net.Conn, addr netip.Add
 	return h, nil
 }
 
-// finish lifts the handshake's limits: the connection has an owner now.
+// finish removes the deadline and detaches the connection from ctx: it has an owner now.
 func (h *handshake) finish() error {
 	if !h.detach() {
 		return net.ErrClosed
@@ -54,7 +54,7 @@ func (h *handshake) finish() error {
 	return h.wire.SetDeadline(time.Time{})
 }
 
-// exchangeHellos sends our hello and proof and then reads theirs: neither side waits for the other before it sends.
+// exchangeHellos sends our hello and proof, then reads theirs: neither side waits for the other before it sends.
 func (h *handshake) exchangeHellos() error {
 	state := h.tls.ConnectionState()
 	key, err := peerKey(state)
@@ -98,7 +98,7 @@ func (h *handshake) exchangeHellos() error {
 
 var errSelf = errors.New("mesh: the address is this node's own")
 
-// acceptable decides whether a node with this hello may connect at all, independent of which nodes are connected.
+// acceptable decides whether a node with this hello may connect at all, whichever nodes are connected.
 func (n *Node) acceptable(theirs hello, trusted, offered bool) error {
 	switch {
 	case theirs.Boot == n.id.boot:
@@ -117,7 +117,7 @@ func (n *Node) acceptable(theirs hello, trusted, offered bool) error {
 	return nil
 }
 
-// complete adds to a refusal which peer it is about.
+// complete adds the peer to a refusal.
 func (h *handshake) complete(err error) error {
 	if r, ok := errors.AsType[*RefusedError](err); ok {
 		r.Addr = h.addr.String()
@@ -157,9 +157,9 @@ func (h *handshake) readVerdict() error {
 	return h.complete(&RefusedError{Reason: v.Reason, Detail: v.Detail, ByPeer: true})
 }
 
-// exchangeVerdicts returns nil when both sides accept. The node with the lower id sends its verdict first, and the one with the
-// higher id decides last: so two nodes never disagree about which of two connections stays. startErr is what startHandshake
-// has returned, and check gives our verdict where that is nil.
+// exchangeVerdicts returns nil if both sides accept. The node with the lower id sends its verdict first and the other decides
+// last, so two nodes never disagree about which of two connections stays. startErr is startHandshake's error; if it is nil,
+// check gives our verdict.
 func (h *handshake) exchangeVerdicts(startErr error, check func() error) error {
 	ours := func() error {
 		if startErr != nil {
@@ -176,7 +176,7 @@ func (h *handshake) exchangeVerdicts(startErr error, check func() error) error {
 	}
 	err := ours()
 	if sent := h.sendVerdict(err); err != nil || sent != nil {
-		_ = h.readVerdict() // so that it can read ours before we close; its own changes nothing
+		_ = h.readVerdict() // only so that the other side can read ours before we close
 		return firstError(err, sent)
 	}
 	return h.readVerdict()

@@ -20,14 +20,14 @@ import (
 )
 
 // These tests run nodes as processes on hosts that are network namespaces, joined by a bridge in a namespace of its own.
-// They fail only on what must not happen; the times that the budgets are about are logged.
+// They never fail because something was slow: times are logged.
 
 const nsPrefix = "tcpctlmesh"
 
 // lan is a bridge and the hosts on it.
 type lan struct {
 	t     *testing.T
-	name  string // the first part of its namespaces' names
+	name  string // prefix of its namespaces' names
 	sw    string // the switch's namespace
 	hosts int
 	env   []string // of its nodes
@@ -35,7 +35,7 @@ type lan struct {
 
 var lans atomic.Int32
 
-// newLAN makes one whose nodes have more in their environment.
+// newLAN makes a LAN; env is added to the environment of its nodes.
 func newLAN(t *testing.T, env ...string) *lan {
 	t.Helper()
 	if testing.Short() {
@@ -96,8 +96,8 @@ func (l *lan) host() *host {
 	return h
 }
 
-// plug joins the host to the switch with an interface that has the addresses. IPv6 addresses need no checking for
-// duplicates here, which would take a second.
+// plug joins the host to the switch with an interface that has the addresses. Duplicate address detection is off
+// for IPv6: it would take a second.
 func (h *host) plug(iface string, addrs ...string) *host {
 	h.lan.t.Helper()
 	far := h.far(iface)
@@ -116,7 +116,7 @@ func (h *host) plug(iface string, addrs ...string) *host {
 
 func (h *host) far(iface string) string { return fmt.Sprintf("%s-%d", iface, h.num) }
 
-// cut and heal are at the switch: the host's own interface stays up, as when a cable is pulled behind it.
+// cut and heal act on the switch's port: the host's own interface stays up, as if a cable behind the switch were pulled.
 func (h *host) cut(iface string) {
 	h.lan.ip("-n", h.lan.sw, "link", "set", h.far(iface), "nomaster")
 }
@@ -127,7 +127,7 @@ func (h *host) heal(iface string) {
 func (h *host) sysctl(key, value string) {
 	h.lan.t.Helper()
 	if out, err := exec.Command("ip", "netns", "exec", h.ns, "sh", "-c", "echo "+value+" > /proc/sys/"+key).CombinedOutput(); err != nil {
-		h.lan.t.Skipf("%s is not to be had here: %s", key, out)
+		h.lan.t.Skipf("%s cannot be set here: %s", key, out)
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
-// runNode is this test binary as one node: MESH_TEST_NODE is "name,mesh,listen[,join…]". It prints its events as JSON lines,
+// runNode makes this test binary one node: MESH_TEST_NODE is "name,mesh,listen[,join…]". It prints its events as JSON lines,
 // and shuts down on SIGTERM or at the end of its stdin, so that it cannot outlive its test.
 func runNode(role string) {
 	f := strings.Split(role, ",")

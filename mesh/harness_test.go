@@ -23,14 +23,14 @@ func TestMain(m *testing.M) {
 		runNode(role) // netns_test.go: this binary is one node of a test
 		return
 	}
-	proxytest.Parallel(16, 8) // those in a synctest bubble run alone (see meshtest)
+	proxytest.Parallel(16, 8) // tests in a synctest bubble run alone (see meshtest)
 	goleak.VerifyTestMain(m)
 }
 
-// limit only catches what hangs.
+// limit is generous: it only catches hangs.
 const limit = time.Minute
 
-// node is a mesh.Node that keeps its events, connections and errors.
+// node is a mesh.Node whose events, connections and errors are collected.
 type node struct {
 	*mesh.Node
 	t      testing.TB
@@ -43,7 +43,8 @@ type node struct {
 	errs []error
 }
 
-// start runs a node on loopback, unless cfg has a Network. It is closed at the end of the test, or of the bubble's function by stop.
+// start runs a node, on loopback unless cfg has a Network. It is closed at the end of the test; in a bubble, the function must
+// call stop.
 func start(t testing.TB, cfg mesh.Config) *node {
 	t.Helper()
 	n := &node{t: t, name: cfg.Node, conns: make(chan *mesh.Conn, 64)}
@@ -99,7 +100,7 @@ func (n *node) peer(name string) (meshinfo.Peer, bool) {
 	return meshinfo.Peer{}, false
 }
 
-// await waits until ok, and fails the test when that never comes.
+// await waits until ok returns true, and fails the test after limit.
 func await(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(limit); !ok(); time.Sleep(5 * time.Millisecond) {
@@ -129,7 +130,7 @@ func (n *node) awaitDown(name string) meshinfo.Peer {
 	return p
 }
 
-// conn waits for the next connection of the program's.
+// conn waits for the next connection from OnConn.
 func (n *node) conn() *mesh.Conn {
 	n.t.Helper()
 	select {
@@ -141,7 +142,7 @@ func (n *node) conn() *mesh.Conn {
 	}
 }
 
-// events keeps all that an Events channel has sent.
+// events collects everything from an Events channel.
 type events struct {
 	mu  sync.Mutex
 	all []mesh.Event
@@ -161,7 +162,7 @@ func (e *events) read(ch <-chan mesh.Event) {
 	}
 }
 
-// of are the kinds of one peer's events, without updates.
+// of returns the kinds of one peer's events, without updates.
 func (e *events) of(name string) []string {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -7,7 +7,7 @@ import (
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
-// watchLinks sends heartbeats on links where nothing else was sent, and checks all links for silence.
+// watchLinks sends heartbeats on links that are otherwise idle, and checks all links for silence.
 func (n *Node) watchLinks() {
 	defer n.wg.Done()
 	every := n.cfg.Heartbeat / 2
@@ -21,8 +21,8 @@ func (n *Node) watchLinks() {
 		case <-tick.C:
 		}
 		now := time.Now()
-		// A tick that comes late shows that this process did not run: stopped, swapped out, starved. Its peers may have sent
-		// all the while, so that much silence does not count.
+		// A late tick means that this process did not run: it was stopped, swapped out or starved. Peers may have sent
+		// meanwhile, so this time does not count as their silence.
 		late := max(0, now.Sub(last)-2*every)
 		last = now
 		n.mu.Lock()
@@ -35,7 +35,8 @@ func (n *Node) watchLinks() {
 	}
 }
 
-// checkSilence sends a heartbeat that is due, and ends the link or changes the peer's state. Called with node.mu held.
+// checkSilence sends a heartbeat if one is due and, after too much silence, ends the link or changes the peer's state.
+// Called with node.mu held.
 func (l *link) checkSilence(late time.Duration) {
 	if l.wire.sinceWrite() >= l.node.cfg.Heartbeat*3/4 { // the next tick would come too late
 		l.out.post(func(p *outgoing) { p.heartbeat = true })
@@ -48,10 +49,10 @@ func (l *link) checkSilence(late time.Duration) {
 		silence -= l.timersLate
 	}
 	if silence > l.node.cfg.Suspect && hasUnread(l.wire.Conn) {
-		return // it has sent something that we have not read yet
+		return // the peer has sent something that we have not read yet
 	}
 	switch p := l.peer; {
-	case p.link != l || l.hasDeparted(): // what it has sent is read to the end, no more
+	case p.link != l || l.hasDeparted(): // the rest is only read to its end
 		if silence > l.node.cfg.Dead {
 			l.end(meshinfo.Departed, nil)
 		}
@@ -97,7 +98,7 @@ func (l *link) nextHeartbeat(want bool) heartbeat {
 
 func (l *link) clock() time.Duration { return time.Since(l.node.started) }
 
-// answers reports whether the peer's process answers over this link within Config.Suspect.
+// answers reports whether the peer's process answers on this link within Config.Suspect.
 func (l *link) answers(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, l.node.cfg.Suspect)
 	defer cancel()

@@ -14,18 +14,18 @@ import (
 
 // What a connection is for.
 const (
-	kindLink  = "link"  // the package's own: heartbeats, records, streams
-	kindConn  = "conn"  // the program's; Token says to which link it belongs
-	kindProbe = "probe" // Doctor's: closed after the verdicts
+	kindLink  = "link"  // for the package itself: heartbeats, records, streams
+	kindConn  = "conn"  // for the program; Token says to which link it belongs
+	kindProbe = "probe" // from Doctor: closed after the verdicts
 
 	kindRelay  = "relay"  // streams that go through a hub; Token says to which link it belongs
-	kindStream = "stream" // one of these, from end to end: it comes over a relay, and never as a connection of its own
+	kindStream = "stream" // one such stream, end to end: it comes over a relay, never as a connection of its own
 )
 
 var kinds = []string{kindLink, kindConn, kindProbe, kindRelay, kindStream}
 
-// hello is the first message of each side. Any caller can read it: it has nothing that mDNS does not announce to the whole
-// network anyway.
+// hello is the first message of each side. Any caller can read it: it contains nothing that mDNS does not announce to the
+// whole network anyway.
 type hello struct {
 	Protocol int              `json:"v"`
 	Mesh     string           `json:"mesh"`
@@ -41,7 +41,7 @@ type hello struct {
 	Time     time.Time        `json:"time"` // now, for Peer.SkewSeconds
 }
 
-// parseHello parses what anything on the network may have sent.
+// parseHello parses untrusted input: anyone on the network can send it.
 func parseHello(b []byte) (hello, error) {
 	var h hello
 	if err := json.Unmarshal(b, &h); err != nil {
@@ -73,7 +73,7 @@ func parseHello(b []byte) (hello, error) {
 	return h, nil
 }
 
-// checkAddr refuses what cannot be dialled.
+// checkAddr refuses addresses that cannot be dialled.
 func checkAddr(a netip.AddrPort) error {
 	if !a.IsValid() || a.Port() == 0 || a.Addr().IsUnspecified() || a.Addr().IsMulticast() || len(a.Addr().Zone()) > 16 {
 		return fmt.Errorf("invalid address %.60q", a)

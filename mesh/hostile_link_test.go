@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// TestPeerThatTalksNonsense is a peer that connects, as any may in an open mesh, and then sends what it should not.
+// TestPeerThatTalksNonsense: a peer connects, as any may in an open mesh, and then sends invalid messages.
 func TestPeerThatTalksNonsense(t *testing.T) {
 	errs := make(chan error, 16)
 	a, err := New(Config{Name: "nonsense", Node: "a", NoMDNS: true, OnError: func(err error) { errs <- err }})
@@ -61,10 +61,10 @@ func TestPeerThatTalksNonsense(t *testing.T) {
 			conn.SetReadDeadline(time.Now().Add(20 * time.Second))
 			said, err := io.ReadAll(g.tls)
 			if ne, ok := err.(net.Error); ok && ne.Timeout() {
-				t.Error("the connection is not closed")
+				t.Error("the node does not close the connection")
 			}
 			if last := string(msgGaveUp) + "mesh: "; !strings.Contains(string(said), last) || !strings.Contains(string(said), c.why) {
-				t.Errorf("its last words are %q: want why", said[max(0, len(said)-maxGaveUp):])
+				t.Errorf("its last message is %q: want the reason", said[max(0, len(said)-maxGaveUp):])
 			}
 			for {
 				select {

@@ -17,7 +17,7 @@ import (
 	"github.com/tcpctl/tcpctl/mesh"
 )
 
-// undisturbed runs f against the first of two connected nodes, which afterwards have noticed nothing, and let a third in.
+// undisturbed runs f against the first of two connected nodes, and checks that neither was affected and that a third can join.
 func undisturbed(t *testing.T, f func(t *testing.T, addr string)) {
 	secret := []string{mesh.NewSecret()}
 	a := start(t, mesh.Config{Name: "hostile", Node: "a", ID: "1", Secrets: secret, HandshakeTimeout: time.Second})
@@ -79,8 +79,8 @@ func TestStallInHandshake(t *testing.T) {
 	t.Parallel()
 	undisturbed(t, func(t *testing.T, addr string) {
 		quiet, partial := dial(t, addr), dial(t, addr)
-		fmt.Fprint(partial, "\x16\x03\x01\x01\x00\x01") // the first bytes of a ClientHello
-		after := tlsDial(t, addr)                       // TLS is done, and no hello comes
+		fmt.Fprint(partial, "\x16\x03\x01\x01\x00\x01") // the start of a ClientHello
+		after := tlsDial(t, addr)                       // completes TLS, and sends no hello
 		for _, c := range []net.Conn{quiet, partial, after} {
 			wantClosed(t, c)
 		}
@@ -110,12 +110,12 @@ func TestThousandHalfOpen(t *testing.T) {
 	t.Parallel()
 	undisturbed(t, func(t *testing.T, addr string) {
 		for range 1000 {
-			dial(t, addr) // and says nothing; they stay open until the end of the test, which others must not notice
+			dial(t, addr) // sends nothing and stays open until the end of the test
 		}
 	})
 }
 
-// tlsDial completes TLS as a mesh node does, with a key of its own.
+// tlsDial completes TLS as a mesh node would, with a new key.
 func tlsDial(t *testing.T, addr string) *tls.Conn {
 	t.Helper()
 	pub, key, err := ed25519.GenerateKey(rand.Reader)

@@ -11,30 +11,30 @@ import (
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
-// hubs is this node's part in a mesh that is too large for links between all nodes. Its fields are under node.mu.
+// hubs is this node's state in a mesh that may be too large for links between all nodes. Its fields are under node.mu.
 type hubs struct {
 	names  []string      // Config.Hubs
 	many   bool          // this node is a hub and knows more than Config.FullUpTo
 	on     bool          // this node is linked to hubs only, or is one
-	silent time.Time     // since when no hub that is linked says how it is; zero: one does
-	feed   *link         // the hub that tells this node of the others; nil: none
-	next   *link         // another that is better, and is asked beside it until it has told as much; nil: none
-	nextAt time.Time     // when it is asked; zero: none is better
-	first  bool          // it has just been started and dials hubs alone, which may say that there are many
-	ready  chan struct{} // closed and replaced when a connection for streams is there
+	silent time.Time     // since when no linked hub says whether there are many nodes; zero: one does
+	feed   *link         // the hub that reports on other nodes to this one; nil: none
+	next   *link         // a better hub, asked in parallel until it has reported as much; nil: none
+	nextAt time.Time     // when next is asked; zero: none is better
+	first  bool          // just started: dials hubs only, which may say that there are many nodes
+	ready  chan struct{} // closed and replaced when a relay is connected
 }
 
 const (
-	// hubPatience is how long a node that has lost all its hubs waits for one before it links to others. Hubs that are started
-	// again take a moment to find out how many nodes there are.
+	// hubPatience is how long a node that has lost all its hubs waits for one before it links to other nodes. Restarted hubs
+	// need a moment to find out how many nodes there are.
 	hubPatience = 10 * time.Second
-	// hubsFirst is how long a node that was just started dials hubs alone, from the link to the first of them, and without one for
-	// hubPatience. Nodes of a large mesh that all start at once would make thousands of links otherwise before the hubs know how
-	// many they are.
+	// hubsFirst is how long after its first link to a hub a newly started node dials only hubs; without such a link it does so
+	// for hubPatience. Otherwise the nodes of a large mesh that all start at once would make thousands of links before the hubs
+	// know how many nodes there are.
 	hubsFirst = 3 * time.Second
-	// spareAfter is how old a link is at least when it is given up for one through a hub.
+	// spareAfter is the minimum age at which a link is given up for a path through a hub.
 	spareAfter = 5 * time.Second
-	// spread is the time over which a node without hubs begins to dial the others.
+	// spread is the time over which a node without hubs spreads its dials to the others.
 	spread = 2 * time.Second
 )
 
@@ -73,7 +73,7 @@ func (n *Node) isHub() bool { return n.namesHub(n.cfg.Node) }
 
 func (n *Node) namesHub(name string) bool { return slices.Contains(n.hubs.names, name) }
 
-// toHub reports whether the peer is a hub. Called with node.mu held.
+// toHub reports whether the peer is a trusted hub. Called with node.mu held.
 func (l *link) toHub() bool { return l.handshake.trusted && l.node.namesHub(l.theirs.Name) }
 
 // wanted reports whether this node should have a link to the peer. Called with node.mu held.
@@ -81,18 +81,18 @@ func (n *Node) wanted(p *peer) bool {
 	return !n.hubs.on && !n.hubs.first || n.isHub() || n.namesHub(p.name)
 }
 
-// signs reports whether this node's record goes over l with its signature, because one of the two passes it on. Called with
-// node.mu held.
+// signs reports whether this node's record is sent over l signed, because one of the two is a hub that passes it on. Called
+// with node.mu held.
 func (l *link) signs() bool { return l.toHub() && (l.peerMany == hubMany || l.node.hubs.on) }
 
-// What a hub says of the mesh. Before it has said anything, it does not know.
+// What a hub says about the size of the mesh. It says nothing until it knows.
 const (
 	hubUnknown = 0
 	hubMany    = 1 // there are more nodes than its Config.FullUpTo
 	hubFew     = 2
 )
 
-// watchHubs is called with node.mu held, often.
+// watchHubs is called often, with node.mu held.
 func (n *Node) watchHubs(now time.Time) {
 	if len(n.hubs.names) > 0 || n.hubs.on {
 		if n.isHub() {
@@ -108,8 +108,8 @@ func (n *Node) watchHubs(now time.Time) {
 	}
 }
 
-// countNodes finds out whether this hub knows more than Config.FullUpTo nodes, itself included. It knows few again at four
-// fifths of that: one node that comes and goes does not change what all do.
+// countNodes finds out whether this hub knows more than Config.FullUpTo nodes, itself included. The way back is at four
+// fifths of that, so that one node that comes and goes does not switch the whole mesh.
 func (n *Node) countNodes() {
 	count := 1
 	for _, p := range n.peers {
@@ -130,7 +130,7 @@ func (n *Node) countNodes() {
 	}
 }
 
-// saysMany is what this hub says; hubUnknown: nothing. Called with node.mu held.
+// saysMany returns what this hub says; hubUnknown: nothing. Called with node.mu held.
 func (n *Node) saysMany() byte {
 	switch {
 	case !n.isHub():
@@ -141,7 +141,7 @@ func (n *Node) saysMany() byte {
 	return hubFew
 }
 
-// turnHubs finds out whether the nodes are to be linked to hubs only.
+// turnHubs decides whether nodes should be linked to hubs only.
 func (n *Node) turnHubs(now time.Time) {
 	many, few := n.isHub() && n.hubs.many, n.isHub() && !n.hubs.many
 	firstUntil := n.started.Add(hubPatience)
@@ -166,7 +166,7 @@ func (n *Node) turnHubs(now time.Time) {
 		n.hubs.on, n.hubs.silent = false, time.Time{}
 	}
 	if was != n.hubs.on {
-		n.recordChanged() // it is signed now, or no longer
+		n.recordChanged() // whether it is signed has changed
 	}
 	if was == n.hubs.on && first == n.hubs.first {
 		return
@@ -183,14 +183,14 @@ func (n *Node) turnHubs(now time.Time) {
 	}
 }
 
-// recordChanged has all peers sent this node's record. Called with node.mu held.
+// recordChanged queues this node's record for all peers. Called with node.mu held.
 func (n *Node) recordChanged() {
 	for _, l := range n.links {
 		l.out.post(func(o *outgoing) { o.record = true })
 	}
 }
 
-// gotHub: the peer, which says that it is a hub, knows many nodes or few.
+// gotHub handles msgHub: the peer, which claims to be a hub, knows many nodes or few.
 func (l *link) gotHub(body []byte) {
 	n := l.node
 	n.mu.Lock()
@@ -200,5 +200,5 @@ func (l *link) gotHub(body []byte) {
 	}
 	l.peerMany = body[0]
 	n.turnHubs(time.Now())
-	l.out.post(func(o *outgoing) { o.record = true }) // signed, or no longer
+	l.out.post(func(o *outgoing) { o.record = true }) // whether it is signed has changed
 }

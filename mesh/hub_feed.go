@@ -7,14 +7,14 @@ import (
 )
 
 const (
-	// feedStays is how long a hub that is back is linked at least before nodes ask it again, and feedSpread by how much longer, for each
-	// node that is known, the last of them may wait. Lower is sooner fair to hubs, and costs each of them the telling of all nodes
-	// more often.
+	// feedStays is how long a hub that is back must be linked before nodes ask it again; feedSpread, times the number of known
+	// nodes, is how much longer the last of them may wait. Lower values rebalance the hubs sooner, but make each hub send its
+	// full list of nodes more often.
 	feedStays  = 30 * time.Second
 	feedSpread = 300 * time.Millisecond
 )
 
-// chooseFeed asks hubs to tell of the others: one of them, and each hub all other hubs.
+// chooseFeed asks for reports on other nodes: a node asks one hub, a hub asks all other hubs.
 func (n *Node) chooseFeed(now time.Time) {
 	if n.isHub() || !n.hubs.on {
 		n.hubs.next, n.hubs.nextAt = nil, time.Time{}
@@ -37,9 +37,9 @@ func (n *Node) chooseFeed(now time.Time) {
 	}
 }
 
-// preferFeed chooses the hub of the highest weight, so that nodes are spread over the hubs. One that is asked already is kept
-// for a while, so that a hub that comes back is not asked by all of its nodes at once, and until the other has told as much,
-// so that nothing is unknown meanwhile.
+// preferFeed chooses the hub with the highest weight, so that nodes are spread over the hubs. The current one is kept for a
+// while, so that a hub that comes back is not asked by all of its nodes at once, and until the new one has reported as much,
+// so that no node is unknown meanwhile.
 func (n *Node) preferFeed(now time.Time) {
 	h := &n.hubs
 	if !h.feed.tells() {
@@ -58,17 +58,17 @@ func (n *Node) preferFeed(now time.Time) {
 		h.next = best
 	case h.next != nil && n.tellsAsMuch(h.next, h.feed):
 		h.feed, h.next, h.nextAt = h.next, nil, time.Time{}
-	case h.next != nil && now.Sub(h.nextAt) > feedStays: // it does not reach all that the other does
+	case h.next != nil && now.Sub(h.nextAt) > feedStays: // it does not reach all nodes that the other does
 		h.next, h.nextAt = nil, time.Time{}
 	}
 }
 
-// tells reports whether l is the link to a hub that knows many nodes.
+// tells reports whether l links to a hub that knows many nodes.
 func (l *link) tells() bool {
 	return l != nil && l.peer.link == l && l.toHub() && l.peerMany == hubMany
 }
 
-// bestFeed is the hub that this node is to ask; nil: none is linked.
+// bestFeed returns the hub that this node should ask; nil: none is linked.
 func (n *Node) bestFeed() (best *link) {
 	var most uint64
 	for _, l := range n.links {
@@ -82,7 +82,7 @@ func (n *Node) bestFeed() (best *link) {
 	return best
 }
 
-// tellsAsMuch reports whether a hub has told of all that the other one tells of.
+// tellsAsMuch reports whether hub has reported on every node that other reports on.
 func (n *Node) tellsAsMuch(hub, other *link) bool {
 	for _, p := range n.peers {
 		if p != hub.peer && p.toldBy(other) && !p.toldBy(hub) {
@@ -92,7 +92,7 @@ func (n *Node) tellsAsMuch(hub, other *link) bool {
 	return true
 }
 
-// hasTold reports whether there are peers that only a hub reaches: it is asked until they are linked, or gone.
+// hasTold reports whether some peers are reached only through a hub: it is asked until they are linked or gone.
 func (n *Node) hasTold() bool {
 	for _, p := range n.peers {
 		if p.link == nil && p.via() != nil {
@@ -102,7 +102,7 @@ func (n *Node) hasTold() bool {
 	return false
 }
 
-// weight spreads the nodes over the hubs: each takes the hub for which it is highest.
+// weight spreads the nodes over the hubs: each node takes the hub with the highest weight (rendezvous hashing).
 func weight(node, hub string) uint64 {
 	h := fnv.New64a()
 	h.Write([]byte(node + " " + hub))

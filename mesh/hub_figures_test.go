@@ -18,12 +18,12 @@ import (
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
-// TestHubFigures is where the table in DESIGN.md comes from: TCPCTL_HUB_NODES=200 nodes in this process on loopback, of which three
-// are hubs; TCPCTL_HUB_FULL=1 links them all instead. Without the first it is a short run of 24 nodes.
+// TestHubFigures measures the table in DESIGN.md: TCPCTL_HUB_NODES=200 nodes in this process on loopback, three of them hubs;
+// TCPCTL_HUB_FULL=1 links them all instead. Without TCPCTL_HUB_NODES it is a short run of 24 nodes.
 func TestHubFigures(t *testing.T) {
 	count, err := strconv.Atoi(os.Getenv("TCPCTL_HUB_NODES"))
 	if err != nil {
-		t.Parallel() // so few are not measured
+		t.Parallel() // the short run measures nothing
 		count = 24
 		if testing.Short() {
 			count = 12
@@ -32,7 +32,7 @@ func TestHubFigures(t *testing.T) {
 	full := os.Getenv("TCPCTL_HUB_FULL") != ""
 	f := &figures{T: t, limit: 10 * time.Minute}
 	cfg := mesh.Config{Name: fmt.Sprint("figures ", os.Getpid()), Secrets: []string{mesh.NewSecret()}, NoMDNS: true, MaxUnproven: 4096, OnStream: echoes,
-		HandshakeTimeout: time.Minute, // many at a time, of one process, and with the race detector
+		HandshakeTimeout: time.Minute, // many handshakes in one process, perhaps with the race detector
 		Hubs:             []string{"hub0", "hub1", "hub2"}}
 	if count <= 50 {
 		cfg.FullUpTo = 8
@@ -83,7 +83,7 @@ func (f *figures) start(cfg mesh.Config) {
 	f.nodes = append(f.nodes, n)
 }
 
-// joins are the addresses of the first three.
+// joins returns the addresses of the first three nodes.
 func (f *figures) joins(i int) []string {
 	if i > 2 {
 		return nil
@@ -117,8 +117,8 @@ func (f *figures) allKnow(nodes []*mesh.Node) bool {
 
 func (f *figures) links(n *mesh.Node) int { return len(n.Conns()) }
 
-// settle and span are how long the nodes are left alone, and how long the idle cost is then measured. Of a few nodes
-// nobody wants the figures: the run only shows that they can be had.
+// settle is how long the nodes are left alone, and span how long their idle cost is then measured. Both are short in
+// the short run, which only shows that measuring works.
 func (f *figures) settle() time.Duration {
 	if len(f.nodes) < 50 {
 		return 0
@@ -148,7 +148,7 @@ func (f *figures) report() {
 		(mem.HeapAlloc+mem.StackInuse)>>20, (mem.HeapAlloc+mem.StackInuse)/1024/uint64(len(f.nodes)), runtime.NumGoroutine(), len(fds))
 }
 
-// changes measures how long a record takes to reach all.
+// changes measures how long a record takes to reach all nodes.
 func (f *figures) changes() {
 	began := time.Now()
 	last := f.nodes[len(f.nodes)-1]
@@ -166,7 +166,7 @@ func (f *figures) changes() {
 	f.Logf("a record is everywhere after %v", time.Since(began).Round(time.Millisecond))
 }
 
-// streams has one node talk to all others, as an act for all does.
+// streams has one node talk to all others, as an act on all nodes does.
 func (f *figures) streams() {
 	from := f.nodes[len(f.nodes)-1]
 	began := time.Now()

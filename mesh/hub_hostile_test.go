@@ -15,7 +15,7 @@ import (
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
-// quiet makes a node that does not listen.
+// quiet returns a node that does not listen.
 func quiet(t *testing.T, name, secret string, onStream func(meshinfo.Peer, net.Conn)) *Node {
 	t.Helper()
 	n, err := New(Config{Name: "hostile hub", Node: name, Secrets: []string{secret}, NoMDNS: true, Hubs: []string{"hub"}, OnStream: onStream})
@@ -26,7 +26,7 @@ func quiet(t *testing.T, name, secret string, onStream func(meshinfo.Peer, net.C
 	return n
 }
 
-// relayTo is a session of a node with a hub, which is the test: it passes streams on as it likes.
+// relayTo returns a node's relay to a hub, and the hub's session, which the test controls.
 func relayTo(t *testing.T, n *Node) (*relay, *yamux.Session) {
 	t.Helper()
 	near, far := net.Pipe()
@@ -58,14 +58,14 @@ func TestRule53dAHostileHubCannotReadOrChangeAStream(t *testing.T) {
 		}
 	}
 	for name, c := range map[string]struct {
-		change func(b []byte) // what the hub does to what goes to the target
+		change func(b []byte) // what the hub does to the bytes for the target
 		as     func(target, other *Node) *Node
-		want   string // an error of either end
+		want   string // in an error of either end
 	}{
 		"honest":       {func([]byte) {}, func(target, _ *Node) *Node { return target }, ""},
 		"another node": {func([]byte) {}, func(_, other *Node) *Node { return other }, "to another node"},
 		"a changed byte": {func(b []byte) {
-			if i := bytes.Index(b, []byte{0x17, 3, 3}); i >= 0 && len(b) > i+40 { // of a record that is encrypted
+			if i := bytes.Index(b, []byte{0x17, 3, 3}); i >= 0 && len(b) > i+40 { // an encrypted TLS record
 				b[i+30] ^= 1
 			}
 		}, func(target, _ *Node) *Node { return target }, "bad record MAC"},
@@ -99,7 +99,7 @@ func TestRule53dAHostileHubCannotReadOrChangeAStream(t *testing.T) {
 	}
 }
 
-// passOn is a hub that passes one stream on to the node with this id, whatever was asked for.
+// passOn acts as a hub that passes one stream on to the node with this id, whichever was requested.
 func passOn(from, to *yamux.Session, id string, change func([]byte), seen chan<- []byte) {
 	s, err := from.AcceptStream()
 	if err != nil {
@@ -164,7 +164,7 @@ func TestRule53ASignedRecordIsItsNodesAlone(t *testing.T) {
 		t.Fatalf("%+v, %v, %v", s, err, s.verify("hostile hub"))
 	}
 	if s.verify("another mesh") == nil {
-		t.Error("it counts in another mesh")
+		t.Error("it is valid in another mesh")
 	}
 	for i := range body {
 		changed := bytes.Clone(body)
@@ -181,7 +181,7 @@ func TestRule53ASignedRecordIsItsNodesAlone(t *testing.T) {
 	}
 }
 
-// A hub cannot show an older record, change one, or make one up for a node; and a node that is no hub is not believed at all.
+// A hub cannot replay an older record, change one, or forge one for a node; and a node that is not a hub is not believed at all.
 func TestRule53WhatAHubTells(t *testing.T) {
 	secret := NewSecret()
 	a, b := quiet(t, "a", secret, nil), quiet(t, "b", secret, nil)
@@ -230,7 +230,7 @@ func TestRule53WhatAHubTells(t *testing.T) {
 			t.Errorf("%q, %v: want %q", record(), err, c.want)
 		}
 	}
-	// What a hub shows first counts on the peer's own link, too, where the same record comes later.
+	// A record that a hub has delivered first is accepted again from the peer's own link.
 	l := hub("hub")
 	link := func(of *link) {
 		a.mu.Lock()
@@ -249,7 +249,7 @@ func TestRule53WhatAHubTells(t *testing.T) {
 	}
 	link(nil)
 
-	own, err := a.ownSigned() // of a itself, as it was before a restart with a clock that was ahead
+	own, err := a.ownSigned() // a's own, as if from before a restart, when its clock was ahead
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/tcpctl/tcpctl/mesh/meshtest"
 )
 
-// hubTest is nodes in a bubble, of which the first three are hubs, with one host each.
+// hubTest has the nodes of a test in a bubble, one host each; the first three are hubs.
 type hubTest struct {
 	t     *testing.T
 	net   *meshtest.Network
@@ -27,7 +27,7 @@ type hubTest struct {
 	cfg   mesh.Config
 }
 
-// hubbed runs f with so many nodes that know each other, and of which full may be linked to each other.
+// hubbed runs f with count nodes that know each other; full is their Config.FullUpTo.
 func hubbed(t *testing.T, count, full int, f func(h *hubTest)) {
 	synctest.Test(t, func(t *testing.T) {
 		h := &hubTest{t: t, net: meshtest.New(), cfg: mesh.Config{Name: "hubbed", Secrets: []string{mesh.NewSecret()},
@@ -46,7 +46,7 @@ func hubbed(t *testing.T, count, full int, f func(h *hubTest)) {
 	})
 }
 
-// start starts a node that has the same id each time.
+// start starts node i, which has the same id each time.
 func (h *hubTest) start(i int) *node {
 	cfg := h.hosts[i].Config(h.cfg)
 	cfg.Key = h.keys[i]
@@ -69,7 +69,7 @@ func (h *hubTest) join() *node {
 	return h.nodes[i]
 }
 
-// echoes sends a line back, with who it came from.
+// echoes sends each line back, with its sender's name.
 func echoes(p meshinfo.Peer, c net.Conn) {
 	defer c.Close()
 	buf := make([]byte, 1024)
@@ -94,7 +94,7 @@ func (h *hubTest) awaitAll(nodes []*node) {
 	}
 }
 
-// awaitHubbed waits until the nodes that are no hubs have links to those that are, and to no others.
+// awaitHubbed waits until each node that is not a hub has links to the hubs only.
 func (h *hubTest) awaitHubbed(nodes []*node) {
 	h.t.Helper()
 	for _, a := range nodes {
@@ -116,7 +116,7 @@ func (h *hubTest) awaitHubbed(nodes []*node) {
 
 func (n *node) isHub() bool { return strings.HasPrefix(n.name, "hub") }
 
-// wantNever fails if one of the nodes has seen another of them down.
+// wantNever fails if one of the nodes has seen an event of this kind of another.
 func (h *hubTest) wantNever(nodes []*node, kind string) {
 	h.t.Helper()
 	for _, a := range nodes {
@@ -130,7 +130,7 @@ func (h *hubTest) wantNever(nodes []*node, kind string) {
 	}
 }
 
-// say opens a stream and has it echoed.
+// say sends text over a new stream and expects its echo.
 func (n *node) say(t *testing.T, to, text string) {
 	t.Helper()
 	c, err := n.OpenStream(context.Background(), to)
@@ -204,7 +204,7 @@ func TestRule53aAHubDies(t *testing.T) {
 	})
 }
 
-// asks is the hub that tells a node of others; "": it is asking two, or there is none.
+// asks returns the hub that reports on other nodes to n; "": n is asking two, or none.
 func (n *node) asks() (hub string) {
 	for _, p := range n.Peers() {
 		switch {
@@ -218,11 +218,11 @@ func (n *node) asks() (hub string) {
 	return hub
 }
 
-// TestRule53aAHubThatIsBackIsAskedAgain by the nodes that asked it before, one after another, and no node is unknown meanwhile.
+// TestRule53aAHubThatIsBackIsAskedAgain: by the nodes that asked it before, one after another, and no node is unknown meanwhile.
 func TestRule53aAHubThatIsBackIsAskedAgain(t *testing.T) {
 	hubbed(t, 9, 5, func(h *hubTest) {
 		h.awaitHubbed(h.nodes)
-		time.Sleep(time.Minute) // they ask those that they are to ask
+		time.Sleep(time.Minute) // until each asks its preferred hub
 		lost := slices.IndexFunc(h.nodes, func(n *node) bool { return n.name == h.nodes[8].asks() })
 		var asked, rest []*node
 		for i, n := range h.nodes {
@@ -276,7 +276,7 @@ func TestRule53aWithoutHubsNodesLinkToEachOther(t *testing.T) {
 		}
 		leaves[0].say(t, "leaf5", "hello without a hub")
 
-		for i := range 3 { // and back: a link that is in use stays
+		for i := range 3 { // restart the hubs: a link in use stays
 			h.nodes[i] = h.start(i)
 		}
 		c, err := leaves[0].OpenStream(context.Background(), "leaf4")
@@ -323,7 +323,7 @@ func TestRule53aAPartitionWithHubsHeals(t *testing.T) {
 	})
 }
 
-// A node and a node that have no hub in common reach each other through two.
+// Two nodes that have no hub in common reach each other through two hubs.
 func TestRule53dStreamsThroughTwoHubs(t *testing.T) {
 	hubbed(t, 8, 5, func(h *hubTest) {
 		h.awaitHubbed(h.nodes)
@@ -362,7 +362,7 @@ func TestRule53dManyBytesThroughAHub(t *testing.T) {
 		defer c.Close()
 		const size = 4 << 20
 		sent := make(chan error, 1)
-		go func() { // echoes answers while this writes: neither side may wait for the other for ever
+		go func() { // echoes answers while this writes, so that neither side blocks the other for ever
 			_, err := io.CopyN(c, endless{}, size)
 			sent <- err
 		}()
@@ -375,8 +375,8 @@ func TestRule53dManyBytesThroughAHub(t *testing.T) {
 	})
 }
 
-// TestRule53bWhatStaysWhenThereAreFew: all link to each other, streams that go through a hub go on, and the connections for
-// them end when none does.
+// TestRule53bWhatStaysWhenThereAreFew: all nodes link to each other, open streams through a hub continue, and the relays
+// close once they carry none.
 func TestRule53bWhatStaysWhenThereAreFew(t *testing.T) {
 	hubbed(t, 9, 7, func(h *hubTest) {
 		h.awaitHubbed(h.nodes)
@@ -401,7 +401,7 @@ func TestRule53bWhatStaysWhenThereAreFew(t *testing.T) {
 		read(t, c, "leaf3, trusted true: still")
 		few[3].say(t, "leaf4", "hello")
 		c.Close()
-		for i := range few { // a link and the program's connection with each
+		for i := range few { // a link and the program's connection to each
 			await(t, few[i].name+" has no connection but for its links", func() bool { return h.hosts[i].Conns() == 8 })
 		}
 		for range 3 { // and once more in the other direction
@@ -415,7 +415,7 @@ func TestRule53bWhatStaysWhenThereAreFew(t *testing.T) {
 	})
 }
 
-// TestRule53cANodeThatJoinsFew is linked to all at once: those that run already dial it.
+// TestRule53cANodeThatJoinsFew: it is linked to all at once, since those already running dial it.
 func TestRule53cANodeThatJoinsFew(t *testing.T) {
 	hubbed(t, 5, 50, func(h *hubTest) {
 		time.Sleep(time.Minute)
@@ -424,13 +424,13 @@ func TestRule53cANodeThatJoinsFew(t *testing.T) {
 		for _, other := range h.nodes[:5] {
 			n.awaitAlive(other.name)
 		}
-		if took := time.Since(began); took >= 3*time.Second { // for which it dials hubs alone
+		if took := time.Since(began); took >= 3*time.Second { // hubsFirst, in which it dials only hubs
 			t.Errorf("it was linked to all after %v", took)
 		}
 	})
 }
 
-// TestRule53cNodesThatStartAtOnce dial hubs alone, which find out that they are many.
+// TestRule53cNodesThatStartAtOnce: they dial only hubs, which find out that there are many.
 func TestRule53cNodesThatStartAtOnce(t *testing.T) {
 	hubbed(t, 3, 6, func(h *hubTest) {
 		time.Sleep(time.Minute)

@@ -13,15 +13,15 @@ import (
 	"time"
 )
 
-// protocol is negotiated by TLS (ALPN), so that a web client is refused before it sends a request.
+// protocol is negotiated by ALPN, so that a web client is refused before it sends a request.
 const protocol = "tcpctl-mesh/1"
 
-// identity is the key and what is made of it. The certificate only carries the key: no authority signs it, and its dates and
-// names mean nothing.
+// identity is the node's key and what is derived from it. The certificate only carries the key: it is self-signed, and its
+// dates and names mean nothing.
 type identity struct {
 	key  ed25519.PrivateKey
 	id   string
-	boot string // random for each Node: by it a node recognizes itself, and a restart from a second node with the same id
+	boot string // random for each Node: tells this node from others, and a restart from a second node with the same id
 	tls  *tls.Config
 }
 
@@ -39,7 +39,7 @@ func newIdentity(id string, key ed25519.PrivateKey) (identity, error) {
 		SerialNumber: big.NewInt(1),
 		Subject:      pkix.Name{CommonName: "tcpctl mesh node"},
 		NotBefore:    time.Unix(0, 0),
-		NotAfter:     time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC), // RFC 5280 section 4.1.2.5: no end
+		NotAfter:     time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC), // RFC 5280 section 4.1.2.5: no expiry
 	}
 	der, err := x509.CreateCertificate(rand.Reader, envelope, envelope, key.Public(), key)
 	if err != nil {
@@ -53,8 +53,8 @@ func newIdentity(id string, key ed25519.PrivateKey) (identity, error) {
 		NextProtos:             []string{protocol},
 		ClientAuth:             tls.RequireAnyClientCert,
 		SessionTicketsDisabled: true, // each connection proves its key
-		// Names and signers mean nothing here. TLS itself proves that the peer holds the key in its certificate; whether
-		// that peer may connect is decided by the hello.
+		// Names and issuers mean nothing here. TLS still proves that the peer holds the key of its certificate; the
+		// hello decides whether that peer may connect.
 		InsecureSkipVerify: true,
 		VerifyConnection: func(s tls.ConnectionState) error {
 			_, err := peerKey(s)
@@ -63,7 +63,7 @@ func newIdentity(id string, key ed25519.PrivateKey) (identity, error) {
 	}}, nil
 }
 
-// peerKey is the key that the other side has proved to hold.
+// peerKey returns the key that the other side has proved to hold.
 func peerKey(s tls.ConnectionState) (ed25519.PublicKey, error) {
 	if s.NegotiatedProtocol != protocol {
 		return nil, errors.New("mesh: the other side is not a mesh node (no " + protocol + ")")

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// BenchmarkIdleTwenty says what an idle mesh of twenty costs, in one process: CPU as a share of one core.
+// BenchmarkIdleTwenty measures the CPU of an idle mesh of twenty nodes in one process, as a share of one core.
 func BenchmarkIdleTwenty(b *testing.B) {
 	nodes := twenty(b, true)
 	await(b, "190 connections", func() bool { return ends(b, nodes) == 2*190 })

@@ -19,7 +19,7 @@ import (
 
 const (
 	joinEvery       = 1500 * time.Millisecond // the longest wait between two attempts while no node answers
-	resolveEvery    = 30 * time.Second        // a name may get other addresses while all is well
+	resolveEvery    = 30 * time.Second        // the addresses of a name may change at any time
 	joinPatience    = 5 * time.Second         // before it is reported that no node answers
 	maxUnknownDials = 64
 )
@@ -62,7 +62,7 @@ func splitJoin(join string) (host string, port uint16, err error) {
 	return host, uint16(n), nil
 }
 
-// keepJoined dials a join address for ever, except while the nodes that have answered there are connected.
+// keepJoined dials a join address until the node closes, except while the nodes that answered there are connected.
 func (n *Node) keepJoined(join string, w *runningSource) {
 	defer n.wg.Done()
 	answered := map[netip.AddrPort]string{} // ids of the nodes that have answered
@@ -81,7 +81,7 @@ func (n *Node) keepJoined(join string, w *runningSource) {
 			since, reported = time.Now(), false
 		} else if d := time.Since(since); d > joinPatience && !reported && last != nil && n.ctx.Err() == nil {
 			reported = true
-			if _, refused := errors.AsType[*RefusedError](last); !refused { // which was reported already
+			if _, refused := errors.AsType[*RefusedError](last); !refused { // already reported
 				n.reportError("join "+join, &JoinError{Addr: join, Err: last, For: d})
 			}
 		}
@@ -95,10 +95,10 @@ func (n *Node) keepJoined(join string, w *runningSource) {
 	}
 }
 
-// callAll dials the addresses at once, except of nodes that are connected. It returns
-// how many are connected then, and an error of another.
+// callAll dials the addresses in parallel, except those of connected nodes. It returns how many are
+// then connected, and an error of one that is not.
 func (n *Node) callAll(addrs []netip.AddrPort, answered map[netip.AddrPort]string, w *runningSource) (linked int, failed error) {
-	// A node at an address that the name has no more is not waited for.
+	// Do not wait for a node at an address that the name no longer has.
 	maps.DeleteFunc(answered, func(a netip.AddrPort, _ string) bool { return !slices.Contains(addrs, a) })
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -125,7 +125,7 @@ func (n *Node) callAll(addrs []netip.AddrPort, answered map[netip.AddrPort]strin
 	return linked, failed
 }
 
-// sleepWhileLinked returns when one of the nodes that answered is lost, or when a name is to be resolved again.
+// sleepWhileLinked returns when one of the nodes that answered is lost, or when it is time to resolve a name again.
 func (n *Node) sleepWhileLinked(answered map[netip.AddrPort]string) {
 	for end := time.Now().Add(resolveEvery); time.Now().Before(end) && n.ctx.Err() == nil; sleep(n.ctx, joinEvery/2) {
 		for _, id := range answered {
@@ -164,7 +164,7 @@ func resolve(ctx context.Context, join string) ([]netip.AddrPort, error) {
 	for _, r := range records[:min(len(records), maxAddrs)] {
 		addrs, hostErr := resolveHost(ctx, r.Target, r.Port)
 		if hostErr != nil {
-			err = hostErr // the other hosts may do
+			err = hostErr // the other hosts may work
 		}
 		out = append(out, addrs...)
 	}

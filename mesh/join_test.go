@@ -5,8 +5,7 @@ import (
 	"testing"
 )
 
-// TestJoinedNameThatMoves: a node that is lost, at an address that the name has no more, does not have the name looked up again
-// and again without a rest.
+// TestJoinedNameThatMoves: the loss of a node at an address that the name no longer has does not cause lookups in a tight loop.
 func TestJoinedNameThatMoves(t *testing.T) {
 	n, err := New(Config{Name: "moves", NoMDNS: true})
 	if err != nil {

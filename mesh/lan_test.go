@@ -26,7 +26,7 @@ func connected(t *testing.T, what string, old, newer *proc) {
 
 const noMDNS = "MESH_TEST_NOMDNS=1"
 
-// settle lets IPv6 link-local addresses of the interfaces become usable.
+// settle waits until the interfaces' IPv6 link-local addresses are usable.
 func settle() { time.Sleep(2 * time.Second) }
 
 func TestTwoHosts(t *testing.T) {
@@ -99,7 +99,7 @@ func TestIPv4Only(t *testing.T) {
 func TestIPv6Only(t *testing.T) {
 	t.Parallel()
 	l := newLAN(t)
-	a, b := l.host().plug("eth0"), l.host().plug("eth0") // link-local addresses alone
+	a, b := l.host().plug("eth0"), l.host().plug("eth0") // link-local addresses only
 	settle()
 	old := a.node("old", "")
 	time.Sleep(2 * time.Second)
@@ -188,7 +188,8 @@ func TestStopped(t *testing.T) {
 	t.Logf("SIGCONT: connected again after %v", back.At.Sub(resumed).Round(time.Millisecond))
 }
 
-// TestGivenUpIsNoCrash: a process that was stopped learns, when it goes on, that it was given up; neither is called crashed.
+// TestGivenUpIsNoCrash: a stopped process learns when it continues that it was given up; neither side says that the other
+// crashed.
 func TestGivenUpIsNoCrash(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -256,7 +257,7 @@ func TestAvahiSeesNodes(t *testing.T) {
 	a, b := l.host().plug("eth0", "10.1.0.1/24", "fd01::1/64"), l.host().plug("eth0", "10.1.0.2/24", "fd01::2/64")
 	settle()
 	a.node("edge.one", "0.0.0.0:7460")
-	// A bus and a daemon of its own, in a mount namespace with its own /run: the machine's are left alone.
+	// A D-Bus and an Avahi daemon in a mount namespace with its own /run leave the machine's alone.
 	script := `mount -t tmpfs none /run && mkdir -p /run/dbus /run/avahi-daemon &&
 dbus-daemon --system --fork --nopidfile && avahi-daemon --daemonize --no-drop-root --no-chroot --no-rlimits --no-proc-title >/dev/null 2>&1
 avahi-browse -rtp _tcpctl._tcp

@@ -18,9 +18,9 @@ import (
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
-// link is the package's own connection to a peer. With a trusted peer it is a yamux session over TLS, with one stream for its
-// messages and one for each OpenStream; with any other peer it is the messages alone, whose size is limited. adopt makes it,
-// and its run owns it.
+// link is the package's own connection to a peer. With a trusted peer it is a yamux session over TLS, with one stream for
+// messages and one for each OpenStream; with any other peer it carries messages only, of limited size. adopt makes it, and
+// its run owns it.
 type link struct {
 	node         *Node
 	peer         *peer
@@ -29,7 +29,7 @@ type link struct {
 	addr         netip.AddrPort
 	wire         *wire
 	tls          *tls.Conn
-	token        string         // by which a connection of the program's is matched to this link
+	token        string         // matches a connection for the program to this link
 	session      *yamux.Session // nil: the peer is not trusted
 	out          outbox
 	firstMessage chan struct{}   // closed by the first message: the other side has adopted the link too
@@ -39,11 +39,11 @@ type link struct {
 	endOnce      sync.Once
 	cause        meshinfo.Cause // set before ctx is done
 	detail       string
-	departed     chan struct{} // closed by the peer's goodbye
+	departed     chan struct{} // closed on the peer's goodbye
 	lastSent     chan struct{} // closed when our last message was written
-	gaveUp       string        // why the peer gave us up; only read uses it before it has returned
-	retired      bool          // the peer has ended a link that is spare; likewise
-	goodbyeAcked chan struct{} // closed by the answer to our goodbye
+	gaveUp       string        // why the peer gave us up; for read alone, until it returns
+	retired      bool          // the peer has ended this link as spare; likewise
+	goodbyeAcked chan struct{} // closed on the answer to our goodbye
 	streamSlots  chan struct{} // one slot for each stream that the peer has opened
 
 	mu              sync.Mutex
@@ -53,28 +53,28 @@ type link struct {
 
 	// under node.mu
 	conn         *Conn
-	connNumber   uint64        // the newest that was made, or that the peer has closed
+	connNumber   uint64        // the newest that was made, or closed by the peer
 	connLost     chan struct{} // wakes keepConn
-	wasAlive     bool          // the program's connection was made
+	wasAlive     bool          // the program has had its connection
 	timersLate   time.Duration // how late our own timers were since the last Read
-	peerWatches  bool          // Node.Watch is called over there
+	peerWatches  bool          // the peer's program has called Node.Watch
 	endingSilent bool
 	since        time.Time
 	peerMany     byte           // what the peer says, if it is a hub
-	saidMany     bool           // this node has said to the peer that there are many
-	asked        byte           // of which nodes this node wants the peer to tell
-	feed         byte           // and the peer this node
-	fedStates    uint64         // Node.feedNo when it was last told of states,
-	fedRecords   uint64         // and of records
-	spare        bool           // we can do without the link,
-	peerSpare    bool           // and the peer can
-	ending       bool           // which we do
+	saidMany     bool           // this node has told the peer that there are many
+	asked        byte           // which nodes this node wants the peer to report on,
+	feed         byte           // and the peer wants this node to
+	fedStates    uint64         // Node.feedNo when states were last sent to it,
+	fedRecords   uint64         // and records
+	spare        bool           // this node can do without the link,
+	peerSpare    bool           // so can the peer,
+	ending       bool           // and this node ends it
 	relay        *relay         // nil: none now
 	relaying     bool           // keepRelay runs
-	silentCause  meshinfo.Cause // of an end that is under way
+	silentCause  meshinfo.Cause // why it is being ended
 }
 
-// adopt makes the link that both sides have agreed on. The caller holds the peer's settling.
+// adopt makes the link that both sides have agreed on. The caller holds peer.settling.
 func (n *Node) adopt(h *handshake, p *peer) (*link, error) {
 	if err := h.finish(); err != nil {
 		return nil, err
@@ -126,12 +126,12 @@ func (l *link) openSession() (err error) {
 	return err
 }
 
-// openYamux makes a session over a connection whose handshake is done. keepAlive is how often an idle one is tried; 0: never.
+// openYamux starts a session on a connection whose handshake is done. keepAlive is the interval of its keep-alives; 0: none.
 func openYamux(h *handshake, keepAlive time.Duration) (s *yamux.Session, err error) {
 	cfg := &yamux.Config{
 		AcceptBacklog: 64, EnableKeepAlive: keepAlive > 0, KeepAliveInterval: cmp.Or(keepAlive, time.Hour), ConnectionWriteTimeout: 10 * time.Second,
 		MaxStreamWindowSize: 256 << 10, StreamOpenTimeout: 30 * time.Second, StreamCloseTimeout: time.Minute,
-		Logger: log.New(io.Discard, "", 0), // what it would log it returns as an error, too
+		Logger: log.New(io.Discard, "", 0), // it also returns as an error whatever it logs
 	}
 	below := &yamuxConn{Conn: h.tls, wire: h.wire}
 	if h.dialed {
@@ -161,7 +161,7 @@ func (l *link) run() {
 		err = l.read(control)
 	}
 	cause, err := l.causeOf(err)
-	if l.wire.readErr.Load() == nil && cause == meshinfo.Crashed && l.ctx.Err() == nil { // we end it because of what it sent
+	if l.wire.readErr.Load() == nil && cause == meshinfo.Crashed && l.ctx.Err() == nil { // we end it because of what the peer sent
 		l.node.reportError("unreadable "+l.theirs.ID, fmt.Errorf("mesh: ended the link to %s (%s): %w", l.theirs.Name, l.addr, err))
 		l.sendLast(err.Error())
 	}
@@ -173,7 +173,7 @@ func (l *link) run() {
 	l.node.removeLink(l)
 }
 
-// openControl makes the stream of messages: the side that dialled opens it.
+// openControl makes the stream for messages: the side that dialled opens it.
 func (l *link) openControl() (net.Conn, error) {
 	if l.session == nil {
 		return l.tls, nil
@@ -199,12 +199,13 @@ func (l *link) end(cause meshinfo.Cause, err error) {
 		}
 		l.cancel()
 		if cause == meshinfo.Unreachable || cause == meshinfo.Unresponsive {
-			// A reset would look like a crash to a node that we do not hear and that hears us. But do not let the kernel keep trying.
+			// To a node that hears us but that we do not hear, a reset would look like a crash. But limit how long the kernel
+			// keeps trying.
 			setUserTimeout(l.wire.Conn, lastTries)
 		}
 		l.wire.Conn.Close()
 	})
 }
 
-// lastTries is how long the kernel goes on sending what was written to a link that is given up.
+// lastTries is how long the kernel retransmits what was written to a link that is given up.
 const lastTries = 10 * time.Second

@@ -11,7 +11,7 @@ import (
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
-// causeOf is why a link has ended that we did not end. Above TLS and yamux all ends look alike, so wire keeps the first error.
+// causeOf returns why a link ended that we did not end. Above TLS and yamux all ends look alike, so wire keeps the first error.
 func (l *link) causeOf(err error) (meshinfo.Cause, error) {
 	switch {
 	case l.hasDeparted():
@@ -22,7 +22,7 @@ func (l *link) causeOf(err error) (meshinfo.Cause, error) {
 		return meshinfo.GaveUp, errors.New(l.gaveUp) // its own words
 	}
 	if cause := l.silenceFound(); cause != "" {
-		return cause, err // it has ended while we were about to end it
+		return cause, err // it ended while we were about to end it
 	}
 	ended := l.wire.readErr.Load()
 	if ended == nil {
@@ -40,7 +40,7 @@ func (l *link) causeOf(err error) (meshinfo.Cause, error) {
 // unresponsive; otherwise it is unreachable. Called with node.mu held.
 func (n *Node) endSilentLink(l *link) {
 	if l.ctx.Err() != nil || l.session != nil && l.session.IsClosed() {
-		return // it has ended already, and run is about to note it
+		return // it has already ended, as run will notice
 	}
 	silence := fmt.Errorf("mesh: nothing heard for %v", l.wire.sinceRead().Round(100*time.Millisecond))
 	if l.endingSilent {
@@ -64,7 +64,7 @@ func (l *link) silenceFound() meshinfo.Cause {
 	return l.silentCause
 }
 
-// giveUp ends the link after a last message to the peer. An empty cause is found out by dialling.
+// giveUp ends the link after a last message to the peer. If cause is empty, it dials the peer to find out.
 func (n *Node) giveUp(l *link, cause meshinfo.Cause, silence error) {
 	defer n.wg.Done()
 	l.sendLast(fmt.Sprintf("nothing heard from this node for %v", l.wire.sinceRead().Round(100*time.Millisecond)))
@@ -77,8 +77,7 @@ func (n *Node) giveUp(l *link, cause meshinfo.Cause, silence error) {
 	l.end(cause, silence)
 }
 
-// acceptsConnections stands in for lastAck on systems that do not know it: the peer is reachable if its kernel still accepts
-// connections.
+// acceptsConnections replaces lastAck on systems without it: the peer is reachable if its kernel still accepts connections.
 func (n *Node) acceptsConnections(l *link) bool {
 	ctx, cancel := context.WithTimeout(n.ctx, 400*time.Millisecond)
 	defer cancel()

@@ -75,7 +75,7 @@ func (l *link) handle(frame []byte) error {
 	return nil
 }
 
-// handleHub handles what is only said where there are hubs.
+// handleHub handles the messages of meshes with hubs.
 func (l *link) handleHub(kind byte, body []byte) error {
 	switch kind {
 	case msgHub:
@@ -103,7 +103,7 @@ func closeOnce(ch chan struct{}) {
 	}
 }
 
-// gotPeers takes the peer's peers as found. Loopback addresses count only if the peer is on this machine.
+// gotPeers reports the peer's peers as found. Loopback addresses count only if the peer is on this machine.
 func (l *link) gotPeers(peers []peerAddrs) {
 	for _, t := range peers {
 		var addrs []netip.AddrPort
@@ -118,7 +118,8 @@ func (l *link) gotPeers(peers []peerAddrs) {
 	}
 }
 
-// gotGoodbye: the peer has departed. The link stays until the peer closes it, so that nothing on its way is lost.
+// gotGoodbye handles msgGoodbye: the peer has departed. The link stays until the peer closes it, so that nothing in
+// flight is lost.
 func (l *link) gotGoodbye() {
 	closeOnce(l.departed)
 	l.out.post(func(o *outgoing) { o.goodbyeAck = true })
@@ -133,7 +134,7 @@ func (l *link) gotGoodbye() {
 	n.peersChanged()
 }
 
-// markDown is called with node.mu held. The loss of a peer that never was alive is no event.
+// markDown is called with node.mu held. The loss of a peer that was never alive is no event.
 func (l *link) markDown(cause meshinfo.Cause) {
 	if l.wasAlive {
 		l.peer.setState(meshinfo.Down, cause)
@@ -149,7 +150,7 @@ func (l *link) markAlive() {
 	}
 	l.wasAlive = true
 	l.peer.setState(meshinfo.Alive, "")
-	l.peer.feedChanged(true) // also where a hub has told of it before
+	l.peer.feedChanged(true) // even if a hub has reported it before
 	l.node.peersChanged()
 }
 
@@ -164,9 +165,10 @@ func (l *link) hasDeparted() bool {
 
 var errGaveUp = errors.New("mesh: the peer has ended the link")
 
-const maxGaveUp = 200 // bytes of why
+const maxGaveUp = 200 // bytes of the reason
 
-// sendLast tells the peer why we end the link, unless it does not take that at once: it is not to think that we have crashed.
+// sendLast tells the peer why we end the link, so that it does not take it for a crash. It gives up if the peer does not
+// accept the message at once.
 func (l *link) sendLast(why string) {
 	l.out.post(func(o *outgoing) { o.gaveUp = why })
 	l.awaitLast()

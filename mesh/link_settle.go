@@ -9,8 +9,8 @@ import (
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
-// settleLink agrees with the other side whether this connection becomes the link of the two nodes, and otherwise closes it.
-// It returns the other side's id, as far as that is known.
+// settleLink agrees with the other side on whether this connection becomes the link of the two nodes, and otherwise closes
+// it. It returns the other side's id, if known.
 func (n *Node) settleLink(ctx context.Context, h *handshake, startErr error, source string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, n.cfg.HandshakeTimeout)
 	defer cancel()
@@ -35,7 +35,7 @@ func (n *Node) settleLink(ctx context.Context, h *handshake, startErr error, sou
 	return h.theirs.ID, err
 }
 
-// worthAnswering: a mesh node is told why it is refused; a port scanner is told nothing.
+// worthAnswering reports whether the other side is a mesh node, which is told why it is refused; a port scanner gets no answer.
 func worthAnswering(err error) bool {
 	r, ok := errors.AsType[*RefusedError](err)
 	return ok && r.Reason != meshinfo.ReasonProtocol
@@ -48,8 +48,8 @@ func ignoreSelf(err error) error {
 	return err
 }
 
-// claimPeer takes the peer's settling for this connection, so that at most one connection to each peer is decided about at a
-// time. A link that is alive is never given up for a new one.
+// claimPeer acquires peer.settling for this connection, so that only one connection per peer is settled at a time. A link
+// that is alive is never given up for a new one.
 func (n *Node) claimPeer(ctx context.Context, h *handshake, source string) (*peer, error) {
 	for {
 		n.mu.Lock()
@@ -85,8 +85,8 @@ func (n *Node) claimPeer(ctx context.Context, h *handshake, source string) (*pee
 	}
 }
 
-// endDeadLink ends the old link unless it is alive, which only an answer over it can show: a node that was unreachable and
-// comes back has a new connection sooner than we give the old one up.
+// endDeadLink ends the old link unless an answer over it shows that it is alive: a node that was unreachable may come back
+// with a new connection before we give up the old one.
 func (n *Node) endDeadLink(ctx context.Context, old *link, h *handshake) error {
 	if old == nil {
 		return nil
@@ -116,7 +116,7 @@ func (h *handshake) key() []byte {
 
 func (l *link) key() []byte { return l.handshake.key() }
 
-// removeLink removes a link that has ended, and has the peer dialled again.
+// removeLink removes a link that has ended, and schedules the next dial of the peer.
 func (n *Node) removeLink(l *link) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

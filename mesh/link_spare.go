@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// A link is spare where the two nodes reach each other through a hub. Each side says so, and from then on opens its streams
-// through the hub; when both have, the one with the higher id ends the link. What is open keeps it.
+// A link is spare if the two nodes can reach each other through a hub. Each side says so, and from then on opens its
+// streams through the hub; when both have, the one with the higher id ends the link. Open streams keep the link.
 
-// What a node says of a link.
+// What a node says about a link.
 const (
 	spareNo   = 0
 	spareYes  = 1
-	spareDone = 2 // the sender ends it, and nothing follows
+	spareDone = 2 // the sender ends it; no more messages follow
 )
 
 var errSpare = errors.New("mesh: the link is spare")
@@ -24,7 +24,7 @@ func (l *link) isSpare() bool {
 		return false
 	}
 	via := l.peer.via()
-	return via != nil && via.by.relay != nil && l.session.NumStreams() <= 1 // that of the messages
+	return via != nil && via.by.relay != nil && l.session.NumStreams() <= 1 // the stream of messages
 }
 
 // watchSpare is called with node.mu held.
@@ -48,7 +48,7 @@ func (l *link) endSpare() {
 	l.end("", nil)
 }
 
-// gotSpare handles the message; done: the peer ends the link.
+// gotSpare handles msgSpare; done means that the peer ends the link.
 func (l *link) gotSpare(body []byte) (done bool) {
 	if len(body) != 1 {
 		return false

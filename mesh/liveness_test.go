@@ -99,14 +99,14 @@ func TestHungIsNotCut(t *testing.T) {
 func TestCrashIsSeenAtOnce(t *testing.T) {
 	pair(t, mesh.Config{}, func(t *testing.T, net *meshtest.Network, hosts [2]*meshtest.Host, a, b *node) {
 		ca, cb := a.conn(), b.conn()
-		write(t, cb, "its last words")
+		write(t, cb, "its last message")
 		began := time.Now()
 		hosts[1].Crash()
-		// Its node lives on, and comes back at once: only the events have seen it.
+		// Only the events show it: the node still runs, and is back at once.
 		await(t, "a sees the crash", func() bool { return slices.Contains(a.events.of("b"), "down crashed") })
 		t.Logf("seen after %v", time.Since(began))
 		time.Sleep(time.Second)
-		read(t, ca, "its last words") // what had come is not lost
+		read(t, ca, "its last message") // data already received is not lost
 	})
 }
 

@@ -11,8 +11,8 @@ import (
 	"github.com/tcpctl/tcpctl/mesh"
 )
 
-// twenty starts twenty nodes in this process. They find each other by mDNS over loopback where there is such a thing, and
-// through a join address where there is not; hub is that of the first.
+// twenty starts twenty nodes in this process. They find each other by mDNS over loopback or, where that does not work, by
+// joining the first.
 func twenty(t testing.TB, mdns bool) (nodes []*mesh.Node) {
 	t.Helper()
 	hub := ""
@@ -37,7 +37,7 @@ func twenty(t testing.TB, mdns bool) (nodes []*mesh.Node) {
 	return nodes
 }
 
-// ends counts the ends of connections, and fails if two are between the same nodes.
+// ends counts the ends of connections, and fails if two connections are between the same nodes.
 func ends(t testing.TB, nodes []*mesh.Node) (count int) {
 	for _, n := range nodes {
 		seen := map[string]bool{}
@@ -97,9 +97,9 @@ func TestTwoHundredStartsLeaveNothing(t *testing.T) {
 		}
 		n.Close()
 	}
-	await(t, "the hub has let go", func() bool { return len(hub.Conns()) == 0 })
+	await(t, "the hub has closed its connections", func() bool { return len(hub.Conns()) == 0 })
 	for len(hub.conns) > 0 {
-		(<-hub.conns).Close() // they are the program's
+		(<-hub.conns).Close() // the program must close them
 	}
 	await(t, fmt.Sprintf("no more than %d descriptors", fds), func() bool { return descriptors(t) <= fds })
 	hub.stop()

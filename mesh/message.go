@@ -13,30 +13,30 @@ import (
 )
 
 // The messages of a link: each is a frame whose first byte is the kind. Unknown kinds are skipped, so that later versions can
-// add some.
+// add kinds.
 const (
 	msgHeartbeat  = 'h' // a heartbeat
 	msgRecord     = 'r' // the sender's record: eight bytes of number, then the record
 	msgPeers      = 'p' // the peers that the sender is connected to
-	msgWatch      = 'w' // one byte: whether the sender is watched (Node.Watch)
+	msgWatch      = 'w' // one byte: whether the sender's program has called Node.Watch
 	msgGoodbye    = 'b' // the sender departs
 	msgGoodbyeAck = 'B'
-	msgConnClosed = 'c' // eight bytes: the number of a connection of the program's that was closed
-	msgGaveUp     = 'g' // the sender ends the link, and nothing follows: why, as text
+	msgConnClosed = 'c' // eight bytes: the number of a program's connection that was closed
+	msgGaveUp     = 'g' // the reason, as text: the sender ends the link, and nothing follows
 
-	// Of hubs.
-	msgHub        = 'm' // one byte, of a hub: whether there are more nodes than a full mesh has
-	msgSigned     = 's' // the sender's record, signed; or the receiver's own, of which the sender has just got an older one
-	msgFeedWanted = 'q' // one byte: of which nodes the sender wants to be told
-	msgFeed       = 'f' // the nodes that the sender, a hub, reaches: entries as in feedEntry
+	// Only with hubs:
+	msgHub        = 'm' // one byte, from a hub: whether there are more nodes than Config.FullUpTo
+	msgSigned     = 's' // the sender's record, signed; or the receiver's own, if it has just sent an older one
+	msgFeedWanted = 'q' // one byte: which nodes the sender wants reports on
+	msgFeed       = 'f' // the nodes that the sender, a hub, reaches: feedEntry values
 	msgSpare      = 'u' // one byte: whether the sender can do without this link
 )
 
-// heartbeat measures the round trip, too: it is now - Echo - EchoAge by the clock of one side alone, and needs no answer of
-// its own.
+// heartbeat also measures the round trip: now - Echo - EchoAge, by the receiver's clock alone. It needs no reply of its
+// own.
 type heartbeat struct {
 	Clock     time.Duration // the sender's
-	Echo      time.Duration // the newest Clock that the sender has from the receiver
+	Echo      time.Duration // the newest Clock that the sender got from the receiver
 	EchoAge   time.Duration // how long ago the sender got Echo
 	AnswerNow bool          // answer at once
 }
@@ -76,7 +76,7 @@ func parseNumber(body []byte) (number uint64, rest []byte, err error) {
 	return binary.BigEndian.Uint64(body), body[8:], nil
 }
 
-// peerAddrs is where one peer listens, as another peer has it.
+// peerAddrs is where a peer listens, according to another peer.
 type peerAddrs struct {
 	ID    string           `json:"id"`
 	Name  string           `json:"name"`
@@ -88,7 +88,7 @@ const maxPeerList = 512
 func encodePeers(peers []peerAddrs) []byte {
 	body, err := json.Marshal(peers)
 	if err != nil {
-		panic("mesh: plain values do not fail to encode: " + err.Error())
+		panic("mesh: encode a list of peers: " + err.Error())
 	}
 	return append([]byte{msgPeers}, body...)
 }

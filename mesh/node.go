@@ -25,10 +25,10 @@ type Node struct {
 	pending    pendingCallers
 	listen     netip.AddrPort
 	ln         net.Listener
-	handshakes chan struct{} // a slot for each handshake that this node starts
-	carried    chan struct{} // a slot for each stream that this node carries as a hub
+	handshakes chan struct{} // semaphore: handshakes that this node starts
+	carried    chan struct{} // semaphore: streams that this node carries as a hub
 
-	// The same for nodes that were never connected, and a slot for each of their addresses that is dialled.
+	// The same for nodes that were never connected, and for dials to their addresses.
 	unverifiedHandshakes, unverifiedDials chan struct{}
 
 	ctx         context.Context // finding, dialling, listening: until Shutdown
@@ -55,7 +55,7 @@ type Node struct {
 
 	signed ownRecord
 	hubs   hubs
-	feedNo uint64 // counts what feeds tell: see feedChanged
+	feedNo uint64 // counts changes that feeds report: see feedChanged
 
 	refusals     map[string]*meshinfo.Refusal
 	reported     map[string]time.Time
@@ -120,7 +120,7 @@ func (n *Node) Listen(ctx context.Context, addr string) error {
 	return nil
 }
 
-// takePort listens. The look-up of a name may take long: Close ends it, and it is not waited for with the node locked.
+// takePort listens. A DNS lookup may take long: it runs without node.mu, and Close ends it.
 func (n *Node) takePort(ctx context.Context, addr string) error {
 	n.listening.Lock()
 	defer n.listening.Unlock()
@@ -155,7 +155,7 @@ func (n *Node) takePort(ctx context.Context, addr string) error {
 	return nil
 }
 
-// startSources starts everything that finds peers.
+// startSources starts all sources of peers.
 func (n *Node) startSources() {
 	defer n.wg.Done()
 	sources := n.cfg.Sources

@@ -6,27 +6,27 @@ import (
 	"time"
 )
 
-// outbox holds what is to be sent to one peer, never more than the newest of each kind: a slow peer misses what was replaced
-// meanwhile, and holds up no other.
+// outbox holds what is to be sent to one peer, only the newest of each kind: a slow peer misses what was replaced meanwhile,
+// and delays no other.
 type outbox struct {
 	mu     sync.Mutex
 	queued outgoing
 	wake   chan struct{}
 }
 
-// outgoing are the kinds of message that are to be sent; each is made from the node's state when it is.
+// outgoing says which kinds of message to send; each is encoded from the node's state when it is sent.
 type outgoing struct {
 	heartbeat, answerNow bool
 	record               bool
 	peers                bool
 	watch                bool
 	goodbye, goodbyeAck  bool
-	connClosed           uint64 // the program's connections up to this number; 0: none
+	connClosed           uint64 // the program's connections up to this number are closed; 0: none
 	gaveUp               string // why we give the peer up; no other message follows
 
 	hub, feedWanted   bool
 	feed, feedRecords bool // nodes whose state has changed, and all with a new record
-	echo              bool // the peer's own record, which is newer than what it has just sent
+	echo              bool // the peer's own record, newer than the one it has just sent
 	spare, spareDone  bool // spareDone: no other message follows
 }
 
@@ -54,7 +54,7 @@ const (
 	peersEvery   = 250 * time.Millisecond
 )
 
-// write sends what is in the outbox until the link ends. What is not due yet waits here, and is made when it is sent.
+// write sends what is in the outbox until the link ends. What is not due yet waits here.
 func (l *link) write(control io.Writer) {
 	var sent pacing
 	timer := time.NewTimer(0) // the first messages are a snapshot of everything
@@ -75,7 +75,7 @@ func (l *link) write(control io.Writer) {
 		}
 		for _, m := range l.messages(p) {
 			if err := writeFrame(control, m); err != nil {
-				return // the reader fails, too, and ends the link
+				return // the reader also fails, and ends the link
 			}
 		}
 		if p.gaveUp != "" || p.spareDone {
@@ -85,10 +85,11 @@ func (l *link) write(control io.Writer) {
 	}
 }
 
-// pacing is when messages were last sent whose number in a time is bounded.
+// pacing has the times when rate-limited messages were last sent.
 type pacing struct{ record, peers, feed, feedRecords time.Time }
 
-// hold takes from p what is not due yet, and adds what was held before and is. It returns what is to be sent later, and when.
+// hold removes from p what is not due yet, and adds what was held earlier and is now due. It returns what must be sent later,
+// and when.
 func (s *pacing) hold(p, held *outgoing, recordEvery time.Duration) (later outgoing, next time.Duration) {
 	now := time.Now()
 	for _, kind := range []struct {
@@ -117,7 +118,7 @@ func (s *pacing) hold(p, held *outgoing, recordEvery time.Duration) (later outgo
 	return later, next
 }
 
-// messages encodes p in the order of sending: a heartbeat first, since it is small and urgent, a goodbye after all else.
+// messages encodes p in sending order: a heartbeat first, since it is small and urgent, a goodbye last.
 func (l *link) messages(p outgoing) [][]byte {
 	var out [][]byte
 	if p.heartbeat {
@@ -126,7 +127,7 @@ func (l *link) messages(p outgoing) [][]byte {
 	if p.watch {
 		out = append(out, []byte{msgWatch, l.node.watching()})
 	}
-	out = l.appendHubMessages(out, p) // before the list of peers: past FullUpTo these are not dialled
+	out = l.appendHubMessages(out, p) // before the list of peers, which are not dialled past FullUpTo
 	if p.record {
 		out = l.appendRecord(out)
 	}
@@ -148,7 +149,7 @@ func (l *link) messages(p outgoing) [][]byte {
 	return out
 }
 
-// appendRecord appends this node's record, signed where hubs pass it on.
+// appendRecord appends this node's record, signed if hubs pass it on.
 func (l *link) appendRecord(out [][]byte) [][]byte {
 	n := l.node
 	n.mu.Lock()
@@ -168,7 +169,7 @@ func (l *link) appendRecord(out [][]byte) [][]byte {
 	return append(out, append([]byte{msgSigned}, signed...))
 }
 
-// appendHubMessages appends what is only said where there are hubs.
+// appendHubMessages appends the messages of meshes with hubs.
 func (l *link) appendHubMessages(out [][]byte, p outgoing) [][]byte {
 	n := l.node
 	n.mu.Lock()
@@ -180,7 +181,7 @@ func (l *link) appendHubMessages(out [][]byte, p outgoing) [][]byte {
 	if l.spare {
 		spare = spareYes
 	}
-	said := p.hub && (says == hubMany || says == hubFew && l.saidMany) // below FullUpTo nothing is said
+	said := p.hub && (says == hubMany || says == hubFew && l.saidMany) // in a mesh that was never large, nothing is said
 	l.saidMany = l.saidMany || said
 	n.mu.Unlock()
 	if said {

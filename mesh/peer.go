@@ -11,14 +11,14 @@ import (
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
-// peer is what this node knows of another. Its fields are under node.mu.
+// peer is what this node knows about another. Its fields are under node.mu.
 type peer struct {
 	node       *Node
 	id         string
 	name       string
 	version    string
-	addrs      []netip.AddrPort // the best first
-	verified   int              // the first ones, which the peer itself has sent, or which were dialled with success
+	addrs      []netip.AddrPort // best first
+	verified   int              // how many of addrs, at the front, the peer sent itself or were dialled with success
 	wrongAddrs map[netip.AddrPort]time.Time
 	foundBy    string
 	state      meshinfo.State
@@ -33,18 +33,18 @@ type peer struct {
 	recordNo   uint64
 	link       *link
 
-	signed            *signedRecord  // the newest that it has signed; nil: none
-	told              []told         // how hubs that reach it say it is
-	toldLost          time.Time      // since when none does, while no link has taken its place; zero: one does
-	lostBy            meshinfo.Cause // of its last link
+	signed            *signedRecord  // the newest it has signed; nil: none
+	told              []told         // its state according to the hubs that reach it
+	toldLost          time.Time      // since when there is neither a hub that reaches it nor a link; zero: there is
+	lostBy            meshinfo.Cause // the cause of its last link's end
 	stateNo, signedNo uint64         // see feedChanged
 
-	nextDial  time.Time // zero: not at all
+	nextDial  time.Time // zero: never
 	dialled   time.Time // when the last attempt began
 	retry     backoff
-	wake      chan struct{} // keepDialling reads nextDial again
+	wake      chan struct{} // makes keepDialling read nextDial again
 	forgotten chan struct{} // closed when it is forgotten
-	settling  chan struct{} // held by the connection whose handshake is being decided
+	settling  chan struct{} // mutex: held for the connection that is being settled
 }
 
 // addPeer is called with node.mu held. It returns nil when there are too many, or the node is closing.
@@ -73,7 +73,7 @@ func (n *Node) addPeer(id, source string) *peer {
 
 const (
 	metPeerWait = 1500 * time.Millisecond // the longest wait between two attempts to reach a peer that was connected before
-	newPeerWait = 15 * time.Second        // and one that was only found: anything can be announced
+	newPeerWait = 15 * time.Second        // the same for a peer that was only found: anything can be announced
 )
 
 // neverConnected is called with node.mu held.
@@ -89,9 +89,9 @@ func (n *Node) countNeverConnected() (count int) {
 	return count
 }
 
-// dropNeverConnected makes room: a peer that was only found gives way to one that has called, and to one that is found now.
-// The first to go is one that was dialled without success, and of several the one that is known for longest. An attempt
-// that is under way goes on, and makes the peer again if it succeeds.
+// dropNeverConnected makes room for a peer that has dialled us or was just found, by forgetting one that was only found:
+// one that was dialled without success if there is one, and of several the oldest. A dial in progress continues, and adds
+// the peer again if it succeeds.
 func (n *Node) dropNeverConnected() bool {
 	var drop *peer
 	for _, p := range n.peers {
@@ -117,7 +117,7 @@ func (n *Node) forget(p *peer) {
 	n.cacheDirty = true
 }
 
-// addAddrs puts new addresses before known ones. Verified ones, which the peer itself has sent or was reached at, stay before
+// addAddrs puts new addresses before known ones. Verified ones, which the peer has sent itself or was reached at, stay before
 // those from other sources, which may be made up.
 func (p *peer) addAddrs(addrs []netip.AddrPort, verified bool) {
 	for _, a := range slices.Backward(addrs) {
@@ -180,7 +180,7 @@ func (n *Node) Peers() []meshinfo.Peer {
 	return out
 }
 
-// setState publishes an event if the state is another one. Called with node.mu held.
+// setState publishes an event if the state changes. Called with node.mu held.
 func (p *peer) setState(s meshinfo.State, c meshinfo.Cause) {
 	if p.state == s && p.cause == c {
 		return
@@ -190,7 +190,7 @@ func (p *peer) setState(s meshinfo.State, c meshinfo.Cause) {
 	p.node.publish(Event{Kind: string(s), Peer: p.value()})
 }
 
-// prune forgets peers that have been down for long enough. Called with node.mu held.
+// prune forgets peers that have been down for Config.Forget. Called with node.mu held.
 func (n *Node) prune(now time.Time) {
 	for _, p := range n.peers {
 		down := now.Sub(p.since)
@@ -203,8 +203,8 @@ func (n *Node) prune(now time.Time) {
 	}
 }
 
-// forgetPredecessor forgets a peer that is down and had p's name on p's host: a process that is started again without a
-// Config.Key has a new id.
+// forgetPredecessor forgets a peer that is down and had p's name on p's host: a process restarted without a Config.Key
+// has a new id.
 func (n *Node) forgetPredecessor(p *peer, host netip.Addr) {
 	for _, old := range n.peers {
 		if old != p && old.name == p.name && old.link == nil && old.state == meshinfo.Down && len(old.settling) == 0 &&

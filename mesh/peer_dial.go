@@ -33,7 +33,7 @@ func (p *peer) keepDialling() {
 	}
 }
 
-// untilDial is the time until the next attempt; not ok: there is none until p.wake.
+// untilDial returns the time until the next attempt; false: none is scheduled until p.wake.
 func (p *peer) untilDial() (time.Duration, bool) {
 	p.node.mu.Lock()
 	defer p.node.mu.Unlock()
@@ -49,7 +49,7 @@ func (p *peer) dialAt(t time.Time) {
 	p.wakeUp()
 }
 
-// wakeUp has keepDialling look again when to dial.
+// wakeUp makes keepDialling check again when to dial.
 func (p *peer) wakeUp() {
 	select {
 	case p.wake <- struct{}{}:
@@ -57,13 +57,13 @@ func (p *peer) wakeUp() {
 	}
 }
 
-// foundAgain has the peer dialled soon, since a source has found it. Called with node.mu held.
+// foundAgain brings the next dial forward, since a source has found the peer. Called with node.mu held.
 func (p *peer) foundAgain(source string) {
 	if p.link != nil {
 		return
 	}
 	if now := time.Now(); p.cause == meshinfo.Departed && source == sourcePeer && now.Sub(p.since) < 5*time.Second {
-		return // the other peer has not got the goodbye yet
+		return // a peer that reports it has not got its goodbye yet
 	}
 	first := p.node.firstDial(p)
 	if soon := p.dialled.Add(sightingsEvery); first.Before(soon) {
@@ -75,11 +75,11 @@ func (p *peer) foundAgain(source string) {
 	}
 }
 
-// sightingsEvery bounds how often sightings have a peer dialled.
+// sightingsEvery is the minimum time between dials caused by sightings.
 const sightingsEvery = time.Second
 
-// firstDial is when to dial a peer that has just been found or lost: the node with the higher id dials at once, the other one
-// waits for it for a second.
+// firstDial returns when to dial a peer that has just been found or lost: the node with the higher id dials at once, the
+// other waits lowerWaits for it.
 func (n *Node) firstDial(p *peer) time.Time {
 	if n.id.id < p.id {
 		return time.Now().Add(lowerWaits)
@@ -88,14 +88,14 @@ func (n *Node) firstDial(p *peer) time.Time {
 }
 
 const (
-	policyWait = 20 * time.Second // the pause after a refusal that another attempt does not change
+	policyWait = 20 * time.Second // after a refusal that another attempt would not change
 	busyWait   = 5 * time.Second
 )
 
 func (p *peer) dial(ctx context.Context) {
 	n := p.node
 	n.mu.Lock()
-	if p.link != nil || p.nextDial.IsZero() || !n.wanted(p) { // it has called meanwhile
+	if p.link != nil || p.nextDial.IsZero() || !n.wanted(p) { // the peer has dialled us meanwhile
 		n.mu.Unlock()
 		return
 	}
@@ -120,7 +120,7 @@ func (p *peer) dial(ctx context.Context) {
 		wait = policyWait
 	}
 	if _, ok := errors.AsType[*handshakeError](err); ok {
-		wait = min(4*wait, busyWait) // its process is busy or stopped: dialling more often does not help
+		wait = min(4*wait, busyWait) // the peer's process is busy or stopped: dialling more often does not help
 	}
 	if again := time.Now().Add(wait); p.nextDial.IsZero() || p.nextDial.After(again) {
 		p.nextDial = again

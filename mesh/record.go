@@ -39,7 +39,7 @@ func (n *Node) currentRecord() (number uint64, record []byte) {
 	return n.recordNo, n.record
 }
 
-// setRecord takes the peer's record, which comes over its own link only: no other node can forge it.
+// setRecord stores the peer's record, which comes only over its own link: no other node can forge it.
 func (p *peer) setRecord(number uint64, record []byte) {
 	n := p.node
 	n.mu.Lock()
@@ -78,7 +78,7 @@ func (n *Node) watching() byte {
 	return 0
 }
 
-// peersChanged has all peers sent whom this node is connected to. Called with node.mu held.
+// peersChanged queues the list of connected peers for all peers. Called with node.mu held.
 func (n *Node) peersChanged() {
 	n.cacheDirty = true
 	for _, l := range n.links {
@@ -86,7 +86,7 @@ func (n *Node) peersChanged() {
 	}
 }
 
-// shareablePeers are the other connected peers, as they are sent over l.
+// shareablePeers returns the other connected peers, to be sent over l.
 func (n *Node) shareablePeers(l *link) []peerAddrs {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -108,5 +108,5 @@ func (n *Node) shareablePeers(l *link) []peerAddrs {
 	return out
 }
 
-// listed reports whether other nodes are told to dial the peer. Called with node.mu held.
+// listed reports whether the peer is in the list that other nodes dial. Called with node.mu held.
 func (n *Node) listed(p *peer) bool { return !n.hubs.on || n.namesHub(p.name) }

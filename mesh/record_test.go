@@ -15,7 +15,7 @@ import (
 	"github.com/tcpctl/tcpctl/mesh/meshtest"
 )
 
-// updates counts the records that came from a peer.
+// updates counts the updates that were received.
 func (e *events) updates() (n int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -31,7 +31,7 @@ func TestRecords(t *testing.T) {
 	pair(t, mesh.Config{Record: []byte("first")}, func(t *testing.T, net *meshtest.Network, hosts [2]*meshtest.Host, a, b *node) {
 		await(t, "a snapshot on connecting", func() bool { p, _ := b.peer("a"); return string(p.Record) == "first" })
 		time.Sleep(5 * time.Second)
-		// A hundred changes a second for ten seconds come as one a second, the newest.
+		// Of a hundred changes a second for ten seconds, one a second arrives, the newest.
 		for _, watched := range []bool{false, true} {
 			ctx, cancel := context.WithCancel(t.Context())
 			want := 10
@@ -69,15 +69,15 @@ func TestRecords(t *testing.T) {
 
 func TestRecordSurvivesTheLossOfItsOwner(t *testing.T) {
 	pair(t, mesh.Config{}, func(t *testing.T, net *meshtest.Network, hosts [2]*meshtest.Host, a, b *node) {
-		a.SetRecord([]byte("what it last said"))
+		a.SetRecord([]byte("before the cut"))
 		time.Sleep(3 * time.Second)
 		net.Cut(hosts[0], hosts[1])
-		a.SetRecord([]byte("said in the dark"))
-		if p := b.awaitDown("a"); string(p.Record) != "what it last said" {
+		a.SetRecord([]byte("during the cut"))
+		if p := b.awaitDown("a"); string(p.Record) != "before the cut" {
 			t.Errorf("record %q", p.Record)
 		}
 		net.Heal()
-		await(t, "the newest after the cut", func() bool { p, _ := b.peer("a"); return string(p.Record) == "said in the dark" })
+		await(t, "the newest after the cut", func() bool { p, _ := b.peer("a"); return string(p.Record) == "during the cut" })
 	})
 }
 
@@ -97,7 +97,7 @@ func TestRecordHasALimit(t *testing.T) {
 func TestSlowPeerBlocksNobody(t *testing.T) {
 	big := bytes.Repeat([]byte("x"), 1<<20)
 	pair(t, mesh.Config{Secrets: []string{mesh.NewSecret()}}, func(t *testing.T, net *meshtest.Network, hosts [2]*meshtest.Host, a, b *node) {
-		hosts[1].Freeze() // b reads nothing
+		hosts[1].Freeze() // b stops reading
 		for i := range 20 {
 			big[0] = byte(i)
 			if err := a.SetRecord(big); err != nil {
@@ -131,7 +131,7 @@ func TestStreams(t *testing.T) {
 		}
 		var open []net.Conn
 		refused := 0
-		for range 80 { // more than 64 at a time are refused, and disturb nothing
+		for range 80 { // more than 64 at a time are refused, without other effects
 			s, err := a.OpenStream(t.Context(), "b")
 			if err != nil {
 				t.Fatal(err)
@@ -151,8 +151,8 @@ func TestStreams(t *testing.T) {
 	})
 }
 
-// TestAStreamIsWaitedForWithAContext: a peer that takes no streams keeps nobody for longer than that.
-func TestAStreamIsWaitedForWithAContext(t *testing.T) {
+// TestOpenStreamEndsWithItsContext: a peer that accepts no streams blocks OpenStream no longer than ctx.
+func TestOpenStreamEndsWithItsContext(t *testing.T) {
 	cfg := mesh.Config{Secrets: []string{mesh.NewSecret()}, Suspect: 30 * time.Second, Dead: time.Minute, OnStream: func(_ meshinfo.Peer, c net.Conn) { c.Close() }}
 	pair(t, cfg, func(t *testing.T, net *meshtest.Network, hosts [2]*meshtest.Host, a, b *node) {
 		hosts[1].Freeze()
@@ -172,7 +172,7 @@ func TestAStreamIsWaitedForWithAContext(t *testing.T) {
 			cancel()
 		}
 		if waited == 0 {
-			t.Error("the peer took all of them")
+			t.Error("the peer accepted all of them")
 		}
 		hosts[1].Thaw()
 		await(t, "a stream", func() bool {

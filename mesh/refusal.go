@@ -46,10 +46,10 @@ func (e *RefusedError) Unwrap() error {
 const (
 	reportEvery = 10 * time.Minute
 	maxRefusals = 64
-	maxReports  = 20 // a minute, of all keys
+	maxReports  = 20 // per minute, over all keys
 )
 
-// countRefusal counts a refusal, and reports it if it is the first of its kind for a while: a node with a wrong secret calls
+// countRefusal counts a refusal, and reports it if it is the first of its kind for a while: a node with a wrong secret dials
 // for ever, and from many ports.
 func (n *Node) countRefusal(e *RefusedError, ip string) {
 	if e.Reason == meshinfo.ReasonDuplicate {
@@ -100,7 +100,7 @@ func (n *Node) reportError(key string, err error) {
 		n.mu.Unlock()
 		return
 	}
-	if len(n.reported) >= 4*maxRefusals { // other nodes choose the keys: do not grow for them
+	if len(n.reported) >= 4*maxRefusals { // other nodes choose the keys: bound the map
 		clear(n.reported)
 	}
 	n.reported[key] = now

@@ -8,20 +8,21 @@ import (
 	"github.com/hashicorp/yamux"
 )
 
-// relay is a third connection between two linked nodes of which one is a hub. Its streams go on to other nodes, or come from them;
-// each begins with a request. It is not the link, so that what goes through a hub delays no heartbeat, and a link below
-// Config.FullUpTo is as it was.
+// relay is a third connection between two linked nodes of which one is a hub. Its streams go to other nodes or come from them;
+// each begins with a request. It is separate from the link so that relayed data delays no heartbeat, and links of a small mesh
+// need not change.
 type relay struct {
 	link    *link
 	session *yamux.Session
 	streams chan struct{} // a slot for each stream that the other side has opened
-	idle    time.Time     // under node.mu: since when nobody needs it; zero: somebody does
+	idle    time.Time     // under node.mu: since when it is unused; zero: it is in use
 }
 
-// relayIdle is how long a connection for streams stays that is not needed any more, since there are few nodes.
+// relayIdle is how long an unused relay stays open once there are few nodes.
 const relayIdle = 30 * time.Second
 
-// watchRelay has the connection made by the side that has dialled the link, and closed. Called with node.mu held.
+// watchRelay opens the relay, from the side that dialled the link, and closes one that is no longer needed. Called with
+// node.mu held.
 func (l *link) watchRelay(now time.Time) {
 	if r := l.relay; r != nil && l.handshake.dialed {
 		switch {
@@ -47,7 +48,7 @@ func (l *link) wantsRelay() bool {
 	return l.handshake.dialed && l.session != nil && l.wasAlive && l.node.hubs.on && (l.node.isHub() || l.toHub())
 }
 
-// keepRelay makes the connection, and makes it again when it is lost.
+// keepRelay dials the relay, and dials it again when it is lost.
 func (l *link) keepRelay() {
 	defer l.node.wg.Done()
 	n := l.node
@@ -79,7 +80,7 @@ func (l *link) dialRelay() (*handshake, error) {
 	return h, err
 }
 
-// settleRelay accepts what the other side's dialRelay has dialled.
+// settleRelay accepts a connection from the other side's dialRelay.
 func (n *Node) settleRelay(h *handshake, startErr error) {
 	l, err := n.acceptBeside(h, startErr)
 	if err == nil {
@@ -94,7 +95,7 @@ func (n *Node) settleRelay(h *handshake, startErr error) {
 	n.wg.Go(func() { l.runRelay(h) })
 }
 
-// runRelay owns the connection until it ends, with its link at the latest.
+// runRelay owns the connection until it ends, at the latest with its link.
 func (l *link) runRelay(h *handshake) {
 	n := l.node
 	session, err := openYamux(h, 30*time.Second)

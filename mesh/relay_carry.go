@@ -9,7 +9,7 @@ import (
 	"github.com/hashicorp/yamux"
 )
 
-// serveRelayed handles a stream that the other side has opened: it is for this node, or this hub passes it on.
+// serveRelayed handles a stream that the other side has opened: either it is for this node, or this hub passes it on.
 func (n *Node) serveRelayed(r *relay, s *yamux.Stream) {
 	free := sync.OnceFunc(func() { <-r.streams })
 	s.SetDeadline(time.Now().Add(n.cfg.HandshakeTimeout))
@@ -32,8 +32,8 @@ func (n *Node) serveRelayed(r *relay, s *yamux.Stream) {
 	free()
 }
 
-// carry passes a stream on, in both directions until either ends. A slow reader at one end stops the other: yamux's window, 256 KiB
-// in each direction, is all that is kept here.
+// carry copies a stream in both directions until either ends. A slow reader at one end stops the other: only yamux's window, 256
+// KiB in each direction, is buffered here.
 func (n *Node) carry(from *relay, s *yamux.Stream, req relayRequest) {
 	defer s.Close()
 	next, answer := n.nextRelay(from, req)
@@ -46,7 +46,7 @@ func (n *Node) carry(from *relay, s *yamux.Stream, req relayRequest) {
 		}
 	}
 	if answer != relayOK {
-		_ = writeFrame(s, []byte{answer}) // or the one that asks sees the end
+		_ = writeFrame(s, []byte{answer}) // on an error, the requester sees the stream end
 		return
 	}
 	to, err := next.session.OpenStream()
@@ -64,7 +64,7 @@ func (n *Node) carry(from *relay, s *yamux.Stream, req relayRequest) {
 	both(s, to)
 }
 
-// nextRelay is where a hub passes a stream on to, or its answer that it cannot.
+// nextRelay returns the relay on which a hub passes a stream on, or nil and the answer that says why it cannot.
 func (n *Node) nextRelay(from *relay, req relayRequest) (*relay, byte) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -88,14 +88,14 @@ func both(a, b net.Conn) {
 	done := make(chan struct{}, 2)
 	for _, dir := range [][2]net.Conn{{a, b}, {b, a}} {
 		go func() {
-			_, _ = io.Copy(dir[0], dir[1]) // the two ends see an error of either
+			_, _ = io.Copy(dir[0], dir[1]) // the two ends see the error
 			done <- struct{}{}
 		}()
 	}
 	<-done
 	for _, c := range []net.Conn{a, b} {
 		c.Close()
-		c.SetDeadline(time.Now()) // yamux lets a Read go on for a while after Close
+		c.SetDeadline(time.Now()) // in yamux, Close does not end a Read at once
 	}
 	<-done
 }

@@ -5,15 +5,15 @@ import (
 	"errors"
 )
 
-// relayRequest is the first frame of a stream: to which node it goes, and over how many hubs it may still go. That node answers
-// with a frame of one byte, and a hub that cannot pass it on, too; then comes TLS between the two ends.
+// relayRequest is the first frame of a stream: the target node, and how many more hubs it may pass. The target answers with a
+// frame of one byte, as does a hub that cannot pass it on; then TLS between the two ends follows.
 type relayRequest struct {
 	target string
 	hubs   byte
 }
 
 const (
-	maxHubsOnWay     = 2 // that of the one node, and that of the other
+	maxHubsOnWay     = 2 // one of each end
 	relayRequestSize = 1 + idBytes
 )
 
@@ -21,17 +21,17 @@ const (
 const (
 	relayOK      = 0
 	relayUnknown = 1 // the hub does not reach the node
-	relayFull    = 2 // the hub carries as many streams as it may
+	relayFull    = 2 // the hub carries as many streams as it is allowed to
 	relayNoHub   = 3
 )
 
 var relayErrors = []error{
 	relayUnknown: errors.New("does not reach it"),
-	relayFull:    errors.New("carries as many streams as it may"),
+	relayFull:    errors.New("carries as many streams as it is allowed to"),
 	relayNoHub:   errors.New("does not know that it is a hub"),
 }
 
-var errRelay = errors.New("mesh: a request to a hub, or its answer, that cannot be read")
+var errRelay = errors.New("mesh: a request to a hub, or its answer, cannot be read")
 
 func (r relayRequest) encode() []byte { return append([]byte{r.hubs}, rawID(r.target)...) }
 
@@ -52,7 +52,7 @@ func parseRelayAnswer(b []byte) error {
 	return relayErrors[b[0]]
 }
 
-// rawID is an id that is made of a key, as bytes; nil: it is another.
+// rawID decodes an id that is made of a key; nil if it is not.
 func rawID(id string) []byte {
 	raw, err := hex.DecodeString(id)
 	if err != nil || len(raw) != idBytes {

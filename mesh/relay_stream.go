@@ -14,10 +14,10 @@ import (
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
-// relayedStream is either end of a stream that goes through a hub: TLS between the two nodes, with the keys and the secret by which
-// linked nodes know each other. The hub sees when how much is sent.
+// relayedStream is one end of a stream through a hub: TLS between the two nodes, with the same keys and secret as on links. The
+// hub sees only the size and time of what is sent.
 type relayedStream struct {
-	net.Conn // TLS, whose half-close a stream does not have
+	net.Conn // TLS; streams have no half-close, so this hides CloseWrite
 	free     func()
 }
 
@@ -26,7 +26,7 @@ func (s *relayedStream) Close() error {
 	return s.Conn.Close()
 }
 
-// openRelayed opens a stream to a peer through the hubs that this node is linked to, one after another until one reaches it.
+// openRelayed opens a stream to a peer through a linked hub, trying one after another until one reaches the peer.
 func (n *Node) openRelayed(ctx context.Context, p meshinfo.Peer) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, n.cfg.HandshakeTimeout)
 	defer cancel()
@@ -48,8 +48,8 @@ func (n *Node) openRelayed(ctx context.Context, p meshinfo.Peer) (net.Conn, erro
 	return nil, first
 }
 
-// relaysTo are the hubs to ask, first the one that says that it reaches the peer. The connection to a hub that was linked just now
-// takes a moment.
+// relaysTo returns the relays to try, first that of the hub that reports the peer. It waits for a relay if there is none: after a
+// link to a hub is made, its relay takes a moment.
 func (n *Node) relaysTo(ctx context.Context, id string) ([]*relay, error) {
 	for {
 		n.mu.Lock()
@@ -102,7 +102,7 @@ func (n *Node) openThrough(ctx context.Context, r *relay, p meshinfo.Peer) (net.
 	return nil, err
 }
 
-// answered is a stream that begins with the answer to a relayRequest.
+// answered is a stream on which the answer to a relayRequest comes first.
 type answered struct {
 	net.Conn
 	read bool
@@ -122,7 +122,7 @@ func (a *answered) Read(b []byte) (int, error) {
 	return a.Conn.Read(b)
 }
 
-// isNode returns an error unless the other side is the node with this id, which its key proves, and has proved the secret.
+// isNode returns an error unless the other side's key proves that it has this id, and it has proved the secret.
 func (h *handshake) isNode(id string) error {
 	switch {
 	case h.theirs.Kind != kindStream || !h.trusted:
@@ -134,11 +134,11 @@ func (h *handshake) isNode(id string) error {
 }
 
 var (
-	errNotStream = errors.New("mesh: it is no node of this mesh")
+	errNotStream = errors.New("mesh: the other end is not a node of this mesh")
 	errOtherNode = errors.New("mesh: the hub has passed the stream on to another node")
 )
 
-// takeRelayed handles a stream that another node has opened to this one through a hub: after the handshake the program has it.
+// takeRelayed accepts a stream from another node through a hub: after the handshake it belongs to the program.
 func (n *Node) takeRelayed(r *relay, s *yamux.Stream, free func()) {
 	ctx, cancel := context.WithTimeout(n.ctx, n.cfg.HandshakeTimeout)
 	defer cancel()
@@ -160,7 +160,7 @@ func (n *Node) takeRelayed(r *relay, s *yamux.Stream, free func()) {
 	go n.cfg.OnStream(n.relayedPeer(h, r), &relayedStream{Conn: h.tls, free: free})
 }
 
-// relayedPeer is the node at the other end. It may not have been told of yet.
+// relayedPeer returns the node at the other end, which no hub may have reported yet.
 func (n *Node) relayedPeer(h *handshake, r *relay) meshinfo.Peer {
 	n.mu.Lock()
 	defer n.mu.Unlock()

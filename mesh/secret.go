@@ -15,7 +15,7 @@ import (
 // caller gets a proof from a node, and can try words against it offline.
 func NewSecret() string {
 	b := make([]byte, 32)
-	rand.Read(b) // never fails: crypto/rand ends the process instead
+	rand.Read(b) // never returns an error
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
@@ -49,17 +49,17 @@ func checkSecrets(secrets []string) error {
 	return nil
 }
 
-// binding is what a proof is bound to, so that it is not valid on another channel, in the other direction, for another key or
-// with another hello.
+// binding is what a proof is bound to: it is not valid on another channel, in the other direction, for another key or with
+// another hello.
 type binding struct {
 	exporter   []byte // the channel, RFC 8446 section 7.5 (RFC 9266 explains why this is a good binding)
-	client     []byte // the keys: the exporter covers the server's certificate but not the client's
+	client     []byte // the keys, since the exporter covers only the server's certificate
 	server     []byte
 	fromClient bool
 	hello      []byte
 }
 
-// proofs are one HMAC for each secret. All are sent: the other side may have only one of the secrets.
+// proofs returns one HMAC per secret. All are sent: the other side may have only one of the secrets.
 func proofs(secrets []string, b binding) []byte {
 	out := make([]byte, 0, len(secrets)*sha256.Size)
 	for _, s := range secrets {
@@ -76,13 +76,13 @@ func (b binding) proof(secret string) []byte {
 	hello := sha256.Sum256(b.hello)
 	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write([]byte("tcpctl mesh proof 1 " + role + "\n"))
-	for _, part := range [][]byte{b.exporter, b.client, b.server, hello[:]} { // each of a fixed length
+	for _, part := range [][]byte{b.exporter, b.client, b.server, hello[:]} { // each has a fixed length
 		mac.Write(part)
 	}
 	return mac.Sum(nil)
 }
 
-// proved reports whether any of the peer's proofs was made with any of our secrets.
+// proved reports whether one of the peer's proofs was made with one of our secrets.
 func proved(secrets []string, b binding, theirs []byte) bool {
 	ok := false
 	for chunk := range slices.Chunk(theirs, sha256.Size) {

@@ -52,7 +52,7 @@ func (n *Node) Close() error {
 	return nil
 }
 
-// sayGoodbye stops listening and finding, and sends every peer a goodbye. The second time it only returns what is there.
+// sayGoodbye stops listening and finding, and sends every peer a goodbye. A second call only returns what is still open.
 func (n *Node) sayGoodbye() ([]*link, []*Conn) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -79,11 +79,11 @@ func (n *Node) sayGoodbye() ([]*link, []*Conn) {
 	return links, conns
 }
 
-// endConn may wait for a Write of the program's, which Close ends. A connection that the program does not read holds up Shutdown
-// for unreadLinger only, for what is on its way.
+// endConn may block behind the program's Write, which Close ends. A connection that the program does not read delays Shutdown by
+// unreadLinger at most, for data in flight.
 func (n *Node) endConn(c *Conn) {
 	defer n.wg.Done()
-	_ = c.CloseWrite() // fails when it has ended already
+	_ = c.CloseWrite() // fails if it has already ended
 	if !c.nobodyReads() {
 		return
 	}

@@ -14,20 +14,20 @@ import (
 	"github.com/tcpctl/tcpctl/mesh/internal/plain"
 )
 
-// signedRecord is a node's record, with what else others must know of the node, as it signs it where hubs pass it on. A hub
-// can withhold it, and can neither change it nor show an older one to a node that has a newer.
+// signedRecord is a node's record, with what else others must know about the node, signed by it for hubs to pass on. A hub
+// can withhold it, but can neither change it nor replay an older one to a node that has a newer one.
 //
 // Encoded it is the signature (64 bytes), the node's key (32), the version (8), the length of the description (2), the
 // description as JSON, and the record.
 type signedRecord struct {
 	id      string // made of the key
-	version uint64 // only grows, over restarts of the node too
+	version uint64 // only grows, even over restarts of the node
 	about   description
 	record  []byte
 	encoded []byte
 }
 
-// description is what a hello says of a node that is connected.
+// description is what a connected node would say in its hello.
 type description struct {
 	Name    string           `json:"name"`
 	Version string           `json:"version,omitempty"`
@@ -41,7 +41,7 @@ const (
 	maxVersion     = 1 << 62
 )
 
-// signedText is what is signed, the mesh's name with it: a record of another mesh is none of this one.
+// signedText returns the bytes to sign. They include the mesh's name, so that a record is valid in one mesh only.
 func signedText(mesh string, body []byte) []byte {
 	name := sha256.Sum256([]byte(mesh))
 	text := append([]byte("tcpctl mesh record 1\n"), name[:]...)
@@ -61,9 +61,9 @@ func signRecord(key ed25519.PrivateKey, mesh string, version uint64, about descr
 	return append(ed25519.Sign(key, signedText(mesh, body)), body...), nil
 }
 
-var errSigned = errors.New("mesh: a signed record that cannot be read")
+var errSigned = errors.New("mesh: invalid signed record")
 
-// parseSigned reads a signed record. Nothing of it may be believed before verify.
+// parseSigned parses a signed record. Nothing in it may be trusted before verify.
 func parseSigned(b []byte) (*signedRecord, error) {
 	if len(b) < signedHead || len(b) > maxSigned {
 		return nil, fmt.Errorf("%w: %d bytes", errSigned, len(b))
@@ -87,7 +87,7 @@ func parseSigned(b []byte) (*signedRecord, error) {
 	return s, nil
 }
 
-// verify returns an error unless the node with this id has signed it for the mesh.
+// verify returns an error unless the node with this id has signed the record for this mesh.
 func (s *signedRecord) verify(mesh string) error {
 	signature, body := s.encoded[:ed25519.SignatureSize], s.encoded[ed25519.SignatureSize:]
 	if !ed25519.Verify(ed25519.PublicKey(body[:ed25519.PublicKeySize]), signedText(mesh, body), signature) {
@@ -96,7 +96,7 @@ func (s *signedRecord) verify(mesh string) error {
 	return nil
 }
 
-// idOf is the id of a node that has this key, and no Config.ID.
+// idOf returns the id of a node that has this key and no Config.ID.
 func idOf(key []byte) string {
 	sum := sha256.Sum256(key)
 	return hex.EncodeToString(sum[:idBytes])
@@ -104,7 +104,7 @@ func idOf(key []byte) string {
 
 const idBytes = 16
 
-// ownSigned is this node's record as it is now. The node signs it when it is asked for after a change.
+// ownSigned returns this node's current record, signed. It signs again only after a change.
 func (n *Node) ownSigned() ([]byte, error) {
 	n.mu.Lock()
 	version, record := n.signed.version, n.record
@@ -130,15 +130,15 @@ func (n *Node) ownSigned() ([]byte, error) {
 	return encoded, nil
 }
 
-// ownRecord is the record that this node signs. Its fields are under node.mu.
+// ownRecord is this node's own signed record. Its fields are under node.mu.
 type ownRecord struct {
-	version uint64 // of the record now. It begins with the time, so that it is more than before a restart
-	of      uint64 // what encoded is the version of
+	version uint64 // of the current record. It starts from the time, so that it exceeds those before a restart
+	of      uint64 // the version that encoded has
 	encoded []byte
 }
 
-// gotOwn is called when another node shows this node's own record. If that is newer, this node's clock was ahead before its
-// restart, and what it has signed since is old to everybody. Called with node.mu held.
+// gotOwn is called when another node sends back this node's own record. If that is newer, this node's clock was ahead
+// before its restart, and the others reject what it has signed since as old. Called with node.mu held.
 func (n *Node) gotOwn(version uint64) {
 	if version > n.signed.version && version < maxVersion {
 		n.signed.version = version + 1

@@ -39,7 +39,7 @@ type Sighting struct {
 	Addrs    []netip.AddrPort
 }
 
-// The names of the package's own sources, as they are in Peer.FoundBy.
+// The names of the package's own sources, as in Peer.FoundBy.
 const (
 	sourceMDNS     = "mdns"
 	sourceJoin     = "join"
@@ -99,7 +99,6 @@ func (n *Node) Sources() []meshinfo.Source {
 	return out
 }
 
-// addSource adds a source to the status.
 func (n *Node) addSource(name, addr string) *runningSource {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -124,7 +123,7 @@ func (n *Node) self() Self {
 	return Self{Mesh: n.cfg.Name, ID: n.id.id, Name: n.cfg.Node, Listen: n.listen}
 }
 
-// found takes a sighting from any source. Nothing of it is trusted: it only says where to dial.
+// found handles a sighting from any source. It is not trusted: it only says where to dial.
 func (n *Node) found(s Sighting, source string) {
 	s.Addrs = slices.DeleteFunc(slices.Clone(s.Addrs[:min(len(s.Addrs), maxAddrs)]), func(a netip.AddrPort) bool {
 		return checkAddr(a) != nil || n.onlyLoopback() && !a.Addr().IsLoopback()
@@ -149,11 +148,12 @@ func (n *Node) found(s Sighting, source string) {
 	}
 	if p.name == "" {
 		p.name = s.Name
-		p.wakeUp() // a hub is dialled where others are not
+		p.wakeUp() // it may be a hub, which is dialled even if others are not
 	}
 	p.addAddrs(s.Addrs, false)
 	p.foundAgain(source)
 }
 
-// onlyLoopback: a node that listens on loopback only dials there only, except for addresses to join, which are configured.
+// onlyLoopback reports whether this node listens on loopback only. It then dials only there, except for join addresses,
+// which are configured.
 func (n *Node) onlyLoopback() bool { return n.listen.Addr().IsLoopback() }

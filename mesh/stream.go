@@ -66,7 +66,7 @@ func (n *Node) OpenStream(ctx context.Context, peer string) (net.Conn, error) {
 		error
 	}
 	opened := make(chan result)
-	n.wg.Go(func() { // yamux waits for no context
+	n.wg.Go(func() { // yamux's OpenStream takes no context
 		var r result
 		switch {
 		case through:
@@ -95,7 +95,7 @@ func (n *Node) OpenStream(ctx context.Context, peer string) (net.Conn, error) {
 	}
 }
 
-// reached is the peer of that name. Called with node.mu held.
+// reached returns the connected peer with that name or id. Called with node.mu held.
 func (n *Node) reached(named string) (*peer, error) {
 	is := func(p *peer) bool { return p.link != nil || p.via() != nil }
 	if p := n.peers[named]; p != nil && is(p) {

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lastAck is how long ago the other side's kernel acknowledged something on c, if that is known.
+// lastAck returns how long ago the other side's kernel acknowledged something on c, if known.
 func lastAck(c net.Conn) (ago time.Duration, known bool) {
 	if a, ok := c.(acker); ok {
 		return a.LastAck(), true
@@ -25,12 +25,12 @@ func lastAck(c net.Conn) (ago time.Duration, known bool) {
 		return 0, false
 	}
 	if info.Unacked == 0 {
-		return 0, true // its kernel has all that was sent; what is not sent yet waits until its process reads
+		return 0, true // its kernel has all that was sent; the rest waits for its process to read
 	}
 	return time.Duration(info.Last_ack_recv) * time.Millisecond, true
 }
 
-// hasUnread reports whether c has received what this process has not read yet: then this side is the slow one.
+// hasUnread reports whether c has received data that this process has not read yet: then this side is the slow one.
 func hasUnread(c net.Conn) bool {
 	t, ok := c.(*net.TCPConn)
 	if !ok {
@@ -47,7 +47,7 @@ func hasUnread(c net.Conn) bool {
 	return waiting > 0
 }
 
-// setUserTimeout has the system drop c, once it is closed, when what was written to it is not acknowledged for d.
+// setUserTimeout makes the system drop c once data has been unacknowledged for d, even after Close.
 func setUserTimeout(c net.Conn, d time.Duration) {
 	if t, ok := c.(*net.TCPConn); ok {
 		if raw, err := t.SyscallConn(); err == nil {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// lastAck is known on Linux only (TCP_INFO); elsewhere acceptsConnections finds out.
+// lastAck works on Linux only (TCP_INFO); elsewhere acceptsConnections replaces it.
 func lastAck(c net.Conn) (ago time.Duration, known bool) {
 	if a, ok := c.(acker); ok {
 		return a.LastAck(), true
@@ -15,8 +15,8 @@ func lastAck(c net.Conn) (ago time.Duration, known bool) {
 	return 0, false
 }
 
-// hasUnread is known on Linux only.
+// hasUnread works on Linux only.
 func hasUnread(net.Conn) bool { return false }
 
-// setUserTimeout works on Linux only: elsewhere the system has its own limit for a closed connection.
+// setUserTimeout works on Linux only: elsewhere the system's own limit for a closed connection applies.
 func setUserTimeout(net.Conn, time.Duration) {}

@@ -9,17 +9,17 @@ import (
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
-// sourceHub is the meshinfo.Peer.FoundBy of a node that a hub has told of.
+// sourceHub is the meshinfo.Peer.FoundBy of a node that a hub has reported.
 const sourceHub = "hub"
 
-// told is what one hub says of a peer that it reaches.
+// told is what one hub reports about a peer that it reaches.
 type told struct {
 	by    *link
 	state meshinfo.State
 	rtt   time.Duration
 }
 
-// via is what the hub says through which the peer is reached; nil: there is none. Called with node.mu held.
+// via returns the report of the hub through which the peer is reached; nil: none. Called with node.mu held.
 func (p *peer) via() (best *told) {
 	for i := range p.told {
 		t := &p.told[i]
@@ -30,7 +30,7 @@ func (p *peer) via() (best *told) {
 	return best
 }
 
-// toldBy reports whether the hub tells of the peer. Called with node.mu held.
+// toldBy reports whether the hub reports the peer. Called with node.mu held.
 func (p *peer) toldBy(hub *link) bool {
 	return slices.ContainsFunc(p.told, func(t told) bool { return t.by == hub })
 }
@@ -42,7 +42,7 @@ func (p *peer) dropTold(by *link) (had bool) {
 	return len(p.told) < before
 }
 
-// gotFeed takes what a hub tells of others.
+// gotFeed handles msgFeed, a hub's report on other nodes.
 func (l *link) gotFeed(body []byte) error {
 	entries, err := parseFeed(body)
 	if err != nil {
@@ -52,7 +52,7 @@ func (l *link) gotFeed(body []byte) error {
 	believed := l.toHub() && l.asked != feedNone
 	l.node.mu.Unlock()
 	if !believed {
-		return nil // it was asked for before, or it is no hub to us
+		return nil // no longer wanted, or not from a hub
 	}
 	for i := range entries {
 		if err := l.gotEntry(&entries[i]); err != nil {
@@ -78,7 +78,7 @@ func (l *link) gotEntry(e *feedEntry) error {
 		p = n.addPeer(e.id, sourceHub)
 	}
 	if p == nil || l.asked == feedNone || l.ctx.Err() != nil {
-		return nil // there are too many nodes, or it is not known what its name is
+		return nil // too many nodes, or its name is not known
 	}
 	if signed != nil && signed.id == e.id {
 		p.setSigned(signed)
@@ -87,7 +87,7 @@ func (l *link) gotEntry(e *feedEntry) error {
 	return nil
 }
 
-// readSigned parses and verifies a signed record, unless that is nil or not newer than the one that is known: that gives nil.
+// readSigned parses and verifies a signed record. It returns nil if b is nil or not newer than the record that is known.
 func (n *Node) readSigned(b []byte) (*signedRecord, error) {
 	if b == nil {
 		return nil, nil
@@ -126,8 +126,8 @@ func (p *peer) setTold(l *link, e *feedEntry) {
 	}
 }
 
-// followHubs gives a peer without a link the state that hubs tell; cause is why it is down if none reaches it, "" if that has to
-// show first. Called with node.mu held.
+// followHubs gives a peer without a link the state that hubs report; cause is why it is down if none reaches it, "" if that is
+// not certain yet. Called with node.mu held.
 func (p *peer) followHubs(cause meshinfo.Cause) {
 	if p.link != nil && p.link.wasAlive {
 		return
@@ -145,7 +145,7 @@ func (p *peer) followHubs(cause meshinfo.Cause) {
 	}
 }
 
-// forgetTold drops all that the hub at the other end has told. Called with node.mu held.
+// forgetTold drops all reports of the hub at the other end. Called with node.mu held.
 func (l *link) forgetTold() {
 	for _, p := range l.node.peers {
 		if p.dropTold(l) {
@@ -154,8 +154,8 @@ func (l *link) forgetTold() {
 	}
 }
 
-// expireTold gives up peers that were reached through a hub which is lost, unless another hub tells of them, or a link is
-// made, within Config.Dead. Called with node.mu held.
+// expireTold gives up peers that were reached through a lost hub unless, within Config.Dead, another hub reports them or
+// a link is made. Called with node.mu held.
 func (n *Node) expireTold(now time.Time) {
 	for _, p := range n.peers {
 		switch {
@@ -170,8 +170,7 @@ func (n *Node) expireTold(now time.Time) {
 	}
 }
 
-// setSigned takes a newer record that the peer has signed, and that has come over its own link or through a hub. Called with
-// node.mu held.
+// setSigned stores a newer signed record of the peer, received over its own link or through a hub. Called with node.mu held.
 func (p *peer) setSigned(s *signedRecord) {
 	if p.signed != nil && s.version <= p.signed.version {
 		return
@@ -192,7 +191,7 @@ func (p *peer) setSigned(s *signedRecord) {
 	}
 }
 
-// gotSigned takes the peer's own record.
+// gotSigned handles msgSigned.
 func (l *link) gotSigned(body []byte) error {
 	if !l.handshake.trusted {
 		return nil
@@ -202,7 +201,7 @@ func (l *link) gotSigned(body []byte) error {
 		return err
 	}
 	n := l.node
-	if s.id == n.id.id { // the peer has this one of us, and ours is older
+	if s.id == n.id.id { // this node's own record: the peer has a newer one than we sent
 		if err := s.verify(n.cfg.Name); err != nil {
 			return err
 		}

@@ -53,7 +53,7 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
-// wantRefusal wants one report, whatever number of attempts, and the attempts counted.
+// wantRefusal expects one report, however many attempts there were, and that the attempts are counted.
 func wantRefusal(t *testing.T, n *node, reason meshinfo.Reason) {
 	t.Helper()
 	reports := 0
@@ -87,7 +87,7 @@ func TestTwoNodesWithOneIDSaySo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := meshtest.New()
 		defer net.Close()
-		// They would never look for each other: the join address brings them together.
+		// Two nodes with one id do not dial each other when found: the join address makes them.
 		a := start(t, net.Host("a").Config(mesh.Config{ID: "same"}))
 		defer a.stop()
 		b := start(t, net.Host("b").Config(mesh.Config{ID: "same", Join: []string{"10.77.0.1:7000"}}))

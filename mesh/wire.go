@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// wire is the connection under TLS. It keeps when something was last read and written, and the error of the first Read that
-// failed: above TLS all ends look alike.
+// wire is the connection under TLS. It records when something was last read and written, and the error of the first Read
+// that failed: above TLS all ends look alike.
 type wire struct {
 	net.Conn
 	started   time.Time // the node's; times since then fit an atomic and stay monotonic
@@ -46,8 +46,8 @@ func (w *wire) Write(b []byte) (int, error) {
 		w.lastWrite.Store(int64(time.Since(w.started)))
 	}
 	if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
-		// The peer has ended. its last message may still be unread in the socket, which yamux would close on this error: Read
-		// comes to it, and then to the end.
+		// The peer has closed the connection. Its last message may still be unread in the socket, which yamux would close on
+		// this error: let Read get that message, and then the end.
 		return len(b), nil
 	}
 	return n, err
@@ -55,7 +55,7 @@ func (w *wire) Write(b []byte) (int, error) {
 
 func (w *wire) lastReadAt() time.Time { return w.started.Add(time.Duration(w.lastRead.Load())) }
 
-// sinceRead and sinceWrite are how long ago something was last read and written.
+// sinceRead returns how long ago something was last read.
 func (w *wire) sinceRead() time.Duration {
 	return time.Since(w.started) - time.Duration(w.lastRead.Load())
 }
@@ -64,8 +64,8 @@ func (w *wire) sinceWrite() time.Duration {
 }
 
 // yamuxConn is what yamux writes to. It puts a frame's header and body, which yamux writes one after the other, into one TLS
-// record and one packet: that halves the packets of an idle mesh. Close closes the TCP connection, because TLS would wait
-// up to five seconds to send its goodbye to an unreachable peer.
+// record and one packet: that halves the packets of an idle mesh. Close closes the TCP connection directly, because TLS
+// would wait up to five seconds to send a close_notify to an unreachable peer.
 type yamuxConn struct {
 	*tls.Conn
 	wire   *wire

@@ -11,9 +11,9 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// TestTheLastWordsAreRead: a Write that meets the peer's reset does not end the connection, in which the reason why the peer
-// has ended it may lie unread.
-func TestTheLastWordsAreRead(t *testing.T) {
+// TestTheLastMessageIsRead: a Write that fails with the peer's reset does not end the connection, since the peer's last
+// message, which says why, may still be unread.
+func TestTheLastMessageIsRead(t *testing.T) {
 	ln := proxytest.Listen(t)
 	defer ln.Close()
 	c, err := net.Dial("tcp", ln.Addr().String())
@@ -28,7 +28,7 @@ func TestTheLastWordsAreRead(t *testing.T) {
 	w := newWire(c, time.Now())
 	w.Write([]byte("never read"))
 	peer.SetReadDeadline(time.Now().Add(time.Minute))
-	peer.Read(make([]byte, 1)) // it has come: closing answers it with a reset
+	peer.Read(make([]byte, 1)) // it has arrived: closing now sends a reset
 	io.WriteString(peer, "last words")
 	peer.Close()
 	for range 100 { // one of them gets the reset

@@ -11,16 +11,16 @@ import (
 	"time"
 )
 
-const window = 256 << 10 // bytes on their way at most; then Write waits
+const window = 256 << 10 // bytes in flight; beyond that Write blocks
 
 // stream is one direction of a connection.
 type stream struct {
 	mu      sync.Mutex
 	parts   []part
 	size    int
-	broken  bool          // by the reader: Write fails
+	broken  bool          // the reader has closed: Write fails
 	changed chan struct{} // closed and replaced at every change
-	last    time.Time     // arrival of the last part: nothing overtakes it
+	last    time.Time     // arrival of the last part: later ones must not overtake it
 }
 
 type part struct {
@@ -31,7 +31,7 @@ type part struct {
 
 func newStream() *stream { return &stream{changed: make(chan struct{})} }
 
-// update is the only way to change a stream.
+// update runs f under the lock and wakes waiters: a stream is changed in no other way.
 func (s *stream) update(f func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -81,7 +81,8 @@ func (e *end) Read(b []byte) (int, error) {
 	}
 }
 
-// tryRead takes what has arrived. Otherwise it says when to try again at the latest (0: no time is known), and what to wait for.
+// tryRead takes what has arrived. If there is nothing, it returns how long to wait at most (0: no limit), and the channels to
+// wait for.
 func (e *end) tryRead(b []byte) (n int, wait time.Duration, changed []<-chan struct{}, err error) {
 	open, networkChanged := e.host.net.path(e.host, e.peer)
 	frozen, _ := e.host.isFrozen()
@@ -99,7 +100,7 @@ func (e *end) tryRead(b []byte) (n int, wait time.Duration, changed []<-chan str
 	if d := time.Until(first.at); d > 0 {
 		return 0, d, changed, nil
 	}
-	if first.eof && peerFrozen { // a stopped process closes nothing, whatever its node may have come to think
+	if first.eof && peerFrozen { // a stopped process closes nothing, whatever its node believes
 		return 0, 0, changed, nil
 	}
 	if first.eof {
@@ -111,7 +112,7 @@ func (e *end) tryRead(b []byte) (n int, wait time.Duration, changed []<-chan str
 		e.in.parts = slices.Delete(e.in.parts, 0, 1)
 	}
 	e.in.size -= n
-	close(e.in.changed) // the writer may go on
+	close(e.in.changed) // wake the writer
 	e.in.changed = make(chan struct{})
 	return n, 0, nil, nil
 }
@@ -141,7 +142,7 @@ func (e *end) Write(b []byte) (int, error) {
 	return written, nil
 }
 
-// wait returns when one of the two channels is closed, after d if that is not 0, or with an error at the deadline.
+// wait returns when one of the channels is closed, after d unless that is 0, or with an error at the deadline.
 func (e *end) wait(by *deadline, d time.Duration, changed []<-chan struct{}) error {
 	e.mu.Lock()
 	at := by.at

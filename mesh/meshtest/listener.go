@@ -24,7 +24,7 @@ func (l *listener) Accept() (net.Conn, error) {
 				return c, nil
 			case <-l.done:
 				return nil, net.ErrClosed
-			case <-changed: // look again whether we are frozen
+			case <-changed: // check again whether the host is frozen
 				continue
 			}
 		}

@@ -86,8 +86,8 @@ func (n *Network) SetDelay(d time.Duration) { n.change(func() { n.delay = d }) }
 // retransmits it, and delays what follows.
 func (n *Network) SetLoss(share float64) { n.change(func() { n.loss = share }) }
 
-// emptyPools runs the garbage collector twice, which is what empties a sync.Pool. Package yamux, which package mesh builds
-// on, has one of timers for the whole process; and a timer of one synctest bubble ends the program in another, or outside.
+// emptyPools runs the garbage collector twice, which empties every sync.Pool. Package yamux has a process-wide pool of
+// timers, and using a timer of one synctest bubble in another, or outside, panics.
 func emptyPools() {
 	runtime.GC()
 	runtime.GC()
@@ -121,14 +121,14 @@ func pair(a, b *Host) [2]*Host {
 	return [2]*Host{a, b}
 }
 
-// path is the state of the network between two hosts; changed is closed when it may be another.
+// path returns the state of the network between two hosts; changed is closed when it may have changed.
 func (n *Network) path(a, b *Host) (open bool, changed <-chan struct{}) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return !n.cut[pair(a, b)], n.changed
 }
 
-// latency is how long the next part of a connection takes.
+// latency returns the delay of the next part of a connection.
 func (n *Network) latency() time.Duration {
 	n.mu.Lock()
 	defer n.mu.Unlock()

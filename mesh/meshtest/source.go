@@ -9,7 +9,7 @@ import (
 	"github.com/tcpctl/tcpctl/mesh"
 )
 
-// announceEvery is how often each node is announced: there is nothing to listen to queries in this network.
+// announceEvery is how often each node is announced: this network has no queries.
 const announceEvery = time.Second
 
 // seeker is a node that listens to announcements.
@@ -55,7 +55,7 @@ func (h *Host) remove(s *seeker) {
 	}
 }
 
-// hearing are those that an announcement from h reaches.
+// hearing returns the seekers that an announcement from h reaches.
 func (n *Network) hearing(h *Host, name string) []*seeker {
 	n.mu.Lock()
 	defer n.mu.Unlock()

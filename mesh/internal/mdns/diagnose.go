@@ -21,8 +21,8 @@ type Interface struct {
 }
 
 const (
-	diagnoseFor = 1500 * time.Millisecond // an answer comes within 120 ms, or a second later if it was just given
-	maxAnswers  = 64                      // of one interface
+	diagnoseFor = 1500 * time.Millisecond // an answer takes up to 120 ms, or a second more if it was given just before
+	maxAnswers  = 64                      // on one interface
 )
 
 // Diagnose sends one query on each interface and returns what came back within a second and a half. An error says that
@@ -42,7 +42,7 @@ func Diagnose(ctx context.Context) ([]Interface, error) {
 	defer stop()
 	random := make([]byte, 8)
 	rand.Read(random)
-	mark := "doctor-" + hex.EncodeToString(random) + "." + serviceType // a known answer by which our own query is recognized
+	mark := "doctor-" + hex.EncodeToString(random) + "." + serviceType // a known answer that identifies our own query
 	var out []Interface
 	byIndex := map[int]int{}
 	for _, iface := range ifaces {
@@ -92,7 +92,7 @@ func (s *sockets) queryOn(iface net.Interface, mark string) Interface {
 }
 
 func (i *Interface) handle(d datagram, mark string) {
-	p, _ := parsePacket(d.body) // anything may send to port 5353: what cannot be read is not for us
+	p, _ := parsePacket(d.body) // anyone may send to port 5353: ignore what cannot be parsed
 	if !p.response {
 		i.Received = i.Received || slices.Contains(p.known, mark)
 		return

@@ -8,24 +8,24 @@ import (
 )
 
 const (
-	updateEvery      = time.Second // for interfaces that have come, gone or changed
+	updateEvery      = time.Second // checks for interfaces that came, went or changed
 	maxInterfaces    = 64
-	maxKnown         = 64 // known answers of a query
+	maxKnown         = 64 // known answers in a query
 	longestQueryWait = time.Minute
 )
 
-// ifaceState is what the responder has to do on one interface.
+// ifaceState is the responder's state for one interface.
 type ifaceState struct {
 	net.Interface
 	addrs      []netip.Addr // to announce
-	err        error        // of the last join or send
-	announces  int          // still to send
+	err        error        // from the last join or send
+	announces  int          // left to send
 	announceAt time.Time
 	queryAt    time.Time
 	queryWait  time.Duration
 	answerAt   time.Time            // zero: no question waits for an answer
 	sentAt     time.Time            // of the last multicast of our records
-	known      map[string]time.Time // instances, and when they were announced last
+	known      map[string]time.Time // instances, with the time each was last announced
 }
 
 func (i *ifaceState) loopback() bool { return i.Flags&net.FlagLoopback != 0 }
@@ -44,12 +44,12 @@ func (i *ifaceState) knownAnswers(now time.Time) []string {
 	return out
 }
 
-// updateInterfaces starts anew on each interface that has come or has other addresses: there may be other nodes behind it.
+// updateInterfaces starts over on each interface that is new or has other addresses: other nodes may be behind it.
 func (r *responder) updateInterfaces(now time.Time) {
 	seen := map[int]bool{}
 	ifaces, err := net.Interfaces()
 	if err != nil {
-		return // those of before stay
+		return // keep those of before
 	}
 	for _, iface := range ifaces {
 		addrs := announcedOn(iface, r.Listen.Addr())
@@ -64,7 +64,7 @@ func (r *responder) updateInterfaces(now time.Time) {
 		} else if slices.Equal(i.addrs, addrs) && i.err == nil {
 			continue
 		}
-		retry := i.err != nil && slices.Equal(i.addrs, addrs) // an IPv6 address fails while it is checked for duplicates
+		retry := i.err != nil && slices.Equal(i.addrs, addrs) // an IPv6 address fails during duplicate address detection
 		i.Interface, i.addrs = iface, addrs
 		i.err = r.socks.join(&iface)
 		if !retry || i.err == nil {
@@ -81,12 +81,12 @@ func (r *responder) updateInterfaces(now time.Time) {
 	r.warn()
 }
 
-// announcedOn are the addresses to announce on an interface; none when it is not to be used. A node that listens on all
-// addresses is also announced over loopback, for nodes that listen there only.
+// announcedOn returns the addresses to announce on an interface; none if it should not be used. A node that listens on
+// all addresses is also announced on loopback, for nodes that listen only there.
 func announcedOn(iface net.Interface, listen netip.Addr) []netip.Addr {
 	loopback := iface.Flags&net.FlagLoopback != 0
 	if iface.Flags&net.FlagUp == 0 || iface.Flags&net.FlagMulticast == 0 && !loopback {
-		return nil // Linux' loopback has no multicast flag, and carries multicast all the same
+		return nil // Linux's loopback has no multicast flag but carries multicast
 	}
 	addrs := InterfaceAddrs(iface)
 	switch {
@@ -98,7 +98,7 @@ func announcedOn(iface net.Interface, listen netip.Addr) []netip.Addr {
 	return nil
 }
 
-// interfaceOf guesses where a packet came from, on systems that do not tell.
+// interfaceOf guesses a packet's interface on systems that do not report it.
 func (r *responder) interfaceOf(from netip.Addr) *ifaceState {
 	for _, i := range r.interfaces {
 		if from.Zone() == i.Name || slices.Contains(i.addrs, from) {

@@ -75,7 +75,7 @@ func InterfaceAddrs(iface net.Interface) []netip.Addr {
 	}
 	addrs, err := iface.Addrs()
 	if err != nil {
-		return nil // it went away meanwhile
+		return nil // it has gone
 	}
 	var out []netip.Addr
 	for _, a := range addrs {
@@ -90,7 +90,7 @@ func InterfaceAddrs(iface net.Interface) []netip.Addr {
 	return out
 }
 
-// withZone makes an address that is seen on iface one that can be dialled.
+// withZone adds the zone of iface to a link-local address, so that it can be dialled.
 func withZone(ip netip.Addr, iface net.Interface) netip.Addr {
 	if ip.Is6() && ip.IsLinkLocalUnicast() {
 		return ip.WithZone(iface.Name)

@@ -14,7 +14,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// TestAnswersLegacyResolvers asks as dig does: from another port, for an answer to that port (RFC 6762 section 6.7).
+// TestAnswersLegacyResolvers queries as dig does: from an ephemeral port, to which the answer goes (RFC 6762 section 6.7).
 func TestAnswersLegacyResolvers(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
@@ -43,7 +43,7 @@ func TestAnswersLegacyResolvers(t *testing.T) {
 	}
 	buf := make([]byte, 9000)
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
-		// To the host's own port 5353, which reaches a node only where it is the newest there; sent until one answers.
+		// Port 5353 of this host: only the newest socket there gets a unicast packet, so send until a node answers.
 		if _, err := c.WriteTo(body, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 5353}); err != nil {
 			t.Skipf("no mDNS on loopback here: %v", err)
 		}
@@ -58,7 +58,7 @@ func TestAnswersLegacyResolvers(t *testing.T) {
 		}
 		for _, a := range m.Answers {
 			if a.Header.TTL > 10 || a.Header.Class != dnsmessage.ClassINET {
-				t.Errorf("%v: want a short time to live, and a plain class", a.Header)
+				t.Errorf("%v: want a short TTL, and a class without the cache-flush bit", a.Header)
 			}
 		}
 		return

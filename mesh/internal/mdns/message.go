@@ -9,32 +9,32 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// The names of DNS-SD (RFC 6763). The type is the same for every mesh: type names end at 15 characters, so the mesh's
-// name is in the TXT record.
+// Names of DNS-SD (RFC 6763). The type is the same for every mesh: it is limited to 15 characters, so the mesh's name
+// is in the TXT record.
 const (
 	serviceType     = "_tcpctl._tcp.local."
 	typeEnumeration = "_services._dns-sd._udp.local." // "which types are there?", RFC 6763 section 9
 )
 
-// The times to live are those of section 10, in seconds.
+// TTLs as in section 10, in seconds.
 const (
 	ttlHost    = 120
 	ttlService = 4500
-	ttlLegacy  = 10 // section 6.7: for resolvers that know no multicast
+	ttlLegacy  = 10 // section 6.7: for resolvers without multicast
 	maxPacket  = 9000
-	maxRecords = 256 // of one packet are looked at
+	maxRecords = 256 // parsed in one packet
 
 	classIN         = uint16(1)
 	classAny        = uint16(255)
 	classMask       = uint16(1<<15 - 1)
-	cacheFlush      = uint16(1 << 15) // in an answer's class, section 10.2: these are all records of the name
-	unicastResponse = uint16(1 << 15) // in a question's, section 5.4: answer by unicast
+	cacheFlush      = uint16(1 << 15) // in an answer's class, section 10.2: the record set is complete
+	unicastResponse = uint16(1 << 15) // in a question's class, section 5.4: answer by unicast
 
 	txtVersion = "txtvers=1" // RFC 6763 section 6.7
 )
 
-// service is this node as DNS-SD has it. Its instance and host names have the id in them, so that they are unique and need
-// no probing (section 8.1): a node is found in milliseconds and not in a second.
+// service is this node in DNS-SD's terms. Its instance and host names contain the id, so they are unique and need no
+// probing (section 8.1): a node is found in milliseconds instead of a second.
 type service struct {
 	instance, host string
 	mesh, id, name string
@@ -65,8 +65,8 @@ func label(s string, limit int) string {
 	return s[:min(len(s), limit)]
 }
 
-// response has all records of the service, with one interface's addresses. A goodbye has the time to live 0. An answer to
-// a legacy resolver (section 6.7) repeats its id and question.
+// response encodes all records of the service, with one interface's addresses. A goodbye has TTL 0. An answer to a legacy
+// resolver (section 6.7) repeats its id and question.
 func (s service) response(addrs []netip.Addr, goodbye bool, legacy *dnsmessage.Message) ([]byte, error) {
 	m := dnsmessage.Message{Header: dnsmessage.Header{Response: true, Authoritative: true}}
 	limit, flush := uint32(ttlService), cacheFlush
@@ -112,7 +112,7 @@ func (s service) response(addrs []netip.Addr, goodbye bool, legacy *dnsmessage.M
 	return m.Pack()
 }
 
-// typesResponse says that our type exists.
+// typesResponse encodes an answer to typeEnumeration.
 func typesResponse() ([]byte, error) {
 	m := dnsmessage.Message{Header: dnsmessage.Header{Response: true, Authoritative: true}, Answers: []dnsmessage.Resource{{
 		Header: dnsmessage.ResourceHeader{Name: dnsmessage.MustNewName(typeEnumeration), Class: dnsmessage.ClassINET, TTL: ttlService},
@@ -121,8 +121,8 @@ func typesResponse() ([]byte, error) {
 	return m.Pack()
 }
 
-// query asks for all instances, and names those that we know: they need not answer (section 7.1). The first query asks for
-// unicast answers, which may come at once (section 5.4).
+// query asks for all instances, and lists those already known, which need not answer (section 7.1). The first query asks
+// for unicast answers, which need no delay (section 5.4).
 func query(known []string, first bool) ([]byte, error) {
 	class := classIN
 	if first {

@@ -14,16 +14,16 @@ import (
 // maxAddrs is the most addresses of one node.
 const maxAddrs = 16
 
-// packet is what one multicast packet has that concerns us.
+// packet is the part of a multicast packet that concerns us.
 type packet struct {
 	id            uint16
 	response      bool
 	questions     []dnsmessage.Question
-	known         []string // instances that a query names as known
+	known         []string // instances that a query lists as known
 	announcements []announcement
 }
 
-// announcement is what a response has of one node.
+// announcement is one node in a response.
 type announcement struct {
 	instance, host string
 	mesh, id, name string
@@ -32,8 +32,8 @@ type announcement struct {
 	goodbye        bool
 }
 
-// parsePacket parses what anything on the network may have sent. What does not concern us is skipped. What cannot be parsed
-// ends the parsing, and what came before it counts: other services have names that dnsmessage does not take.
+// parsePacket parses untrusted input. Records of other services are skipped. At one that cannot be parsed it stops and
+// keeps what came before: other services have names that dnsmessage does not accept.
 func parsePacket(b []byte) (packet, error) {
 	var p dnsmessage.Parser
 	head, err := p.Start(b)
@@ -149,7 +149,7 @@ func (a *announcement) readText(txt []string) {
 	}
 }
 
-// announcements are those that the packet has complete, as our own responders send them, and the goodbyes.
+// announcements returns the goodbyes, and the announcements whose records are all in this packet, as our responders send them.
 func (r *records) announcements() []announcement {
 	var out []announcement
 	for _, a := range r.order {

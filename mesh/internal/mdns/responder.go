@@ -12,7 +12,7 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// responder answers and queries for this node on all interfaces.
+// responder sends this node's answers and queries on all interfaces.
 type responder struct {
 	Config
 	socks      *sockets
@@ -21,7 +21,7 @@ type responder struct {
 	updateAt   time.Time
 }
 
-// runDue does what is due and returns when the next thing is.
+// runDue does what is due and returns when it must be called again.
 func (r *responder) runDue(now time.Time) time.Time {
 	if !now.Before(r.updateAt) {
 		r.updateInterfaces(now)
@@ -71,7 +71,7 @@ func (r *responder) sendRecords(i *ifaceState, now time.Time) {
 	}
 }
 
-// warn reports why no node can be found, if that is so on every interface but loopback.
+// warn reports why no node can be found if every interface but loopback has failed.
 func (r *responder) warn() {
 	var errs []string
 	usable := 0
@@ -96,7 +96,7 @@ func (r *responder) warn() {
 func (r *responder) handle(d datagram) {
 	p, err := parsePacket(d.body)
 	if err != nil && len(p.questions) == 0 && len(p.announcements) == 0 {
-		return // anything may send to port 5353
+		return // anyone may send to port 5353
 	}
 	i := r.interfaces[d.iface]
 	if d.iface == 0 {
@@ -158,7 +158,7 @@ func (r *responder) answer(i *ifaceState, d datagram, p packet, q dnsmessage.Que
 			r.socks.sendTo(d.from, body)
 		}
 		if slices.Contains(i.addrs, d.from.Addr()) {
-			i.scheduleAnswer(time.Now(), shared) // of several processes on this machine, another one may have got it
+			i.scheduleAnswer(time.Now(), shared) // another process on this machine may have received it instead
 		}
 	case shared && slices.ContainsFunc(p.known, func(k string) bool { return strings.EqualFold(k, r.service.instance) }):
 	default:
@@ -166,8 +166,8 @@ func (r *responder) answer(i *ifaceState, d datagram, p packet, q dnsmessage.Que
 	}
 }
 
-// scheduleAnswer: where many nodes may answer, each waits 20 to 120 ms, and none repeats itself within a second
-// (section 6).
+// scheduleAnswer sets answerAt: where many nodes may answer, each waits 20 to 120 ms, and none answers twice
+// within a second (section 6).
 func (i *ifaceState) scheduleAnswer(now time.Time, shared bool) {
 	at := now
 	if shared {
@@ -181,16 +181,16 @@ func (i *ifaceState) scheduleAnswer(now time.Time, shared bool) {
 	}
 }
 
-// goodbye tells on every interface that our records are no longer valid (section 10.1).
+// goodbye announces on every interface that our records are no longer valid (section 10.1).
 func (r *responder) goodbye() {
 	for _, i := range r.interfaces {
 		if body, err := r.service.response(i.addrs, true, nil); err == nil {
-			_ = r.socks.send(&i.Interface, body) // connected peers have had their goodbye already
+			_ = r.socks.send(&i.Interface, body) // connected peers already have our goodbye
 		}
 	}
 }
 
-// node is the node that was announced on iface. Its loopback addresses count where the announcement came over loopback.
+// node returns the node announced on iface. Its loopback addresses count only if the announcement came over loopback.
 func (a *announcement) node(iface net.Interface, loopback bool) Node {
 	n := Node{Mesh: a.mesh, ID: a.id, Name: a.name}
 	for _, ip := range a.addrs {

@@ -23,22 +23,21 @@ var (
 type sockets struct {
 	v4 *ipv4.PacketConn
 	v6 *ipv6.PacketConn
-	mu sync.Mutex // the outgoing interface is an option of the socket, not of the packet, on every system alike
+	mu sync.Mutex // the outgoing interface is set on the socket, as not every system has it per packet
 }
 
-// datagram is a packet as it was received.
 type datagram struct {
 	body  []byte
 	from  netip.AddrPort
-	iface int // its index; 0: the system does not tell
+	iface int // its index; 0: unknown on this system
 }
 
 func openSockets() (*sockets, error) {
 	s := &sockets{}
-	c4, err4 := net.ListenUDP("udp4", &group4) // binds the wildcard, with the port shared: that is what Go does for a group
+	c4, err4 := net.ListenUDP("udp4", &group4) // for a group, package net binds the wildcard and shares the port
 	if err4 == nil {
 		s.v4 = ipv4.NewPacketConn(c4)
-		// Where the system does not know an option, packets are sent with the default: still useful.
+		// On systems without an option its default is good enough.
 		_ = s.v4.SetControlMessage(ipv4.FlagInterface, true)
 		_ = s.v4.SetMulticastLoopback(true)
 		_ = s.v4.SetMulticastTTL(255)
@@ -67,7 +66,7 @@ func (s *sockets) close() {
 	}
 }
 
-// join joins the groups on an interface, again without an error. It fails when neither family could be joined.
+// join joins the groups on an interface; to join twice is no error. It fails if neither family could be joined.
 func (s *sockets) join(iface *net.Interface) error {
 	err4, err6 := errNoFamily, errNoFamily
 	if s.v4 != nil {
@@ -84,7 +83,7 @@ func (s *sockets) join(iface *net.Interface) error {
 
 var errNoFamily = errors.New("no such socket")
 
-// send multicasts on one interface, by each family. It fails when neither worked.
+// send multicasts on one interface in both address families. It fails if neither worked.
 func (s *sockets) send(iface *net.Interface, body []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -107,7 +106,6 @@ func (s *sockets) send(iface *net.Interface, body []byte) error {
 	return errors.Join(err4, err6)
 }
 
-// sendTo sends to one address.
 func (s *sockets) sendTo(to netip.AddrPort, body []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -153,7 +151,7 @@ func deliver(out chan<- datagram, done <-chan struct{}, body []byte, index int, 
 		return false
 	}
 	if err != nil {
-		select { // an interface went down, for example: wait before the next read
+		select { // for example, an interface went down: wait before the next read
 		case <-time.After(100 * time.Millisecond):
 			return true
 		case <-done:
@@ -173,5 +171,5 @@ func deliver(out chan<- datagram, done <-chan struct{}, body []byte, index int, 
 	}
 }
 
-// joined: a group may have been joined before.
+// joined reports whether err means that the group is joined, now or before.
 func joined(err error) bool { return err == nil || errors.Is(err, syscall.EADDRINUSE) }

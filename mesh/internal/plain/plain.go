@@ -1,5 +1,5 @@
-// Package plain decides which text of other nodes may be shown: it ends up in terminals, so it carries no control
-// characters.
+// Package plain decides which text from other nodes may be shown: it ends up in terminals, so it must have no
+// control characters.
 package plain
 
 import (

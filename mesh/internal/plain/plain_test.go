@@ -15,7 +15,7 @@ func TestText(t *testing.T) {
 		}
 	}
 	if ID("a b") || !ID("a-b") {
-		t.Error("an id has no spaces")
+		t.Error("an id with a space is valid")
 	}
 	if got := Clean([]byte("no\x1b[2J\xff route")); got != "no?[2J? route" {
 		t.Errorf("Clean gave %q", got)
