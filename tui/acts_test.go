@@ -14,7 +14,7 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/table"
 )
 
-// healthy is a node where a backend can be spared.
+// healthy is a console of a node that can spare a backend.
 func healthy(t testing.TB, w, h int, change ...func(*Config)) *console {
 	engine := edge()
 	heal(engine)
@@ -48,7 +48,7 @@ func TestDrainAskReadyUndo(t *testing.T) {
 	c.did("tcpctl drain db-front/pg-a", "tcpctl ready db-front/pg-a")
 	c.sees("+ UP       pg-a")
 	if r := c.engine.acts()[1]; r.Expect == "" {
-		t.Error("undo does not say what it expects")
+		t.Error("the undo carries no expected state")
 	}
 }
 
@@ -61,8 +61,8 @@ func TestEnterAndEscAreNo(t *testing.T) {
 	}
 }
 
-// The rows change their order between the key and the answer: what was under
-// the cursor when the key was pressed is what is drained.
+// Even if rows change order between the key and the answer, the backend that was under the cursor
+// at the key is drained.
 func TestTheTargetIsFixedWhenTheKeyIsPressed(t *testing.T) {
 	c := healthy(t, 100, 30)
 	c.press("j k d")
@@ -73,7 +73,7 @@ func TestTheTargetIsFixedWhenTheKeyIsPressed(t *testing.T) {
 	})
 	c.pass(time.Second)
 	if c.screen() == before {
-		t.Log("the header's clock goes on")
+		t.Log("the header's clock still runs")
 	}
 	c.sees("drain db-front/pg-a?")
 	lines := strings.Split(c.screen(), "\n")
@@ -104,7 +104,7 @@ func TestATargetThatIsGoneOrChangedIsRefused(t *testing.T) {
 		c.sees(name)
 		c.did()
 
-		// In a dialog the refusal stays in it.
+		// A dialog stays open and shows the refusal.
 		c = healthy(t, 100, 30)
 		c.press("d tab shift+tab")
 		c.engine.change(change)
@@ -115,8 +115,8 @@ func TestATargetThatIsGoneOrChangedIsRefused(t *testing.T) {
 	}
 }
 
-// While it was asked, the other backends went down: the same answer would now
-// do more, and has to be given again, by name.
+// While the question was open, the other backends went down: the act would now do more harm, and
+// the operator must confirm again, by typing the name.
 func TestAnImpactThatGrewIsAskedAgain(t *testing.T) {
 	c := healthy(t, 100, 30)
 	c.press("d")
@@ -139,7 +139,7 @@ func TestTypedNames(t *testing.T) {
 	c := newConsole(t, edge(), 100, 30)
 	c.press("d")
 	c.sees("type pg-a")
-	c.press("y y enter") // single keys do nothing here: they are letters
+	c.press("y y enter") // letters are input here, not keys
 	c.did()
 	c.sees("type pg-a to confirm")
 	c.press("backspace backspace")
@@ -151,8 +151,8 @@ func TestTypedNames(t *testing.T) {
 	c.did("tcpctl drain db-front/pg-a --force")
 }
 
-// Over a slow line letters come together. What was pressed before a question
-// could be read is no answer to it.
+// Over a slow line, letters arrive together. A key pressed before a question could be read does not
+// answer it.
 func TestABurstOfKeys(t *testing.T) {
 	burst := func(c *console, s string) { c.send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune(s)}) }
 	c := healthy(t, 100, 30)
@@ -178,8 +178,8 @@ func TestADialogStartsOnCancel(t *testing.T) {
 	c.did("tcpctl pause db-front")
 }
 
-// The options are what tab opens the dialog for: enter goes from one to the next,
-// and from the last to the act.
+// Tab opens the dialog for its options: enter moves from one to the next, and from the last to the
+// act's button.
 func TestADialogsOptions(t *testing.T) {
 	c := healthy(t, 100, 30)
 	c.press("d tab")
@@ -199,34 +199,34 @@ func TestADialogsOptions(t *testing.T) {
 	c.write("5m")
 	c.press("enter enter enter")
 	c.write("new kernel")
-	c.press("enter enter") // the last is the node
+	c.press("enter enter") // the last field is the node
 	c.did()
-	c.press("enter") // it stands on the act's button
+	c.press("enter") // on the act's button
 	c.did("tcpctl drain db-front/pg-a --limit 5m --reason 'new kernel'")
 }
 
-// A dialog shows what holds, not that nothing was given.
-func TestADialogShowsWhatHolds(t *testing.T) {
+// A dialog shows the value in force for each option that is not given.
+func TestADialogShowsDefaults(t *testing.T) {
 	c := healthy(t, 100, 30)
 	c.press("P")
 	c.sees("limit 30s (default), then the pause is given up", "clients are held for 2m at most (default)", "limit [30s    ]", "then (o)abort ( )cut ( )keep", "max [2m     ]")
 	for c.overlay().(*dialog).at != 1 {
 		c.press("tab")
 	}
-	c.press("y") // is meant for the question, and no duration has it
+	c.press("y") // meant as an answer: no duration contains a y
 	c.sees("limit takes no y: it is a duration like 90s, 5m or 05:00")
 	c.write("5")
 	c.sees("is not a duration like 90s, 5m or 05:00") // at once
 	c.press("enter")
 	if at := c.overlay().(*dialog).at; at != 1 {
-		t.Errorf("enter leaves a field that is wrong, for %d", at)
+		t.Errorf("enter leaves an invalid field, for %d", at)
 	}
 	c.write("m")
 	c.sees("limit 5m, then the pause is given up (default)", "tcpctl pause db-front --limit 5m")
 	c.seesNot("is not a duration")
 }
 
-// What cannot be read is not confirmed: there, only esc works.
+// If the screen is too small to show the question, only esc works.
 func TestNothingIsConfirmedUnread(t *testing.T) {
 	for _, size := range [][2]int{{29, 5}, {20, 3}, {40, 5}, {37, 12}, {30, 6}} {
 		for _, act := range []string{"R", "P", "d", "m"} {
@@ -269,7 +269,7 @@ func TestErrorsStayInTheDialog(t *testing.T) {
 		t.Error("the dialog is still open")
 	}
 	c.pass(time.Second)
-	// Without a dialog it is a message, and the row is no longer asked for.
+	// Without a dialog it is a message, and the row is no longer marked as pending.
 	c.engine.change(func(f *fake) { f.refuse = errors.New("lost") })
 	c.press("d y")
 	c.sees("drain: lost")
@@ -293,12 +293,12 @@ func TestMarks(t *testing.T) {
 	c.seesNot("marked")
 }
 
-// Each could be spared, all together could not.
-func TestAllTogetherAreWorseThanEach(t *testing.T) {
+// Each backend could be spared, but not all of them.
+func TestAllTargetsTogetherAreJudged(t *testing.T) {
 	c := healthy(t, 100, 30)
 	c.press("A d")
 	c.sees("no backend of db-front would take new clients (3 of 4")
-	c.sees("type drain 4 backends") // pg-b drains already
+	c.sees("type drain 4 backends") // pg-b is already draining
 }
 
 func TestMarkRange(t *testing.T) {
@@ -328,7 +328,7 @@ func TestConfirmLevels(t *testing.T) {
 	}
 	c := newConsole(t, edge(), 100, 30, func(cfg *Config) { cfg.Confirm = "less" })
 	c.press("d")
-	c.sees("type pg-a") // never less than that
+	c.sees("type pg-a") // at every level
 }
 
 func TestARowThatWentAwayProtectsItsNeighbour(t *testing.T) {
@@ -360,14 +360,14 @@ func TestStaleAndLiveAgain(t *testing.T) {
 	}
 	c.press("u")
 	c.did()
-	c.press("j u") // ready asks nothing otherwise
+	c.press("j u") // otherwise ready does not ask
 	c.sees("ready db-front/pg-b? [y/N]", "what you see is 8s old")
 	c.press("n")
 	c.engine.change(func(f *fake) { f.err = nil })
 	c.pass(time.Second)
 	c.sees("LIVE", "live again after 9s")
 
-	// Another engine in the same place: its numbers begin again.
+	// Another engine at the same address: its event numbers start over.
 	c.engine.change(func(f *fake) {
 		f.status.Node.Started, f.events = start.Add(time.Minute), f.events[:1]
 	})
@@ -379,8 +379,7 @@ func TestStaleAndLiveAgain(t *testing.T) {
 	}
 }
 
-// What has come of a plan stays in its pane, also when the engine tells of it
-// no more.
+// The outcome of a plan stays in its pane, even when the engine no longer reports the plan.
 func TestThePlanReports(t *testing.T) {
 	engine := edge()
 	engine.status.Plan = window()
@@ -395,7 +394,7 @@ func TestThePlanReports(t *testing.T) {
 	c.sees("31 held, longest 4.5s", "2 abandoned", "0 failed", "> roll w12 of db-front done")
 	c.engine.change(func(f *fake) { f.status.Plan = nil })
 	c.pass(2 * reportStays)
-	c.seesNot("31 held, longest 4.5s, p50") // its corner is free again
+	c.seesNot("31 held, longest 4.5s, p50") // the report has left the screen
 	c.press("6")
 	c.sees("31 held, longest 4.5s, p50", "tcpctl report w12")
 }
@@ -408,7 +407,7 @@ func TestThePlanIsSteered(t *testing.T) {
 	c.sees("[>]  3 drain pg-b", "space pause  a abort")
 	c.press("n")
 	c.sees("the plan is not held; space holds it")
-	c.press("space") // at once: what holds must not wait for an answer
+	c.press("space") // at once: pausing a plan must not wait for a confirmation
 	c.engine.change(func(f *fake) {
 		held := *window()
 		held.State = proxy.PlanPaused
@@ -459,15 +458,15 @@ func TestLeaving(t *testing.T) {
 	}
 	c := healthy(t, 100, 30, func(cfg *Config) { cfg.Attached = true })
 	if !quits(c, "q") || c.outcome != Detach {
-		t.Error("an attached console does not simply leave")
+		t.Error("an attached console does not leave at once")
 	}
 	c = healthy(t, 100, 30)
 	c.press("q")
 	c.sees("451 sessions and 7 waiting clients")
 }
 
-// The end of a drain is said: the line before it said how many were left.
-func TestTheEndOfADrainIsSaid(t *testing.T) {
+// The end of a drain is shown, in place of the message that said how many sessions remain.
+func TestTheEndOfADrainIsShown(t *testing.T) {
 	c := newConsole(t, edge(), 100, 30)
 	c.engine.change(heal)
 	c.look()
@@ -482,9 +481,9 @@ func TestTheEndOfADrainIsSaid(t *testing.T) {
 	c.sees("db-front/pg-a is drained: no sessions remain")
 }
 
-// What became of an act takes the place of the message that it was asked for, and
-// a limit that passed is not kept back.
-func TestTheEndOfEveryActIsSaid(t *testing.T) {
+// The outcome of an act replaces the message that it was requested, and a passed limit is not
+// concealed.
+func TestTheEndOfEveryActIsShown(t *testing.T) {
 	paused := func(f *fake, state string) *proxy.ServiceInfo {
 		s := &f.status.Services[0]
 		s.State, s.Pause = state, &proxy.PauseInfo{Owner: "ana@edge-01", By: "pause", Since: f.status.Node.Now, Until: f.status.Node.Now.Add(2 * time.Minute), Held: 3}
@@ -507,7 +506,7 @@ func TestTheEndOfEveryActIsSaid(t *testing.T) {
 				event("service", proxy.LevelWarn, "ana@edge-01", "pause of db-front given up at its limit: 412 sessions still live")(f)
 			},
 		}, []string{"> pause db-front: done", "> pause of db-front given up at its limit: 412 sessions still live"}},
-		{"a pause that comes to its deadline", "P y", []func(*fake){
+		{"a pause that reaches its deadline", "P y", []func(*fake){
 			func(f *fake) { paused(f, proxy.StatePausing) },
 			func(f *fake) { paused(f, proxy.StatePaused) },
 			func(f *fake) {
@@ -522,7 +521,7 @@ func TestTheEndOfEveryActIsSaid(t *testing.T) {
 				event("operator", proxy.LevelInfo, "bob@edge-01", "resume db-front: 3 clients held")(f)
 			},
 		}, []string{"> db-front is paused, no session is live, until 14:0", "> bob: resume db-front: 3 clients held"}},
-		{"a drain that is given up, without a word", "d y", []func(*fake){
+		{"a drain that is given up without an event", "d y", []func(*fake){
 			func(f *fake) {},
 			func(f *fake) {
 				b := f.status.Backend("db-front/pg-a")
@@ -544,13 +543,13 @@ func TestTheEndOfEveryActIsSaid(t *testing.T) {
 			c.pass(time.Second)
 			c.look()
 			if want := x.want[i]; !strings.Contains(c.screen(), want) {
-				t.Errorf("%s, step %d: not to be seen: %q\n%s", x.name, i, want, c.screen())
+				t.Errorf("%s, step %d: not on the screen: %q\n%s", x.name, i, want, c.screen())
 			}
 		}
 	}
 }
 
-// The dialog names the client that is kicked: a number says nothing.
+// The dialog names the client that is kicked: the session's id alone says nothing.
 func TestAKickNamesTheClient(t *testing.T) {
 	c := healthy(t, 100, 30)
 	c.press("4 K")
@@ -564,7 +563,7 @@ func TestAKickNamesTheClient(t *testing.T) {
 	c.sees("Kick 2 sessions ?", "s4699 10.2.0.30:51870 on db-front/pg-b", "s4695 198.51.100.7:61388 on desk/vnc", "their clients see a reset")
 }
 
-// A resume asks how fast: all at once is the choice of the one who acts.
+// A resume asks for the rate: to admit all at once must be the operator's choice.
 func TestResumeAsksForTheRate(t *testing.T) {
 	pausedFront := func() *console {
 		c := healthy(t, 80, 24)
@@ -600,8 +599,8 @@ func TestResumeAsksForTheRate(t *testing.T) {
 	c.sees("at [20/s] /s?")
 }
 
-// With clients there, a stop has to be asked for by name, and shows how many
-// remain until the end.
+// With clients connected, a stop must be confirmed by typing the name, and shows how many remain
+// until the end.
 func TestAStopIsTyped(t *testing.T) {
 	c := healthy(t, 80, 24)
 	c.press("q s")
@@ -624,11 +623,11 @@ func TestAStopIsTyped(t *testing.T) {
 		quiet.status.Services[i].Sessions.Active, quiet.status.Services[i].Queue.Waiting = 0, 0
 	}
 	c = newConsole(t, quiet, 80, 24)
-	c.press("q s y") // no client is there: a dialog, without a name
+	c.press("q s y") // without clients, the dialog asks for no name
 	c.did("tcpctl stop")
 }
 
-// The digit of the pane that has the keys shows no less than before.
+// Pressing the digit of the focused pane does not narrow what it shows.
 func TestADigitNeverNarrows(t *testing.T) {
 	c := healthy(t, 100, 30)
 	for range 4 {
@@ -648,8 +647,8 @@ func TestADigitNeverNarrows(t *testing.T) {
 	}
 }
 
-// While the engine is asked, its dialog shows that it is.
-func TestADialogTurnsWhileItAsks(t *testing.T) {
+// While the engine carries out an act, the dialog shows a spinner.
+func TestADialogSpinsWhileItAsks(t *testing.T) {
 	c := healthy(t, 80, 24)
 	c.press("P")
 	d := c.overlay().(*dialog)
@@ -659,6 +658,6 @@ func TestADialogTurnsWhileItAsks(t *testing.T) {
 	c.now = c.now.Add(tickUsual)
 	_, _ = c.Update(tickMsg{})
 	if after := c.screen(); after == before || !strings.Contains(after, "asking the engine to pause") {
-		t.Errorf("it stands still:\n%s", after)
+		t.Errorf("the spinner does not move:\n%s", after)
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// crowd is five thousand who wait.
+// crowd is an engine with five thousand waiters.
 func crowd() *fake {
 	f := edge()
 	f.waiters = nil
@@ -22,7 +22,7 @@ func crowd() *fake {
 	return f
 }
 
-// A picture drawn anew, with five thousand waiters behind it. Budget: 2 ms.
+// A full redraw with five thousand waiters. Budget: 2 ms.
 func BenchmarkView(b *testing.B) {
 	c := newConsole(b, crowd(), 140, 45)
 	c.live()
@@ -55,7 +55,7 @@ func BenchmarkLargeView(b *testing.B) {
 	}
 }
 
-// What an ordinary tick costs: a new status, one pane changed.
+// An ordinary tick: a new status, one pane changed.
 func BenchmarkStatus(b *testing.B) {
 	c := newConsole(b, crowd(), 140, 45)
 	c.live()
@@ -68,7 +68,7 @@ func BenchmarkStatus(b *testing.B) {
 	}
 }
 
-// The same with a filter and a sort over all of them.
+// The same with a filter and a sort over all waiters.
 func BenchmarkFilteredQueue(b *testing.B) {
 	c := newConsole(b, crowd(), 140, 45)
 	c.press("2")
@@ -82,7 +82,7 @@ func BenchmarkFilteredQueue(b *testing.B) {
 	}
 }
 
-// The same picture again. Budget: 50 us.
+// A redraw without changes. Budget: 50 us.
 func BenchmarkViewUnchanged(b *testing.B) {
 	c := newConsole(b, crowd(), 140, 45)
 	c.View()
@@ -95,8 +95,8 @@ type counter struct{ n atomic.Int64 }
 
 func (c *counter) Write(p []byte) (int, error) { c.n.Add(int64(len(p))); return len(p), nil }
 
-// An idle console for three seconds: bytes a second to the terminal (budget
-// 1 kB). Its engine has been up for days, and nothing moves but the clock.
+// An idle console for three seconds: bytes a second to the terminal (budget 1 kB). Its engine has
+// been up for days, and only the clock changes.
 func BenchmarkIdle(b *testing.B) {
 	engine := edge()
 	heal(engine)
@@ -118,7 +118,7 @@ func BenchmarkIdle(b *testing.B) {
 	}
 }
 
-// ticking is an engine whose clock goes.
+// ticking is an engine whose clock runs.
 type ticking struct{ *fake }
 
 func (t *ticking) Status(ctx context.Context) (s *api.Status, err error) {

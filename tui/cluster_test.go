@@ -13,15 +13,15 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// Ids of nodes in the mesh, and how the cluster names them.
+// Ids of nodes in the mesh; the cluster uses their beginning.
 const (
 	idOne, idTwo, idThree = "1a1a1a1a1a1a1a1aff", "2b2b2b2b2b2b2b2bff", "3c3c3c3c3c3c3c3cff"
 )
 
 func shortID(id string) string { return id[:clusterID] }
 
-// clustered is the node of the fixed pictures, as a voter of a cluster that edge-02
-// leads and of which the lock of office is.
+// clustered is the node of the golden screens, as a voter of a cluster that edge-02 leads; the lock
+// of office is of that cluster.
 func clustered() *fake {
 	f := edge()
 	heal(f)
@@ -44,8 +44,8 @@ func clustered() *fake {
 	return f
 }
 
-// TestAClusterOnTheScreen: who leads, and of each node whether it votes, how long its
-// lease runs and what it lacks, which the leader is asked for.
+// TestAClusterOnTheScreen: who leads and, for each node, whether it votes, how long its lease runs
+// and what it lacks, according to the leader.
 func TestAClusterOnTheScreen(t *testing.T) {
 	t.Parallel()
 	for _, s := range []struct {
@@ -68,8 +68,6 @@ func TestAClusterOnTheScreen(t *testing.T) {
 	c.sees("none: it grants no slots", "12 entries behind the leader")
 }
 
-// TestALeaderIsAskedOnlyWhileNodesAreShown: nobody is asked for what is not on the
-// screen.
 func TestALeaderIsAskedOnlyWhileNodesAreShown(t *testing.T) {
 	t.Parallel()
 	engine := clustered()
@@ -87,8 +85,8 @@ func TestALeaderIsAskedOnlyWhileNodesAreShown(t *testing.T) {
 	}
 }
 
-// TestWithoutAQuorum: a node that reaches no majority says so in red, and what
-// becomes of its clients.
+// TestWithoutAQuorum: a node that reaches no majority says so in red, and what happens to its
+// clients.
 func TestWithoutAQuorum(t *testing.T) {
 	t.Parallel()
 	lost := func(f *fake) {
@@ -130,8 +128,8 @@ func TestWithoutAQuorum(t *testing.T) {
 	c.seesNot("rejecting")
 }
 
-// lined gives the nodes of clustered their clients: edge-02 has the slot, and clients
-// wait at all three.
+// lined is clustered with clients: one of edge-02 has the slot, and clients wait at all three
+// nodes.
 func lined() *fake {
 	f := clustered()
 	waiter := func(arrival uint64, client string, waited float64) proxy.WaiterInfo {
@@ -153,7 +151,7 @@ func lined() *fake {
 	return f
 }
 
-// TestOneQueueOfAllNodes: who has the slot, and who waits, on whichever node.
+// TestOneQueueOfAllNodes: who has the slot and who waits, on any node.
 func TestOneQueueOfAllNodes(t *testing.T) {
 	t.Parallel()
 	for _, s := range []struct {
@@ -169,7 +167,7 @@ func TestOneQueueOfAllNodes(t *testing.T) {
 	c := newConsole(t, lined(), 80, 24)
 	c.live()
 	c.look()
-	golden(t, "cluster-strip-80x24", c) // beside another pane
+	golden(t, "cluster-strip-80x24", c) // as a strip of another pane
 	lost := lined()
 	lost.peer("edge-03").change(func(f *fake) { f.err = errors.New("no answer in time") })
 	c = newConsole(t, lost, 80, 24)
@@ -183,8 +181,8 @@ func TestOneQueueOfAllNodes(t *testing.T) {
 	c.sees("edge-03 does not answer")
 }
 
-// shared is lined where nodes hand out the slots of office by themselves: edge-01 has all
-// of its share in use, edge-02 waits for one that edge-03 has free.
+// shared is lined with the slots of office divided into shares, which nodes grant by themselves:
+// edge-01 uses all of its share, edge-02 waits for a slot that is free at edge-03.
 func shared() *fake {
 	f := lined()
 	f.status.Services[1].Lock.Slots, f.status.Services[1].Lock.Order, f.status.Services[1].Lock.Share = 30, proxy.OrderShares, 6
@@ -202,7 +200,7 @@ func shared() *fake {
 	return f
 }
 
-// TestSlotsByShareOnTheScreen: the clients of all nodes, and how many slots this node has.
+// TestSlotsByShareOnTheScreen shows the clients of all nodes, and this node's share of the slots.
 func TestSlotsByShareOnTheScreen(t *testing.T) {
 	t.Parallel()
 	for _, s := range []struct {
@@ -218,7 +216,7 @@ func TestSlotsByShareOnTheScreen(t *testing.T) {
 	}
 }
 
-// TestAKickGoesToTheClientsNode: a row of another node is kicked there.
+// TestAKickGoesToTheClientsNode: the client of another node is kicked by that node.
 func TestAKickGoesToTheClientsNode(t *testing.T) {
 	t.Parallel()
 	engine := lined()
@@ -226,7 +224,7 @@ func TestAKickGoesToTheClientsNode(t *testing.T) {
 	c.live()
 	c.press("2")
 	c.look()
-	c.press("j K") // the first waiter, which is of this node
+	c.press("j K") // the first waiter, a client of this node
 	c.sees("10.2.0.4:40112")
 	c.press("y")
 	if acts := engine.acts(); len(acts) != 1 || acts[0].Act != "kick" || acts[0].Targets[0] != "s105" {
@@ -247,11 +245,10 @@ func TestAKickGoesToTheClientsNode(t *testing.T) {
 	c.sees("several nodes")
 }
 
-// TestNodesAreAskedForTheQueueOnlyWhileItIsShown: nobody looks, nobody is asked.
 func TestNodesAreAskedForTheQueueOnlyWhileItIsShown(t *testing.T) {
 	t.Parallel()
 	engine := lined()
-	c := newConsole(t, engine, 60, 20) // where one pane is shown
+	c := newConsole(t, engine, 60, 20) // shows one pane only
 	c.live()
 	c.pass(time.Minute)
 	asked := func() int { return engine.peer("edge-03").times("line") }
@@ -265,8 +262,8 @@ func TestNodesAreAskedForTheQueueOnlyWhileItIsShown(t *testing.T) {
 	}
 }
 
-// windowed is clustered while a window of db-front is under way on all nodes. owned: this
-// node has asked for it.
+// windowed is clustered while a window of db-front is under way on all nodes. owned means that this
+// node owns it.
 func windowed(owned bool) *fake {
 	f := clustered()
 	f.status.Cluster.Plans = []api.ClusterPlan{
@@ -287,8 +284,8 @@ func windowed(owned bool) *fake {
 	return f
 }
 
-// TestAWindowOfAllNodes: a line for each node, on the node that owns it, on any other,
-// and when it has ended.
+// TestAWindowOfAllNodes: there is a line for each node, on the owner, on another node, and after
+// the end.
 func TestAWindowOfAllNodes(t *testing.T) {
 	t.Parallel()
 	for _, s := range []struct {
@@ -327,7 +324,7 @@ func TestAWindowOfAllNodes(t *testing.T) {
 	golden(t, "cluster-window-ended-80x24", c)
 }
 
-// TestARestartOnAllNodes: each line names the backend, also where there is little room.
+// TestARestartOnAllNodes: each line names the backend, even on a small screen.
 func TestARestartOnAllNodes(t *testing.T) {
 	t.Parallel()
 	engine := windowed(false)
@@ -346,8 +343,8 @@ func TestARestartOnAllNodes(t *testing.T) {
 	}
 }
 
-// TestAnActThatHoldsOnAllNodes: one node is asked, and what is live on the others is in
-// the dialog; it can be for this node alone.
+// TestAnActThatHoldsOnAllNodes: only one node is asked; the dialog shows what is live on the
+// others, and can limit the act to this node.
 func TestAnActThatHoldsOnAllNodes(t *testing.T) {
 	t.Parallel()
 	engine := clustered()

@@ -12,19 +12,18 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// colours are the theme that is shown, as this terminal can show it.
+// colours is the theme in use, adapted to this terminal.
 type colours struct {
 	display *display // has the theme
 	palette *screen.Palette
 	profile termenv.Profile
 	ascii   bool
 	plain   bool
-	stamp   string // of the theme's files, when it was read
-	chosen  string // the theme of the operator; "" is the configured one
+	stamp   string // stampOf the theme's files when they were read
+	chosen  string // the theme that the operator chose; "": the configured one
 }
 
-// fit chooses glyphs, colours and the theme for what the environment says of the
-// terminal.
+// fit chooses glyphs, colours and theme from what the environment says about the terminal.
 func (c *colours) fit(env func(string) (string, bool)) error {
 	if env == nil {
 		env = os.LookupEnv
@@ -42,7 +41,7 @@ func (c *colours) fit(env func(string) (string, bool)) error {
 	return nil
 }
 
-// show shows a theme. Its new palette has the screen drawn again.
+// show switches to a theme. The new palette causes a full redraw.
 func (c *colours) show(t *themes.Theme) {
 	if c.ascii {
 		t = t.WithASCII()
@@ -51,7 +50,7 @@ func (c *colours) show(t *themes.Theme) {
 	c.palette.Plain = c.plain
 }
 
-// choose shows the theme that the operator has chosen, and notes it.
+// choose shows the theme that the operator has chosen, and remembers it.
 func (c *colours) choose(t *themes.Theme) {
 	c.show(t)
 	c.chosen = t.Name
@@ -60,7 +59,7 @@ func (c *colours) choose(t *themes.Theme) {
 	}
 }
 
-// watch reads the theme again when the user has saved it.
+// watch reads the theme again after its file was saved.
 func (c *colours) watch() tea.Cmd {
 	files := c.display.theme.Files
 	if len(files) == 0 {
@@ -80,8 +79,7 @@ func (c *colours) watch() tea.Cmd {
 	})
 }
 
-// take shows a theme that was read, and says which; after an error, the one before
-// stays.
+// take shows a theme that was read, with a message; after an error, the current one stays.
 func (c *colours) take(msg themeMsg, say *message) {
 	switch {
 	case msg.err != nil:
@@ -97,7 +95,7 @@ func (c *colours) take(msg themeMsg, say *message) {
 	c.stamp = msg.stamp
 }
 
-// stampOf changes when one of the files is saved.
+// stampOf returns a string that changes when one of the files is saved.
 func stampOf(files []string) string {
 	stamp := ""
 	for _, f := range files {

@@ -12,10 +12,10 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// consoleWords are what the command line knows besides the engine's acts.
+// consoleWords are the commands of the command line besides the engine's acts.
 var consoleWords = []string{"detach", "filter", "fleet", "help", "history", "mouse", "pane", "peer", "queue", "quit", "report", "rewind", "sessions", "sort", "status", "theme", "top", "view"}
 
-// askCommand asks for a line of the command line.
+// askCommand opens the command line.
 func askCommand(w *workspace) intent {
 	p := newPrompt(":", "")
 	p.complete = w.complete
@@ -27,17 +27,17 @@ func askCommand(w *workspace) intent {
 	})
 }
 
-// command carries out a line, and keeps it in the history.
+// command runs a line, and adds it to the history.
 func (m *model) command(line string) tea.Cmd {
 	return tea.Batch(m.lines.add(line), m.carryOut(m.parseCommand(line)))
 }
 
-// parseCommand is what a line asks for: an act, in the words of the CLI, or
-// something about the console itself.
+// parseCommand returns the intent of a line: an act, as on the CLI, or a command of the console
+// itself.
 func (w *workspace) parseCommand(line string) intent {
-	words, err := text.Words(strings.TrimLeft(line, ": ")) // a second : is a habit
+	words, err := text.Words(strings.TrimLeft(line, ": ")) // vi users type a second :
 	if len(words) > 0 && words[0] == "tcpctl" {
-		words = words[1:] // pasted from the command line
+		words = words[1:] // pasted from a shell
 	}
 	switch {
 	case err != nil:
@@ -131,7 +131,7 @@ func (w *workspace) sortCommand(rest string) intent {
 	return refuse(fmt.Sprintf("there is no column %q%s", screen.Safe(name), text.DidYouMean(strings.ToUpper(name), names)))
 }
 
-// loadTheme reads a theme, and shows it once it has been read.
+// loadTheme reads a theme in the background, then shows it.
 func loadTheme(name, dir string) intent {
 	return inBackground(func() tea.Msg {
 		t, err := themes.Load(name, dir)
@@ -139,7 +139,7 @@ func loadTheme(name, dir string) intent {
 	})
 }
 
-// windowLine is what to type for a window.
+// windowLine returns the shell command for a window.
 func windowLine(rest, peer string) string {
 	line := "tcpctl window"
 	if peer != "" {

@@ -9,11 +9,11 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// allPeers is what --peer takes for every node, here as on the command line.
+// allPeers is the value of --peer for every node, here as in the CLI.
 const allPeers = "all"
 
-// takePeer takes --peer NODE out of a line's words: it says where an act is done,
-// not how.
+// takePeer removes --peer NODE from a line's words: it says where an act is done, and is no option
+// of it.
 func takePeer(words []string) (rest []string, peer string, err error) {
 	for i := 0; i < len(words); i++ {
 		value, inline := strings.CutPrefix(words[i], "--peer=")
@@ -32,7 +32,7 @@ func takePeer(words []string) (rest []string, peer string, err error) {
 	return rest, peer, nil
 }
 
-// actCommand is an act that was typed, on the node that it names.
+// actCommand returns the intent of a typed act, on the node that --peer names.
 func (w *workspace) actCommand(req api.Request, peer string) intent {
 	switch {
 	case peer == allPeers:
@@ -42,12 +42,12 @@ func (w *workspace) actCommand(req api.Request, peer string) intent {
 	case screen.Safe(peer) == w.ownName():
 		peer = ""
 	}
-	// What the act would do there is only known once the node has answered.
+	// The impact there is known only once the node has answered.
 	return openNode{peer, typedAct{req, false}}
 }
 
-// typedAct is an act that was typed. One without a target is about what is
-// marked or under the cursor, as a key is.
+// typedAct is an act that was typed. Without a target it applies to what is marked or under the
+// cursor, as a key does.
 type typedAct struct {
 	req        api.Request
 	everywhere bool
@@ -70,7 +70,7 @@ func (t typedAct) apply(m *model) tea.Cmd {
 	return w.apply(m)
 }
 
-// underCursor is what an act without a target is about.
+// underCursor returns the targets of an act that was typed without one.
 func (w *workspace) underCursor(act *api.Act) (targets, hidden []string, gone bool) {
 	var ids []string
 	switch w.focus {

@@ -17,8 +17,8 @@ func commandWords() []string {
 	return words
 }
 
-// complete is what could stand at the end of a command line, and where the word
-// that is begun there begins.
+// complete returns the words that can complete the end of a command line, and where the last word
+// begins.
 func (w *workspace) complete(line string) (from int, words []string) {
 	from = strings.LastIndexAny(line, " \t") + 1
 	begun := line[from:]
@@ -74,7 +74,7 @@ func (w *workspace) candidates(before []string, begun string) []string {
 	return w.stats.targets(act)
 }
 
-// argumentsOf are what may follow a command of the console's own.
+// argumentsOf returns the possible arguments of one of the console's own commands.
 func (w *workspace) argumentsOf(command string) []string {
 	switch command {
 	case "peer":

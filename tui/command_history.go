@@ -10,20 +10,20 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 )
 
-// typedKept is how many lines of the command line are kept.
+// linesKept is the number of lines kept in the history.
 const linesKept = 500
 
-// typed is what was typed on the command line, the newest last.
+// lineHistory is what was typed on the command line, newest last.
 type lineHistory struct {
 	lines []string
-	file  *lineFile // nil keeps them in memory only
+	file  *lineFile // nil: in memory only
 }
 
-// typedFile writes one list after another, each whole and the newest last:
-// commands run at the same time.
+// lineFile writes whole lists one after another, and never an older one last: Bubble Tea runs
+// commands concurrently.
 type lineFile struct {
 	path   string
-	newest atomic.Pointer[string] // nil: it has been written
+	newest atomic.Pointer[string] // nil: already written
 	mu     sync.Mutex
 }
 
@@ -37,8 +37,8 @@ func (f *lineFile) write() tea.Msg {
 	return nil
 }
 
-// load reads the lines of earlier days; a file that cannot be read is as good
-// as none, as nothing depends on it.
+// load reads the lines of earlier runs. An unreadable file counts as empty, since nothing depends
+// on it.
 func (t *lineHistory) load(file string) {
 	if file == "" {
 		return
@@ -56,7 +56,7 @@ func (t *lineHistory) load(file string) {
 	t.lines = t.lines[max(len(t.lines)-linesKept, 0):]
 }
 
-// add keeps a line, unless it is the one before once more.
+// add keeps a line, unless it repeats the one before.
 func (t *lineHistory) add(line string) tea.Cmd {
 	if n := len(t.lines); line == "" || n > 0 && t.lines[n-1] == line {
 		return nil

@@ -13,8 +13,8 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// showService goes to a pane and narrows it to a service: :status, :sessions and
-// :view. Without a name, or with "all", it shows all of them.
+// showService goes to a pane and narrows it to a service: :status, :sessions and :view. Without a
+// name, or with "all", it shows all services.
 func (w *workspace) showService(pane int, name string) intent {
 	if name == "all" {
 		name = ""
@@ -45,15 +45,14 @@ func (w *workspace) noService(name string) intent {
 	return refuse(fmt.Sprintf("there is no service %q%s", screen.Safe(name), text.DidYouMean(name, w.stats.serviceNames())))
 }
 
-// reportMsg is the report of a plan that was asked for.
+// reportMsg is a plan's report, in answer to :report.
 type reportMsg struct {
 	workspace *workspace
 	report    proxy.Report
 	err       error
 }
 
-// reportCommand shows the report of a restart, window or roll, the newest without
-// an id.
+// reportCommand shows the report of a restart, window or roll; without an id the newest.
 func (w *workspace) reportCommand(id string) intent {
 	plans, ok := w.source.(api.Planner)
 	if !ok {
@@ -71,7 +70,7 @@ func (w *workspace) reportCommand(id string) intent {
 func (m *model) onReport(msg reportMsg) {
 	switch {
 	case msg.workspace != m.workspace:
-		return // another node is shown by now
+		return // another node is shown now
 	case msg.err != nil:
 		m.message.say(msg.err)
 	default:
@@ -80,8 +79,7 @@ func (m *model) onReport(msg reportMsg) {
 	m.changed()
 }
 
-// reportFacts is a report as it is read: what it was, what it meant to clients, and
-// its steps.
+// reportFacts lists what the plan was, its effects on clients, and its steps.
 func reportFacts(f *frame, r *proxy.Report) []fact {
 	n := &r.Numbers
 	facts := []fact{{"result", screen.Safe(r.Sentence())}}

@@ -8,9 +8,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// TestTheCommandLineLooks: what the command line of the shell shows, that of the
-// console shows too.
-func TestTheCommandLineLooks(t *testing.T) {
+// TestTheCommandLineShowsPanes: commands of the CLI that show something work in the console, too.
+func TestTheCommandLineShowsPanes(t *testing.T) {
 	c := healthy(t, 100, 30)
 	line := func(text string) {
 		c.press(":")
@@ -43,7 +42,7 @@ func TestTheCommandLineLooks(t *testing.T) {
 	c.sees("fleet lab", "db-front/pg-a")
 }
 
-// TestTabGoesThroughTheChoices once there is nothing to complete in common.
+// TestTabGoesThroughTheChoices: once their common prefix is complete.
 func TestTabGoesThroughTheChoices(t *testing.T) {
 	c := healthy(t, 80, 24)
 	c.press(":")
@@ -61,7 +60,7 @@ func TestTabGoesThroughTheChoices(t *testing.T) {
 	c.did()
 }
 
-// TestAFilterReplacesTheOneBefore: its text is not in the way of the next.
+// TestAFilterReplacesTheOneBefore: the prompt does not start with the old text.
 func TestAFilterReplacesTheOneBefore(t *testing.T) {
 	c := healthy(t, 80, 24)
 	filter := func(text, keys string) {
@@ -74,7 +73,7 @@ func TestAFilterReplacesTheOneBefore(t *testing.T) {
 	if f := c.backends.table.Filter(); f != "pg-b" {
 		t.Errorf("the filter is %q", f)
 	}
-	filter("", "enter") // looked at, and left
+	filter("", "enter") // opened and left unchanged
 	filter("office", "esc")
 	if f := c.backends.table.Filter(); f != "pg-b" {
 		t.Errorf("the filter is %q", f)
@@ -92,7 +91,7 @@ func TestAFilterReplacesTheOneBefore(t *testing.T) {
 	}
 }
 
-// TestHelpHasWhatWorksHereOnTop, acts before the rest.
+// TestHelpHasWhatWorksHereOnTop: acts come before the rest.
 func TestHelpHasWhatWorksHereOnTop(t *testing.T) {
 	c := healthy(t, 80, 24)
 	c.press("?")
@@ -104,7 +103,7 @@ func TestHelpHasWhatWorksHereOnTop(t *testing.T) {
 	c.sees("Off now", "(off: the")
 }
 
-// TestACutCommandLineSaysSo, wherever it is drawn.
+// TestACutCommandLineSaysSo: wherever it is drawn, it ends with an ellipsis.
 func TestACutCommandLineSaysSo(t *testing.T) {
 	c := healthy(t, 80, 24)
 	c.press(":")
@@ -115,7 +114,7 @@ func TestACutCommandLineSaysSo(t *testing.T) {
 	c.sees("tcpctl drain db-front/pg-a --limit 5m --then keep --reason 'a rea…")
 }
 
-// A list that is longer than its window is turned page by page, and says which.
+// A list that is longer than its window has pages, and shows the current one.
 func TestAPickerHasPages(t *testing.T) {
 	c := newConsole(t, edge(), 40, 10)
 	p := &picker{title: "Pick", choose: func(int) intent { return nil }}
@@ -131,7 +130,7 @@ func TestAPickerHasPages(t *testing.T) {
 	c.seesNot("item-00")
 }
 
-// Details scroll with the keys of a viewport, and no further than there are lines.
+// Details scroll with the keys of a viewport, no further than their last line.
 func TestDetailsScroll(t *testing.T) {
 	c := newConsole(t, edge(), 60, 12)
 	var facts []fact

@@ -18,8 +18,8 @@ func TestMain(m *testing.M) {
 		goleak.IgnoreAnyFunction("github.com/charmbracelet/x/exp/teatest.NewTestModel.func2"))
 }
 
-// console is a model with a made-up engine and a clock of its own: what a
-// user would see and press, without a terminal.
+// console is a model with a fake engine and clock, driven by key presses and read from its screen,
+// without a terminal.
 type console struct {
 	*model
 	t      testing.TB
@@ -39,18 +39,17 @@ func newConsole(t testing.TB, engine *fake, w, h int, change ...func(*Config)) *
 		t.Fatal(err)
 	}
 	c := &console{model: m, t: t, engine: engine, now: start}
-	m.backends.table.SetSort(0, true) // as configured, so that a test knows which row is where
+	m.backends.table.SetSort(0, true) // in the configured order, so that tests know which row is where
 	m.clock, m.zone = func() time.Time { return c.now }, time.UTC
 	c.send(tea.WindowSizeMsg{Width: w, Height: h})
 	c.look()
 	return c
 }
 
-// sickFirst sorts the backends as a console does that was not told otherwise.
+// sickFirst sorts the backends as a console does by default.
 func (c *console) sickFirst() { c.backends.table.SetSort(0, false) }
 
-// send gives the console a message and carries out what it asks for, but for
-// the clock's ticks.
+// send gives the console a message and runs the resulting commands, except the clock's ticks.
 func (c *console) send(msg tea.Msg) {
 	c.t.Helper()
 	_, cmd := c.Update(msg)
@@ -79,10 +78,10 @@ func (c *console) look() {
 		c.fetches[i].next = time.Time{}
 	}
 	c.carry(c.poll())
-	c.carry(c.poll()) // what is shown may depend on the first answer
+	c.carry(c.poll()) // the first answer may change what is shown
 }
 
-// pass lets time pass, on both clocks, and looks.
+// pass advances both clocks, and polls.
 func (c *console) pass(d time.Duration) {
 	c.t.Helper()
 	c.now = c.now.Add(d)
@@ -123,7 +122,7 @@ func keyMsg(name string) tea.KeyMsg {
 	return tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune(name)}
 }
 
-// screen is what is to be seen, as text.
+// screen returns the screen as text.
 func (c *console) screen() string {
 	c.t.Helper()
 	c.View()
@@ -138,7 +137,7 @@ func (c *console) sees(texts ...string) {
 	screen := c.screen()
 	for _, text := range texts {
 		if !strings.Contains(screen, text) {
-			c.t.Errorf("not to be seen: %q\n%s", text, screen)
+			c.t.Errorf("not on the screen: %q\n%s", text, screen)
 		}
 	}
 }
@@ -146,11 +145,11 @@ func (c *console) sees(texts ...string) {
 func (c *console) seesNot(text string) {
 	c.t.Helper()
 	if screen := c.screen(); strings.Contains(screen, text) {
-		c.t.Errorf("to be seen: %q\n%s", text, screen)
+		c.t.Errorf("on the screen: %q\n%s", text, screen)
 	}
 }
 
-// live gives the engine a past of five minutes, with traffic in waves.
+// live gives the engine five minutes of history, with traffic in waves.
 func (c *console) live() {
 	end := c.now
 	var in, out int64

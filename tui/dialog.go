@@ -12,19 +12,18 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// impactGrew is why a confirmation is not enough.
+// impactGrew is why a confirmation is refused.
 const impactGrew = "its impact has grown since you were asked: look at it again"
 
-// dialog asks for the confirmation of an act with all its effects and options. It
-// starts on Cancel. Where a name has to be typed, no single key confirms; after an
-// error it stays open and shows it.
+// dialog asks to confirm an act, and shows all its effects and options. It starts on Cancel. If a
+// name must be typed, no single key confirms. After an error the dialog stays open and shows it.
 type dialog struct {
 	p      *proposal
-	typing textinput.Model // the name, at the highest level
+	typing textinput.Model // the name, at the highest confirmation level
 	fields []*field
-	at     int // what has the focus: the name, the fields, Cancel, the act
+	at     int // the focus: the name, the fields, Cancel or the act
 	busy   bool
-	spin   spinner.Model // turns while the engine is asked
+	spin   spinner.Model // spins while the engine is asked
 	err    string
 }
 
@@ -39,7 +38,7 @@ func (d *dialog) freezes() bool { return true }
 func (d *dialog) typed() bool   { return d.p.level == api.LevelTyped }
 func (d *dialog) tiny() string  { return "no room: esc   " + d.p.question() }
 
-// The focus goes from first, over the fields, to the two buttons.
+// first is where the focus starts; fields and the two buttons follow.
 func (d *dialog) first() int {
 	if d.typed() {
 		return 0
@@ -63,7 +62,7 @@ func (d *dialog) hint(f *frame) string {
 
 func (d *dialog) key(f *frame, k tea.KeyMsg) intent {
 	if k.Paste {
-		return nil // a paste confirms what was not read
+		return nil // a paste must not confirm anything
 	}
 	key := k.String()
 	if key == "esc" || key == "ctrl+c" {
@@ -74,14 +73,14 @@ func (d *dialog) key(f *frame, k tea.KeyMsg) intent {
 	}
 	shown := d.plan(f)
 	if d.busy || shown == nil {
-		return nil // nothing is confirmed that cannot be read
+		return nil // what cannot be read cannot be confirmed
 	}
 	if d.at > 0 && d.at < d.cancel() && !shown.fields {
 		d.at = d.cancel()
 	}
 	onButton := d.at >= d.cancel()
 	if onButton && d.typed() && k.Type == tea.KeyRunes {
-		d.at, onButton = 0, false // typing goes where a name is asked for
+		d.at, onButton = 0, false // typing goes to the name
 	}
 	switch {
 	case key == "tab" || key == "down":
@@ -102,7 +101,7 @@ func (d *dialog) key(f *frame, k tea.KeyMsg) intent {
 	return nil
 }
 
-// step moves the focus on, over the fields only where they are shown.
+// step moves the focus, through the fields only if they are shown.
 func (d *dialog) step(by int, fields bool) {
 	n := d.button() - d.first() + 1
 	for {
@@ -113,8 +112,8 @@ func (d *dialog) step(by int, fields bool) {
 	}
 }
 
-// enter goes on from a field to the next, and from the last to the act's button:
-// it is what the operator has filled them in for.
+// enter moves from a field to the next, and from the last to the act's button: that is why the
+// operator filled them in.
 func (d *dialog) enter(f *frame) intent {
 	switch {
 	case d.at == d.cancel():
@@ -122,7 +121,7 @@ func (d *dialog) enter(f *frame) intent {
 	case d.at == d.button(), d.at == 0:
 		return d.confirm(f)
 	case d.fields[d.at-1].err != "":
-		return nil // it says what is wrong with it
+		return nil // the field shows its error
 	case d.at == len(d.fields) && d.typed():
 		d.at = 0
 	case d.at == len(d.fields):
@@ -133,8 +132,7 @@ func (d *dialog) enter(f *frame) intent {
 	return nil
 }
 
-// edit changes what has the focus, says at once what is wrong with it, and works
-// out what the act would then do.
+// edit changes what has the focus, validates it at once, and judges the changed act again.
 func (d *dialog) edit(f *frame, k tea.KeyMsg) {
 	d.err = ""
 	if d.at == 0 {
@@ -152,14 +150,13 @@ func (d *dialog) edit(f *frame, k tea.KeyMsg) {
 	d.judge(f)
 }
 
-// judge works the impact out again. A dialog stays one, however little the act
-// would now do.
+// judge computes the impact again. The dialog stays open even if the act no longer needs one.
 func (d *dialog) judge(f *frame) {
 	d.p.judge(f)
 	d.p.level = max(d.p.level, api.LevelDialog)
 }
 
-// read takes the options from the fields, and gives the first error.
+// read takes the options from the fields, and returns the first error.
 func (d *dialog) read() (first error) {
 	for _, f := range d.fields {
 		err := f.set(d.p)
@@ -173,7 +170,7 @@ func (d *dialog) read() (first error) {
 	return first
 }
 
-// confirm does it, if all is as it was when the operator was asked.
+// confirm carries out the act if nothing has changed since the operator was asked.
 func (d *dialog) confirm(f *frame) intent {
 	if err := d.read(); err != nil {
 		d.err = errorText(err)

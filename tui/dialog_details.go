@@ -15,17 +15,17 @@ import (
 // fact is one line of a row's details.
 type fact struct{ name, value string }
 
-// details is all about one row at this moment.
+// details is all that is known about one row now.
 type details struct {
 	title string
 	facts []fact
 	about about
 }
 
-// about is what a row is about: whose events, sessions and graph belong to it.
+// about says which service, backend or session a row is about, and so which events, sessions and graph belong to it.
 type about struct{ service, backend, session string }
 
-// has reports whether something of a service, a backend or a session belongs to it.
+// has reports whether an event or session of this service, backend or session belongs to a.
 func (a about) has(service, backend, session string) bool {
 	switch {
 	case a.session != "":
@@ -36,28 +36,28 @@ func (a about) has(service, backend, session string) bool {
 	return a.service != "" && service == a.service
 }
 
-// detailsEvents and detailsSessions are how many events and sessions details list.
+// How many events and sessions details list.
 const (
 	detailsEvents   = 10
 	detailsSessions = 5
 )
 
-// detailsBox is all about one row, as it is now: it asks the pane again whenever it
-// is drawn. Where the row has gone, it shows what was known last, and says so.
+// detailsBox shows the details of one row. It asks the pane again whenever it is drawn; if the row
+// has gone, it shows what was known last, and says so.
 type detailsBox struct {
-	pane   pane // nil: last is all
+	pane   pane // nil: only last is shown
 	id     string
 	last   details
 	gone   bool
 	scroll viewport.Model
 }
 
-// newDetails shows all about a row of a pane.
+// newDetails makes the box for a row of a pane.
 func newDetails(p pane, id string) *detailsBox {
 	return &detailsBox{pane: p, id: id, scroll: viewport.New(0, 0)}
 }
 
-// factsBox shows facts that stay as they are.
+// factsBox shows fixed facts.
 func factsBox(title string, facts []fact) *detailsBox {
 	return &detailsBox{last: details{title: title, facts: facts}, scroll: viewport.New(0, 0)}
 }
@@ -73,7 +73,7 @@ func (d *detailsBox) key(_ *frame, k tea.KeyMsg) intent {
 	return nil
 }
 
-// sessions reports that the sessions are wanted, though no pane shows them.
+// sessions reports whether the sessions are needed even if no pane shows them.
 func (d *detailsBox) sessions() bool { return d.last.about != (about{}) }
 
 func (d *detailsBox) look(f *frame) details {
@@ -87,7 +87,7 @@ func (d *detailsBox) look(f *frame) details {
 	return d.last
 }
 
-// detailsLine is one line of the box: a name and what it says, each with its role.
+// detailsLine is one line of the box: a name and its text with a role.
 type detailsLine struct {
 	name, text string
 	role       themes.Role
@@ -114,7 +114,7 @@ func (d *detailsBox) draw(f *frame, c *screen.Canvas) {
 	}
 }
 
-// lines is the facts, the graph, the sessions and the events, one after the other.
+// lines returns the facts, the graph, the sessions and the events.
 func (d *detailsBox) lines(f *frame, now *details, w int) (lines []detailsLine) {
 	const name = 11
 	for _, fact := range now.facts {
@@ -138,7 +138,7 @@ func (d *detailsBox) lines(f *frame, now *details, w int) (lines []detailsLine) 
 	return append(lines, eventLines(f, now.about, w-name-4)...)
 }
 
-// graphLines is the last five minutes of a service or a backend in two lines.
+// graphLines shows the last five minutes of a service or backend in two lines.
 func graphLines(f *frame, a about, w int) []detailsLine {
 	h := f.stats.past[a.service]
 	if a.backend != "" {
@@ -155,7 +155,7 @@ func graphLines(f *frame, a about, w int) []detailsLine {
 	return []detailsLine{{}, line("in, 5m", func(p *point) int64 { return p.in }, themes.GraphIn), line("out, 5m", func(p *point) int64 { return p.out }, themes.GraphOut)}
 }
 
-// sessionLines is the first of the sessions, those that move most first.
+// sessionLines lists the busiest sessions, by bytes a second.
 func sessionLines(f *frame, a about) (lines []detailsLine) {
 	if a.session != "" {
 		return nil
@@ -184,7 +184,7 @@ func sessionLines(f *frame, a about) (lines []detailsLine) {
 	return lines
 }
 
-// insertBusiest keeps the few sessions that move most bytes, the busiest first.
+// insertBusiest inserts r into the busiest sessions, which are sorted and limited in number.
 func insertBusiest(top []*session, r *session) []*session {
 	i := len(top)
 	for i > 0 && r.in+r.out > top[i-1].in+top[i-1].out {
@@ -199,7 +199,7 @@ func insertBusiest(top []*session, r *session) []*session {
 	return top[:min(len(top), detailsSessions)]
 }
 
-// eventLines is the newest events of a thing, the newest first.
+// eventLines lists the newest events about a, newest first.
 func eventLines(f *frame, a about, w int) (lines []detailsLine) {
 	for _, e := range f.stats.journal.entries {
 		if len(lines) > detailsEvents {

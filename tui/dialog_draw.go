@@ -10,8 +10,7 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// part is one line of a dialog. Where there is no room for all, blank ones are left
-// out, and nothing else.
+// part is one line of a dialog. If there is no room for all, only blank lines are left out.
 type part struct {
 	blank bool
 	draw  func(c *screen.Canvas, y int)
@@ -21,16 +20,15 @@ func (p part) spare() bool { return p.blank }
 
 const dialogWidth = 72
 
-// dialogPlan is the lines of a dialog, as its screen has room for them.
+// dialogPlan is the lines of a dialog that fit on the screen.
 type dialogPlan struct {
 	w      int
 	parts  []part
-	fields bool // the options are among them
+	fields bool // the options are included
 }
 
-// plan chooses the lines of the dialog: all, or those without the options, which
-// are given on the command line as well. It is nil where the screen has no room to
-// show what would be done.
+// plan chooses the lines of the dialog: all, or all but the options, which the command line shows,
+// too. It returns nil if the screen has no room for the effects.
 func (d *dialog) plan(f *frame) *dialogPlan {
 	w := dialogWidth
 	if f.width < w+4 {
@@ -55,7 +53,7 @@ func (d *dialog) plan(f *frame) *dialogPlan {
 	return nil
 }
 
-// leastDialog is the least width of a dialog whose buttons can be read.
+// leastDialog is the minimum width, at which the buttons are still readable.
 const leastDialog = 38
 
 func (d *dialog) draw(f *frame, c *screen.Canvas) {
@@ -76,7 +74,7 @@ func (d *dialog) draw(f *frame, c *screen.Canvas) {
 type partList struct {
 	parts []part
 	width int
-	name  int // columns in which a line says what it is; 0: what it is can be told without
+	name  int // columns for the lines' labels; 0: no labels
 }
 
 func (l *partList) add(draw func(*screen.Canvas, int)) { l.parts = append(l.parts, part{false, draw}) }
@@ -85,7 +83,7 @@ func (l *partList) blank() {
 	l.parts = append(l.parts, part{true, func(*screen.Canvas, int) {}})
 }
 
-// say adds a text, with its name before the first line.
+// say adds a text, with a label before its first line.
 func (l *partList) say(name, text string, role themes.Role) {
 	at := 2 + l.name
 	for i, line := range screen.Wrap(text, l.width-l.name-4) {
@@ -106,7 +104,7 @@ func (d *dialog) parts(f *frame, w int, fields bool) []part {
 		l.name = 0
 	}
 	l.blank()
-	if text := d.targetText(f); text != "" && l.name > 0 { // else the title has it
+	if text := d.targetText(f); text != "" && l.name > 0 { // otherwise it is in the title
 		l.say("Target", text, themes.Text)
 	}
 	if d.p.peer != "" && !d.p.everywhere {
@@ -141,8 +139,8 @@ func (d *dialog) parts(f *frame, w int, fields bool) []part {
 	return l.parts
 }
 
-// drawConfirm draws the line in which the target's name is typed, behind a label of
-// so many columns; 0: none.
+// drawConfirm draws the line in which the target's name is typed, after a label of that many
+// columns; 0: none.
 func (d *dialog) drawConfirm(c *screen.Canvas, y, label int) {
 	x := 2
 	if label > 0 {

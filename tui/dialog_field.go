@@ -17,14 +17,14 @@ type field struct {
 	name  string // of the flag
 	param api.Param
 	input textinput.Model
-	empty string // what holds when nothing is typed
+	empty string // what applies if nothing is typed
 	words []string
 	at    int
-	def   int    // the word that holds where none is chosen; -1: not known
-	err   string // what is wrong with it
+	def   int    // the word that applies if none is chosen; -1: unknown
+	err   string // why its value is invalid
 }
 
-// fieldsOf makes the fields of an act, each with what holds when it is left alone.
+// fieldsOf makes the fields of an act, each with its default.
 func fieldsOf(f *frame, p *proposal) (fields []*field) {
 	var def api.Options
 	if len(p.req.Targets) > 0 || p.act.On == api.OnNothing {
@@ -67,7 +67,7 @@ func fieldsOf(f *frame, p *proposal) (fields []*field) {
 	return fields
 }
 
-// emptyText is what an option that is not given means.
+// emptyText describes the default of an option.
 func emptyText(act *api.Act, param api.Param, def *api.Options) string {
 	if text := param.Text(def); text != "" {
 		return text
@@ -76,7 +76,7 @@ func emptyText(act *api.Act, param api.Param, def *api.Options) string {
 	case param.Name == "rate":
 		return "at once"
 	case param.Name == "limit" && act.On == api.OnService:
-		return "default" // of a node that does not tell its defaults, or as long as the pause
+		return "default" // the node does not tell its defaults, or the default is the length of the pause
 	case param.Name == "min-up":
 		return "1"
 	case param.Name == "max" || param.Name == "grace":
@@ -85,8 +85,8 @@ func emptyText(act *api.Act, param api.Param, def *api.Options) string {
 	return "none"
 }
 
-// edit types into the field, or chooses. A letter that no value has is not taken:
-// a y there is meant for the question, and its field is not what it answers.
+// edit types into the field, or chooses a word. It refuses a letter that no value can contain: a y
+// there is meant as an answer to the question.
 func (f *field) edit(k tea.KeyMsg) (refused string) {
 	if f.words != nil {
 		switch k.String() {
@@ -116,7 +116,7 @@ func valuesOf(kind api.Kind) string {
 	return "it is a whole number"
 }
 
-// set puts what the field has into the proposal.
+// set puts the field's value into the proposal.
 func (f *field) set(p *proposal) error {
 	if f.name == "on" && p.across {
 		p.req.Here = f.at == 1
@@ -139,7 +139,7 @@ func (f *field) set(p *proposal) error {
 	return f.param.Set(&p.req.Options, value)
 }
 
-// columns is the room that a field wants on its line.
+// columns returns the width that a field needs on its line.
 func (f *field) columns() int {
 	n := len(f.name) + 1
 	if f.words == nil {

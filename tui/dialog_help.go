@@ -13,8 +13,8 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// helpBox lists what keys do in a pane, made from the table of keys: first what works
-// here and now, acts before the rest, then what does not and why. Typing searches.
+// helpBox lists what keys do in a pane, from the table of keys: first what works here and now, acts
+// before the rest, then what does not work and why. Typing searches.
 type helpBox struct {
 	pane   string
 	keys   *keymap
@@ -51,13 +51,13 @@ type helpLine struct {
 	role             themes.Role
 }
 
-// helpSection is some of them under a title.
+// helpSection is some of these lines under a title.
 type helpSection struct {
 	title string
 	lines []helpLine
 }
 
-// sections are the whole help of a pane.
+// sections returns the whole help of a pane.
 func (h *helpBox) sections(f *frame) []helpSection {
 	acts, own, off := helpSection{title: "Acts that work here and now"}, helpSection{title: "Keys that work here and now"}, helpSection{title: "Off now"}
 	for _, b := range h.keys.in(h.pane) {
@@ -81,7 +81,7 @@ func (h *helpBox) sections(f *frame) []helpSection {
 	return []helpSection{acts, own, off, commandHelp(), filterHelp()}
 }
 
-// commandHelp is the acts in the words of the command line, and the console's own.
+// commandHelp lists the acts as commands, and the console's own commands.
 func commandHelp() helpSection {
 	s := helpSection{title: ": the words of the command line"}
 	for _, a := range api.Acts {
@@ -117,7 +117,7 @@ type helpRow struct {
 	cells [2]helpLine
 }
 
-// rows is the lines that the search finds, wrapped, in columns.
+// rows returns the lines that match the search, wrapped, in columns.
 func (h *helpBox) rows(f *frame, columns, keyW, textW int) (rows []helpRow) {
 	want := strings.ToLower(strings.TrimSpace(h.search.Value()))
 	for _, s := range h.sections(f) {
@@ -136,7 +136,7 @@ func (h *helpBox) rows(f *frame, columns, keyW, textW int) (rows []helpRow) {
 		rows = append(rows, helpRow{title: s.title})
 		half := (len(lines) + columns - 1) / columns
 		for half < len(lines) && lines[half].keys == "" {
-			half++ // what belongs together stays in one column
+			half++ // keep wrapped lines in one column
 		}
 		for i := range half {
 			row := helpRow{cells: [2]helpLine{lines[i]}}
@@ -149,7 +149,7 @@ func (h *helpBox) rows(f *frame, columns, keyW, textW int) (rows []helpRow) {
 	return rows
 }
 
-// wrapHelp breaks what a key does into lines of a column.
+// wrapHelp wraps a line of help to the width of a column.
 func wrapHelp(l helpLine, keyW, textW int) (lines []helpLine) {
 	if screen.Width(l.keys) > keyW-1 { // a line of its own
 		lines = append(lines, helpLine{keys: l.keys, role: l.role})

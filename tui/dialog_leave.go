@@ -8,8 +8,8 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// leave asks how to leave, where leaving can mean two things. A console that is
-// attached only leaves: there is no engine here to stop.
+// leave asks how to leave if that can mean two things. An attached console just leaves: there is no
+// engine here to stop.
 func leave(f *frame) intent {
 	if f.cfg.Attached {
 		return quit(Detach)
@@ -17,7 +17,7 @@ func leave(f *frame) intent {
 	return open{&leaveBox{}}
 }
 
-// ended ends the console.
+// quit ends the console.
 type quit Outcome
 
 func (o quit) apply(m *model) tea.Cmd {
@@ -25,8 +25,8 @@ func (o quit) apply(m *model) tea.Cmd {
 	return tea.Quit
 }
 
-// leaveBox is asked by q and ctrl+c, however often they are pressed: a process
-// with live sessions stops only when it is asked to, by its name.
+// leaveBox is opened by q and ctrl+c, however often they are pressed: a process with live sessions
+// stops only after its name was typed.
 type leaveBox struct{ at int }
 
 var leaveButtons = []struct {
@@ -66,8 +66,8 @@ func (l *leaveBox) key(f *frame, k tea.KeyMsg) intent {
 	return nil
 }
 
-// stop asks for the act: it is one like the others, with its impact and its
-// confirmation. It is about the console's own engine, whichever is shown.
+// stop proposes the stop of the console's own engine, whichever is shown. It is an act like any
+// other, with its impact and its confirmation.
 func (l *leaveBox) stop(f *frame) intent {
 	if f.cfg.ReadOnly {
 		return closeAnd{refuse("stop: this console is read-only; d detaches")}
@@ -109,7 +109,7 @@ func (l *leaveBox) draw(f *frame, c *screen.Canvas) {
 	}
 }
 
-// stopText is what stopping would do: its last line says to how many.
+// stopText describes the effect of a stop: the last line of its impact says how many clients it affects.
 func stopText(f *frame) (text string) {
 	for _, i := range api.Lookup("stop").Impact(f.own.status, &api.Request{Act: "stop"}) {
 		for _, line := range i.Lines {

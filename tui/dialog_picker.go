@@ -13,7 +13,7 @@ type picker struct {
 	title   string
 	items   []string
 	at      int
-	preview func(int) intent // what moving to an item shows; nil: nothing
+	preview func(int) intent // shows an item when the cursor moves to it; nil: no preview
 	choose  func(int) intent
 	cancel  intent
 }
@@ -62,7 +62,7 @@ func (p *picker) draw(f *frame, c *screen.Canvas) {
 	}
 }
 
-// askSort asks for the column to sort rows by.
+// askSort asks for the column by which to sort.
 func askSort(g grid) intent {
 	names, by, desc := g.Sorts()
 	items := []string{"sickest first"}

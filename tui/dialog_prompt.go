@@ -11,31 +11,30 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// prompt is a line to type in, where messages stand otherwise.
+// prompt is an input line, in place of the message line.
 type prompt struct {
 	label  string
 	input  textinput.Model
-	empty  string // what holds while nothing is typed, shown in its place
-	after  string // behind what is typed
+	empty  string // placeholder: what applies if nothing is typed
+	after  string // shown after the input
 	done   func(string) intent
 	change func(string) // after each key; nil: nothing
 	cancel func()
-	check  func(string) error // what is wrong with the line, said at once; nil: nothing ever is
+	check  func(string) error // validates the line after each key; nil: all lines are valid
 	err    error
 
-	// complete gives the words that could stand where the cursor is, and where
-	// the one that is begun there begins.
+	// complete returns the words that can complete the line, and where the last word begins.
 	complete func(string) (from int, words []string)
-	words    []string // those that fit, shown above the line
-	choice   int      // which of them tab has put into the line, from 1
+	words    []string // the possible completions, shown above the line
+	choice   int      // the one that tab has put into the line, counted from 1
 	earlier  func() []string
 	back     int    // how far back in the earlier lines
-	draft    string // what was typed before going back
+	draft    string // the line before going back
 }
 
 func newPrompt(label, text string) *prompt { return &prompt{label: label, input: newInput(text)} }
 
-// ask asks for a line, with a text to begin with.
+// ask opens a prompt with an initial text.
 func ask(label, text string, check func(string) error, done func(string) intent) intent {
 	p := newPrompt(label, text)
 	p.check, p.done = check, done
@@ -90,8 +89,7 @@ func (p *prompt) key(_ *frame, k tea.KeyMsg) intent {
 	return nil
 }
 
-// changed says at once what is wrong with the line, and applies it where it is
-// applied while it is typed.
+// changed validates the line and, if the prompt applies changes while typing, applies it.
 func (p *prompt) changed() {
 	line := strings.TrimSpace(p.input.Value())
 	if p.change != nil {
@@ -109,8 +107,8 @@ func (p *prompt) suggest() {
 	}
 }
 
-// fillIn completes the word at the end as far as there is one way to go on. From
-// there, each tab puts the next choice into the line.
+// fillIn completes the last word as far as it is unambiguous. After that, each tab puts the next
+// choice into the line.
 func (p *prompt) fillIn(by int) {
 	if p.complete == nil {
 		return
@@ -205,10 +203,10 @@ func (p *prompt) draw(f *frame, c *screen.Canvas) {
 	}
 }
 
-// drawWords draws the choices, those around the one that is in the line.
+// drawWords draws the choices around the one that is in the line.
 func (p *prompt) drawWords(f *frame, c *screen.Canvas, y int) {
 	first, w := 0, 0
-	for i := range p.words { // as many before the chosen one as leave room for it
+	for i := range p.words { // skip the first ones until the chosen one fits
 		w += screen.Width(screen.Safe(p.words[i])) + 2
 		if i < p.choice-1 && w > c.W-30 {
 			first, w = i+1, 0
@@ -228,8 +226,8 @@ func (p *prompt) drawWords(f *frame, c *screen.Canvas, y int) {
 	}
 }
 
-// askFilter asks for a filter in place of the one before, and applies it while it
-// is typed. Enter alone keeps the one before, esc brings it back.
+// askFilter asks for a new filter, and applies it while it is typed. Enter alone keeps the old one,
+// esc restores it.
 func askFilter(g grid) intent {
 	old, typed := g.Filter(), false
 	p := newPrompt("/", "")

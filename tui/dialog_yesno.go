@@ -9,8 +9,8 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// yesNo is a question of one line, above it what the answer would do. Enter is
-// no: it is pressed without reading.
+// yesNo is a one-line question below the effects of the act. Enter means no, since it is pressed
+// without reading.
 type yesNo struct{ p *proposal }
 
 func (q *yesNo) freezes() bool { return true }
@@ -29,7 +29,7 @@ func (q *yesNo) key(f *frame, k tea.KeyMsg) intent {
 	}
 	key := k.String()
 	if key != "esc" && key != "ctrl+c" && q.plan(f) == nil {
-		return nil // nothing is confirmed that cannot be read
+		return nil // what cannot be read cannot be confirmed
 	}
 	switch key {
 	case "y", "Y":
@@ -48,17 +48,17 @@ func (q *yesNo) key(f *frame, k tea.KeyMsg) intent {
 	case "tab":
 		d := newDialog(f, q.p)
 		if plan := d.plan(f); plan != nil && plan.fields && len(d.fields) > 0 {
-			d.at = 1 // the options are what it was opened for
+			d.at = 1 // tab opens the dialog for its options
 		}
 		return closeAnd{open{d}}
 	}
 	return nil
 }
 
-// yesNoPlan is the lines of a question: what would be done, and the question.
+// yesNoPlan has the lines of a question: the effects, and the question itself.
 type yesNoPlan struct{ effects, question []string }
 
-// plan is nil where the screen has no room for all of it.
+// plan returns nil if the screen has no room for all lines.
 func (q *yesNo) plan(f *frame) *yesNoPlan {
 	if shapeOf(f.width, f.height) == shapeTiny {
 		return nil
@@ -105,7 +105,7 @@ func (q *yesNo) draw(f *frame, c *screen.Canvas) {
 	}
 }
 
-// drawNoRoom says that a question cannot be read here, and so not be answered.
+// drawNoRoom says that there is no room to show a question, and so none to answer it.
 func drawNoRoom(f *frame, c *screen.Canvas, title string) {
 	box := drawWindow(f, c, dialogWidth, c.H, screen.Clip(title, max(min(dialogWidth, c.W)-6, 1), f.theme.Glyphs.Ellipsis), "")
 	y := 0

@@ -8,7 +8,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// A backend that was ejected is in the strip, with why and until when, although its
+// An ejected backend is in the strip, with the reason and the end of the ejection, although its
 // checks pass.
 func TestAnEjectedBackendIsTrouble(t *testing.T) {
 	f := sickFleet()

@@ -12,11 +12,10 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// start is when the fixed pictures were taken.
+// start is the time of the golden screens.
 var start = time.Date(2026, 3, 9, 14, 2, 11, 0, time.UTC)
 
-// fake is an engine that is made up: it answers from values that a test may
-// change, and carries acts out on them.
+// fake is a fake engine: it answers from values that a test may change, and applies acts to them.
 type fake struct {
 	mu       sync.Mutex
 	status   api.Status
@@ -26,14 +25,14 @@ type fake struct {
 	done     []api.Request
 	asked    map[string]int
 	err      error
-	refuse   error         // of acts
-	hold     chan struct{} // acts wait for it
+	refuse   error         // the error of acts
+	hold     chan struct{} // acts block until it is closed
 	peers    map[string]*fake
 	report   proxy.Report
 	line     *api.NodeLine
 }
 
-// times is how often something was asked for.
+// times returns how often something was asked for.
 func (f *fake) times(what string) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -50,7 +49,7 @@ func (f *fake) Status(context.Context) (*api.Status, error) {
 	return f.copy(), nil
 }
 
-// copy is a snapshot: the console may keep it.
+// copy returns a snapshot, which the console may keep.
 func (f *fake) copy() *api.Status {
 	s := f.status
 	s.Services = nil
@@ -166,12 +165,12 @@ func (f *fake) Window(context.Context, api.WindowCall) (api.WindowAnswer, error)
 	return api.WindowAnswer{}, nil
 }
 
-// peer is another node, which is as edge is, and has a name of its own.
+// peer returns another node: a copy of edge with another name.
 func (f *fake) peer(node string) *fake {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if name := map[string]string{"2": "edge-02", "3": "edge-03", idTwo: "edge-02", idThree: "edge-03"}[node]; name != "" {
-		node = name // an act for all goes by id
+		node = name // an act on all nodes uses ids
 	}
 	if f.peers[node] == nil {
 		if f.peers == nil {
@@ -185,22 +184,22 @@ func (f *fake) peer(node string) *fake {
 	return f.peers[node]
 }
 
-// change alters the made-up engine.
+// change modifies the fake engine under its lock.
 func (f *fake) change(do func(*fake)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	do(f)
 }
 
-// acts is what was asked of the engine.
+// acts returns the requests that the engine has received.
 func (f *fake) acts() []api.Request {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return append([]api.Request(nil), f.done...)
 }
 
-// edge is the node of the fixed pictures: a database with a drain, a backend
-// in maintenance and one that is down; an office suite behind a lock.
+// edge is the node of the golden screens: a database with a drain, a backend in maintenance and one
+// that is down; an office suite behind a lock.
 func edge() *fake {
 	until := start.Add(2*time.Minute + 47*time.Second)
 	backend := func(name, host string, active int, since time.Duration) proxy.BackendInfo {
@@ -292,7 +291,7 @@ func edgeEvents() []proxy.Event {
 	}
 }
 
-// window is the plan of the fixed pictures that have one.
+// window is the plan in the golden screens.
 func window() *proxy.PlanInfo {
 	return &proxy.PlanInfo{ID: "w12", Kind: "roll", Service: "db-front", Owner: "ana@edge-01", State: "running", Steps: []proxy.StepInfo{
 		{What: "drain pg-c", State: "done", Seconds: 58}, {What: "maint pg-c", State: "done", Seconds: 1},
@@ -301,7 +300,7 @@ func window() *proxy.PlanInfo {
 	}}
 }
 
-// heal brings the backends that are out back, so that one can be spared.
+// heal puts all backends back in service, so that one can be spared.
 func heal(f *fake) {
 	for i := 2; i < 4; i++ {
 		b := &f.status.Services[0].Backends[i]
@@ -310,7 +309,6 @@ func heal(f *fake) {
 	}
 }
 
-// pauseOffice puts a service on hold.
 func pauseOffice(f *fake) {
 	s := &f.status.Services[1]
 	s.State = proxy.StatePaused
@@ -319,7 +317,7 @@ func pauseOffice(f *fake) {
 	s.Pause = &proxy.PauseInfo{Owner: "ana@edge-01", By: "window", Reason: "kernel patch", Since: start.Add(-12 * 1e9), Until: start.Add(120 * 1e9), Held: 7, Step: "command"}
 }
 
-// NodeLine is what the node knows of the one queue of all nodes.
+// NodeLine returns the node's part of the cluster's queue.
 func (f *fake) NodeLine(context.Context, string) (*api.NodeLine, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -11,8 +11,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// fifty is a console in a mesh of fifty nodes, that of the fixed pictures and 49 like
-// it. On edge-12 pg-a is down, on 26, 34 and 35 pg-c; pg-b drains on all.
+// fifty is a console in a mesh of fifty nodes: that of the golden screens, and 49 like it. pg-a is
+// down on edge-12, pg-c on 26, 34 and 35; pg-b drains on all.
 func fifty(t testing.TB, w, h int) (*console, *fake) {
 	home := edge()
 	heal(home)
@@ -50,8 +50,8 @@ func fifty(t testing.TB, w, h int) (*console, *fake) {
 	return newConsole(t, home, w, h), home
 }
 
-// TestFleetOfFifty: who is down where is seen in one table, and what only a mesh can
-// tell is said below it.
+// TestFleetOfFifty: one table shows what is down on which node, and a line below it the conclusions
+// from all nodes together.
 func TestFleetOfFifty(t *testing.T) {
 	for _, size := range [][2]int{{140, 45}, {80, 24}, {200, 60}} {
 		c, _ := fifty(t, size[0], size[1])
@@ -75,12 +75,12 @@ func TestFleetOfFifty(t *testing.T) {
 	for range 39 {
 		c.press("l")
 	}
-	c.sees("on twin#id50 (10.0.0.50:7946)") // names that repeat: by id and address
+	c.sees("on twin#id50 (10.0.0.50:7946)") // a repeated name is shown with id and address
 	for range 10 {
 		c.press("h")
 	}
 	c.sees("edge-40 does not answer: sent, but not answered: no answer in time")
-	c.press("D") // on all
+	c.press("D") // on all nodes
 	c.sees("Drain db-front/pg-a on every node ?", "tcpctl drain db-front/pg-a --peer all")
 	c.press("esc /")
 	c.write("pg-c")
@@ -90,7 +90,7 @@ func TestFleetOfFifty(t *testing.T) {
 		c.press("h")
 	}
 	c.sees("db-front/pg-c on edge-35: DOWN")
-	c.press("d") // here alone
+	c.press("d") // on this node only
 	c.sees("drain db-front/pg-c on edge-35? [y/N]")
 	c.press("y")
 	if acts := home.peer("edge-35").acts(); len(acts) != 1 || acts[0].Act != "drain" || len(home.acts()) > 0 {
@@ -98,8 +98,8 @@ func TestFleetOfFifty(t *testing.T) {
 	}
 }
 
-// TestACellGoesThere: enter on a cell opens its node, at that backend.
-func TestACellGoesThere(t *testing.T) {
+// TestEnterOpensTheCellsNode: with the cursor on the cell's backend.
+func TestEnterOpensTheCellsNode(t *testing.T) {
 	c, _ := fifty(t, 140, 45)
 	c.press("3 v")
 	c.look()
@@ -123,7 +123,6 @@ func TestACellGoesThere(t *testing.T) {
 	}
 }
 
-// TestFleetIsAskedOnlyWhileItIsShown: fifty statuses are worth nothing unseen.
 func TestFleetIsAskedOnlyWhileItIsShown(t *testing.T) {
 	c, home := fifty(t, 80, 24)
 	c.press("3")

@@ -16,9 +16,8 @@ import (
 	"github.com/tcpctl/tcpctl/themes"
 )
 
-// runFlow runs a console in Bubble Tea's own loop and presses keys; what comes of
-// it is looked at in the final model, as the stream of a renderer depends on
-// its timing.
+// runFlow runs a console in Bubble Tea's own loop and presses keys. Tests check the final model,
+// since the renderer's output depends on timing.
 func runFlow(t *testing.T, engine *fake, cfg Config, steps ...any) *model {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -51,13 +50,13 @@ func runFlow(t *testing.T, engine *fake, cfg Config, steps ...any) *model {
 	return tm.FinalModel(t, teatest.WithFinalTimeout(20*time.Second)).(probed).model
 }
 
-// typing is typed as it is; until waits until something holds of the model.
+// typing is text to type; until is a condition of the model to wait for.
 type (
 	typing string
 	until  func(*model) bool
 )
 
-// probed is a console that can be looked at inside Bubble Tea's loop.
+// probed is a model that can be inspected inside Bubble Tea's loop.
 type probed struct{ *model }
 
 type probe func(*model)
@@ -71,7 +70,7 @@ func (p probed) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	return p, cmd
 }
 
-// waitFor asks inside the loop, where the model may be looked at.
+// waitFor evaluates the condition inside the loop, where the model may be read.
 func waitFor(t *testing.T, tm *teatest.TestModel, cond until) {
 	t.Helper()
 	for end := time.Now().Add(hangs); time.Now().Before(end); {
@@ -86,7 +85,7 @@ func waitFor(t *testing.T, tm *teatest.TestModel, cond until) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Fatal("it never came to that")
+	t.Fatal("the condition was never met")
 }
 
 func known(m *model) bool { return m.stats.known() && len(m.stats.journal.entries) > 0 }
@@ -133,11 +132,11 @@ func TestFlows(t *testing.T) {
 			heal(engine)
 			if m := runFlow(t, engine, f.cfg, f.steps...); !f.check(m, engine) {
 				m.View()
-				t.Errorf("it came to something else: %q\n%s", m.message.text, m.paint().Plain())
+				t.Errorf("unexpected final state: %q\n%s", m.message.text, m.paint().Plain())
 			}
 		})
 	}
-	// It is written beside the console, which may have ended first.
+	// It is written in the background, and the console may have ended first.
 	for end := time.Now().Add(hangs); ; time.Sleep(time.Millisecond) {
 		text, err := os.ReadFile(filepath.Join(dir, "history"))
 		if strings.Contains(string(text), "view office\nview all\n") {
@@ -149,8 +148,8 @@ func TestFlows(t *testing.T) {
 	}
 }
 
-// A theme that is saved while it is shown is shown as saved; one that is
-// broken leaves the one before, and says why.
+// A theme that is saved while it is in use is applied; an invalid one changes nothing, and says
+// why.
 func TestASavedThemeIsReadAgain(t *testing.T) {
 	dir := t.TempDir()
 	save := func(text string, at time.Time) {
@@ -209,7 +208,7 @@ func TestEventsFollowAndPause(t *testing.T) {
 	c.sees("following")
 }
 
-// What clients call themselves cannot move the cursor, or hide a line.
+// Client names with escape sequences cannot move the cursor or hide a line.
 func TestHostileNames(t *testing.T) {
 	engine := edge()
 	evil := "\x1b[2J\x1b]0;owned\a\u202e\u0301" + strings.Repeat("Ａ", 50) + "\n\r\t"
@@ -249,7 +248,7 @@ func TestHostileNames(t *testing.T) {
 
 func TestOnlyWhatIsShownIsAskedFor(t *testing.T) {
 	engine := edge()
-	engine.status.Services[0].Sessions.Active = 1 // among many, one of them may be a hog
+	engine.status.Services[0].Sessions.Active = 1 // with many sessions there might be a hog
 	c := newConsole(t, engine, 40, 10)
 	c.look()
 	if n := c.engine.asked["queue"] + c.engine.asked["sessions"]; n > 0 {

@@ -10,29 +10,29 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// followedAct is an act of this console on one target, until it has ended: the message of an
-// act must not claim what is over, or was never reached.
+// followedAct is an act of this console on one target, followed until its end: the message of an
+// act must not claim a state that is over or was never reached.
 type followedAct struct {
 	act    *api.Act
 	req    api.Request
 	target string
-	asked  time.Time // by our clock, when the engine had answered
-	since  time.Time // by the engine's, of the status before it
-	paused bool      // of a pause: it was reached, and its end is what is waited for
-	ended  time.Time // by our clock, when its end was seen; zero: it was not
+	asked  time.Time // our clock, when the engine had answered
+	since  time.Time // the engine's clock, in the last status before the act
+	paused bool      // of a pause: it is in force, and its end is awaited
+	ended  time.Time // our clock, when its end was seen; zero: not yet
 	undo   bool      // it undoes another act
 }
 
-// reasonWait is how long a message waits for the event that says why an act ended
-// as it did: events come beside the status.
+// reasonWait is how long the final message waits for the event that says why the act ended: events
+// and status are fetched separately.
 const reasonWait = time.Second
 
-// followActs follows an act that the engine has accepted. It takes the place of an
-// earlier one on the same target.
+// followActs follows an act that the engine has accepted, in place of an earlier one on the same
+// target.
 func (w *workspace) followActs(a *actMsg, req api.Request, now time.Time) {
 	act := a.p.act
 	if a.res.Plan != "" {
-		w.stats.ran = a.res.Plan // its report is shown, however soon it ends
+		w.stats.ran = a.res.Plan // show its report, however soon it ends
 	}
 	targets := req.Targets
 	if act.On == api.OnNothing {
@@ -46,8 +46,8 @@ func (w *workspace) followActs(a *actMsg, req api.Request, now time.Time) {
 	}
 }
 
-// showEnds shows what has become of the acts that this console has done. asked is
-// when the newest status was asked for: one from before an act says nothing of it.
+// showEnds shows the outcome of this console's acts. asked is when the newest status was requested:
+// one from before an act says nothing about it.
 func (m *model) showEnds(asked time.Time) {
 	for target, w := range m.follows {
 		if !asked.After(w.asked) {
@@ -58,7 +58,7 @@ func (m *model) showEnds(asked time.Time) {
 		case text == "":
 			continue
 		case level == "":
-			m.message.show(proxy.LevelInfo, text) // how far it is
+			m.message.show(proxy.LevelInfo, text) // progress
 			continue
 		}
 		if w.undo {
@@ -71,8 +71,7 @@ func (m *model) showEnds(asked time.Time) {
 	}
 }
 
-// look is what there is to say of an act now; "" is nothing. Without a level, it is
-// under way.
+// look returns what to say about an act now, "" for nothing. Without a level, it is under way.
 func (w *followedAct) look(f *frame) (level, text string) {
 	p := w.act.Progress(f.stats.status, w.target, &w.req)
 	switch {
@@ -98,7 +97,7 @@ func (w *followedAct) look(f *frame) (level, text string) {
 	return proxy.LevelWarn, screen.Safe(p.Text)
 }
 
-// untilText is when a pause ends by itself.
+// untilText says when a pause ends by itself.
 func (w *followedAct) untilText(f *frame) string {
 	if s := f.stats.status.Service(w.target); s != nil && s.Pause != nil {
 		return ", until " + f.timeOf(s.Pause.Until)
@@ -106,7 +105,7 @@ func (w *followedAct) untilText(f *frame) string {
 	return ""
 }
 
-// nextText is what there is to do with a target whose act is done.
+// nextText says what the operator can do next with the target of a finished act.
 func (w *followedAct) nextText(f *frame) string {
 	b := f.stats.status.Backend(w.target)
 	if b == nil || b.Admin != proxy.AdminDrain && b.Admin != proxy.AdminMaint || b.Active > 0 {
@@ -115,8 +114,8 @@ func (w *followedAct) nextText(f *frame) string {
 	return ": no sessions remain   (u: back in service)"
 }
 
-// ending is the event that says why an act ended: the newest of its target since
-// it began that is not its own.
+// ending returns the event that says why an act ended: the newest event of its target since it
+// began, except the act's own.
 func (j *journal) ending(w *followedAct) *entry {
 	service, backend := api.SplitTarget(w.target)
 	for _, e := range j.entries {
@@ -132,7 +131,7 @@ func (j *journal) ending(w *followedAct) *entry {
 	return nil
 }
 
-// byText names the operator who has ended it, where one has.
+// byText names the operator who ended it, if any.
 func byText(e *entry) string {
 	if e.Kind == proxy.EventOperator && e.By != "" {
 		return fmt.Sprintf("%s: ", operatorName(e.By))

@@ -8,7 +8,7 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// display is how the console shows things, of whichever engine.
+// display is how the console shows any engine.
 type display struct {
 	cfg           Config
 	clock         func() time.Time
@@ -18,16 +18,15 @@ type display struct {
 	zoom          bool
 }
 
-// frame is what panes and dialogs are drawn from, and what their keys decide by:
-// the engine that is shown, and how. They only read it; what they want changed
-// they return as an intent.
+// frame is what panes and dialogs draw and decide from: the engine that is shown, and how. They
+// only read it, and return changes as an intent.
 type frame struct {
 	*display
-	stats *stats  // of the engine that is looked at
+	stats *stats  // of the engine that is shown
 	own   *stats  // of the console's own engine, which knows the other nodes
 	peer  string  // the node that is shown; "" is the console's own
 	view  string  // the service that is shown; "" is all
-	past  *rewind // where in the past it is shown; nil: now
+	past  *rewind // the moment of the past that is shown; nil: now
 }
 
 // now is the engine's clock, or ours until it is known.
@@ -38,10 +37,10 @@ func (f *frame) now() time.Time {
 	return f.clock()
 }
 
-// timeOf writes a time of day.
+// timeOf formats a time of day.
 func (f *frame) timeOf(t time.Time) string { return t.In(f.zone).Format("15:04:05") }
 
-// staleFor is how old what is shown is, 0 as long as it is fresh.
+// staleFor returns the age of what is shown, 0 while it is fresh.
 func (f *frame) staleFor() time.Duration {
 	if !f.stats.known() || f.past != nil {
 		return 0
@@ -52,7 +51,7 @@ func (f *frame) staleFor() time.Duration {
 	return 0
 }
 
-// nextService is the service after one; after the last comes the first.
+// nextService returns the service after this one; the first follows the last.
 func (f *frame) nextService(now string) string {
 	names := f.stats.serviceNames()
 	if len(names) == 0 {
@@ -61,8 +60,7 @@ func (f *frame) nextService(now string) string {
 	return names[(slices.Index(names, now)+1)%len(names)]
 }
 
-// planIsFresh reports whether there is a plan to be seen: one that runs, or that
-// ended not long ago.
+// planIsFresh reports whether to show a plan: one that runs, or has just ended.
 func (f *frame) planIsFresh() bool {
 	if f.foreignPlan() != nil {
 		return true
@@ -71,10 +69,10 @@ func (f *frame) planIsFresh() bool {
 	return plan != nil && (!hasEnded(plan) || f.stats.isReported(plan) && f.now().Sub(f.stats.report.Ended) < reportStays)
 }
 
-// away reports whether another node is looked w.
+// away reports whether another node than the console's own is shown.
 func (f *frame) away() bool { return f.peer != "" }
 
-// ownName is the name of the console's own node.
+// ownName returns the name of the console's own node.
 func (f *frame) ownName() string {
 	if f.own.known() && f.own.status.Node.Name != "" {
 		return screen.Safe(f.own.status.Node.Name)
@@ -82,7 +80,7 @@ func (f *frame) ownName() string {
 	return screen.Safe(f.cfg.Instance)
 }
 
-// nodeName is the name of the node that is looked w.
+// nodeName returns the name of the node that is shown.
 func (f *frame) nodeName() string {
 	if f.away() {
 		return screen.Safe(f.peer)

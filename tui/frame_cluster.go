@@ -11,8 +11,8 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// clusterText is the cluster of the node that is shown, with as much of it as there is
-// room for; "" where there is none, or it is among the alarms.
+// clusterText summarizes the cluster of the node that is shown, as far as there is room; "" if
+// there is none, or it is among the alarms.
 func clusterText(f *frame, room int) (string, themes.Role) {
 	c := f.stats.status.Cluster
 	if c == nil || noQuorum(f.stats.status) != "" {
@@ -30,8 +30,8 @@ func clusterText(f *frame, room int) (string, themes.Role) {
 	return screen.FirstFit(room, "cluster "+screen.Safe(c.Name)+": "+text, "cluster: "+text, text), role
 }
 
-// noQuorum says what a node cannot do without a majority of its cluster's voters, and
-// what becomes of clients that wait for a slot; "": it reaches one, or is in no cluster.
+// noQuorum says why a node has no quorum, and what happens to clients that wait for a slot; "": it
+// has one, or is in no cluster.
 func noQuorum(st *api.Status) string {
 	c := st.Cluster
 	why := "no quorum"
@@ -41,7 +41,7 @@ func noQuorum(st *api.Status) string {
 	case c.ID == "":
 		why = "not made yet"
 	case c.Leader != "":
-		why = "no lease" // it is known who leads, and what this node says does not arrive
+		why = "no lease" // the leader is known, but this node's messages do not reach it
 	}
 	for i := range st.Services {
 		if l := st.Services[i].Lock; l != nil && l.Scope == proxy.ScopeCluster {
@@ -54,7 +54,7 @@ func noQuorum(st *api.Status) string {
 	return why
 }
 
-// clusterTroubles is a node that reaches no majority, or does not vote any more.
+// clusterTroubles reports a node that reaches no majority, or no longer votes.
 func clusterTroubles(f *frame) (list []trouble) {
 	c := f.stats.status.Cluster
 	if c == nil {
@@ -85,7 +85,7 @@ func clusterTroubles(f *frame) (list []trouble) {
 	return list
 }
 
-// unreached are the voters that a node does not reach.
+// unreached lists the voters that a node does not reach.
 func unreached(c *api.Cluster) (names []string) {
 	for i := range c.Voters {
 		if v := &c.Voters[i]; !v.Reached && !v.Missing {
@@ -95,8 +95,8 @@ func unreached(c *api.Cluster) (names []string) {
 	return names
 }
 
-// leaderView is the cluster as the node that leads has told it: the leases and what
-// voters lack are known there only.
+// leaderView is the cluster according to the leader: only it knows the leases, and what voters
+// lack.
 type leaderView struct {
 	cluster *api.Cluster
 	at      time.Time // by our clock
@@ -105,8 +105,8 @@ type leaderView struct {
 // leaderEvery is how often the leader is asked, while the nodes are shown.
 const leaderEvery = 2 * time.Second
 
-// leaderAsked is the node to be asked for its view; "": the console's own leads, or
-// there is none to be asked.
+// leaderAsked returns the node to ask for its view; "": the console's own node leads, or none can
+// be asked.
 func (f *frame) leaderAsked() string {
 	c := f.own.status.Cluster
 	if c == nil || c.Leader == "" || c.Role == api.ClusterLeader || f.cfg.Peer == nil {
@@ -115,7 +115,7 @@ func (f *frame) leaderAsked() string {
 	return c.Leader
 }
 
-// leading is the newest that is known of the leader's view; nil: nothing is.
+// leading returns the newest known view of the leader; nil: none.
 func (f *frame) leading() *api.Cluster {
 	c := f.own.status.Cluster
 	if c == nil || c.Role == api.ClusterLeader {
@@ -133,10 +133,10 @@ type peerCluster struct {
 	voteRole, leaseRole, lagRole themes.Role
 }
 
-// clusterID is how much of a node's id in the mesh the cluster knows.
+// clusterID is the length of the part of a node's mesh id that the cluster uses.
 const clusterID = 14
 
-// clusterOf is the part of a node, by its id in the mesh; "" is the console's own.
+// clusterOf returns the part of a node, by its id in the mesh; "" is the console's own.
 func (f *frame) clusterOf(id string) (p peerCluster) {
 	c := f.own.status.Cluster
 	if c == nil {
@@ -185,7 +185,7 @@ func voterOf(c *api.Cluster, id string) *api.Voter {
 	return nil
 }
 
-// voteText is what a voter is, in a word.
+// voteText returns a voter's role in a word.
 func voteText(c *api.Cluster, v *api.Voter) (string, themes.Role) {
 	switch {
 	case v.Leads:
@@ -194,13 +194,13 @@ func voteText(c *api.Cluster, v *api.Voter) (string, themes.Role) {
 		return "joins", themes.Warn
 	case v.Missing:
 		return "waits", themes.Warn
-	case c.Term == 0 && v.Name == c.Leader: // this node does not vote, and knows no more
+	case c.Term == 0 && v.Name == c.Leader: // a node that does not vote knows no more
 		return "leads", themes.OK
 	}
 	return "votes", themes.Text
 }
 
-// leaseText is what is left of a lease.
+// leaseText formats the remaining time of a lease.
 func leaseText(seconds float64) string {
 	if seconds >= 60 {
 		return screen.Clock(screen.Seconds(seconds))
@@ -208,7 +208,7 @@ func leaseText(seconds float64) string {
 	return fmt.Sprintf("%.1fs", seconds)
 }
 
-// clusterFacts is a node's part in its details.
+// clusterFacts returns the facts on a node's part in the cluster, for its details.
 func (f *frame) clusterFacts(id string) (facts []fact) {
 	c := f.own.status.Cluster
 	if c == nil {

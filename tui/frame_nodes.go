@@ -10,12 +10,11 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// noSecret is what a mesh without a secret is good for.
+// noSecret says what a mesh without a secret cannot do.
 const noSecret = "without a secret, peers see names and states and cannot act (tcpctl mesh key makes one)"
 
 func (f *frame) mesh() *api.Mesh { return f.own.status.Mesh }
 
-// node finds another node by its name.
 func (f *frame) node(name string) *api.Peer {
 	if mesh := f.mesh(); mesh != nil {
 		for i := range mesh.Peers {
@@ -47,7 +46,7 @@ func (f *frame) unreachable(name string) string {
 	return ""
 }
 
-// nodeNames is the other nodes that the mesh knows.
+// nodeNames lists the other nodes that the mesh knows.
 func (f *frame) nodeNames() (names []string) {
 	if mesh := f.mesh(); mesh != nil {
 		for i := range mesh.Peers {
@@ -59,8 +58,8 @@ func (f *frame) nodeNames() (names []string) {
 	return names
 }
 
-// allNodes names the nodes that an act on every node is for, the one that is shown
-// first. It is nil when there are no others, or they cannot be asked.
+// allNodes names the nodes of an act on every node, the shown one first. It is nil if there are no
+// others, or they cannot be asked.
 func (f *frame) allNodes() []string {
 	if f.mesh() == nil || !f.mesh().Secret || f.cfg.Peer == nil {
 		return nil
@@ -95,8 +94,8 @@ func (f *frame) alsoOn() (lines []string) {
 	return lines
 }
 
-// acrossOn says which other nodes have the services of targets, in which an act holds
-// on all, with what is live and waits there: a line for each.
+// acrossOn has a line for each other node that has one of the targets' services, on which the act
+// takes effect, too: what is live and waits there.
 func (f *frame) acrossOn(targets []string) (lines []string) {
 	if f.mesh() == nil {
 		return nil
@@ -131,8 +130,8 @@ func (f *frame) acrossOn(targets []string) (lines []string) {
 	return lines
 }
 
-// countNodes is how many nodes are alive of how many, this one among them. One
-// that departed is not missed.
+// countNodes returns how many nodes are alive and how many there are, including this one but not
+// departed ones.
 func (f *frame) countNodes() (alive, all int) {
 	if f.mesh() == nil {
 		return 0, 0

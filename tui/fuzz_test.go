@@ -14,8 +14,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// chaos makes an engine of which nothing can be relied on: names of any kind,
-// counters that fall, times from nowhere, things that come and go.
+// chaos makes an engine with arbitrary data: any names, counters that fall, random times, backends
+// that come and go.
 func chaos(rng *rand.Rand, name string) *fake {
 	pick := func(words ...string) string { return words[rng.IntN(len(words))] }
 	names := func(i int) string {
@@ -69,8 +69,8 @@ func chaos(rng *rand.Rand, name string) *fake {
 	return f
 }
 
-// Whatever the size, the data and the keys: every line has exactly the width,
-// there are never more than the height, and nothing falls over.
+// Whatever the size, the data and the keys: every line has exactly the width, there are no more
+// lines than the height, and nothing panics.
 func FuzzScreen(f *testing.F) {
 	for i, s := range sizes {
 		f.Add(uint16(s[0]), uint16(s[1]), "pg-a", uint64(i), "j d tab 5 m esc / a enter ? esc t")
@@ -113,7 +113,7 @@ func FuzzScreen(f *testing.F) {
 	})
 }
 
-// A walk at random over all keys, which a fuzzer finds only by and by.
+// A random walk over all keys, which a fuzzer would take long to discover.
 func TestAWalkOverAllKeys(t *testing.T) {
 	keys := strings.Fields("j k g G d u m R w P K U M y Y t : / ? s S o space A ctrl+space X z tab 1 2 3 4 5 6 enter enter esc q n " +
 		"right left up down a b c 1 5 backspace pgdown end l h ctrl+r ctrl+d ctrl+l")
@@ -155,7 +155,7 @@ func FuzzCommandLine(f *testing.F) {
 		c.complete(line)
 		c.carry(c.command(line))
 		exact(t, c, c.screen())
-		// What is understood is written again as the same words.
+		// A parsed line, formatted again, must parse to the same request.
 		words, err := text.Words(line)
 		if err != nil || len(words) == 0 || api.Lookup(words[0]) == nil {
 			return
@@ -165,7 +165,7 @@ func FuzzCommandLine(f *testing.F) {
 			line := r.CommandLine()
 			again, err := text.Words(strings.TrimPrefix(line, "tcpctl "))
 			if err != nil {
-				return // an argument that a shell would have to quote otherwise
+				return // a shell would quote this argument differently
 			}
 			if r2, err := api.ParseWords(again); err == nil && len(r2.Targets) == len(r.Targets) && r2.Limit != r.Limit {
 				t.Errorf("%q becomes %q", line, r2.CommandLine())

@@ -11,13 +11,13 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// updating: `go test -update` writes the golden screens and the picture of the
-// README anew. The flag is teatest's, which has taken the name.
+// updating reports `go test -update`, which rewrites the golden screens and the README's picture.
+// The flag is defined by teatest.
 func updating() bool { return flag.Lookup("update").Value.String() == "true" }
 
 var sizes = [][2]int{{200, 60}, {140, 45}, {100, 30}, {80, 24}, {60, 20}, {40, 10}, {30, 6}, {20, 3}, {1, 1}}
 
-// The same moment at each size, with both sets of glyphs.
+// One status at each size, with both sets of glyphs.
 func TestScreens(t *testing.T) {
 	for _, size := range sizes {
 		for _, set := range []string{"unicode", "ascii"} {
@@ -40,7 +40,7 @@ func TestScreens(t *testing.T) {
 	}
 }
 
-// Other things to see, each at one size.
+// Other screens, each at one size.
 func TestMoreScreens(t *testing.T) {
 	for _, s := range []struct {
 		name string
@@ -113,7 +113,7 @@ func golden(t *testing.T, name string, c *console) {
 	}
 }
 
-// exact checks that a screen has exactly its size, as the renderer measures.
+// exact checks that a screen has exactly its size, by the renderer's measure.
 func exact(t testing.TB, c *console, screen string) {
 	t.Helper()
 	for _, text := range []string{screen, c.View()} {

@@ -1,7 +1,7 @@
 package tui
 
-// grid is a table whatever its rows are: the keys that move, mark, sort and
-// filter are the same in all panes.
+// grid is a table with any type of rows: the keys that move, mark, sort and filter are the same in
+// all panes.
 type grid interface {
 	Move(by int)
 	Jump(to int) // -1 is the last
@@ -16,7 +16,7 @@ type grid interface {
 	Filter() string
 	Sorts() (names []string, by int, desc bool)
 	SetSort(by int, desc bool)
-	Falls(by int) bool // a column starts with its largest value
+	Falls(by int) bool // sorted by this column, the largest value comes first
 	SortBy(name string, reverse bool) bool
 	Select(id string) bool
 	Window() (from, to int)

@@ -14,21 +14,21 @@ import (
 )
 
 const (
-	// heatStep is what one cell of a strip stands for.
+	// heatStep is the time that one cell of a strip covers.
 	heatStep = 10 * time.Second
-	// heatCells bounds a strip: an hour.
+	// heatCells is the maximum length of a strip: an hour.
 	heatCells = 360
-	// heatEvery is how often both halves are asked for while they are shown.
+	// heatEvery is how often strips and talkers are fetched while they are shown.
 	heatEvery = 10 * time.Second
 )
 
-// heat is the other view of the Backends pane: the latency of each backend as a
-// strip, and who talks most. Both are read from the history.
+// heat is the other view of the Backends pane: a strip of latency for each backend, and who talks
+// most. Both come from the history.
 type heat struct {
 	on     bool
-	by     string // what talkers are compared by
-	group  string // what is one talker
-	cells  int    // as many as there is room for, when it was drawn last
+	by     string // what talkers are sorted by
+	group  string // what counts as one talker
+	cells  int    // how many fitted when it was last drawn
 	about  heatAsked
 	next   time.Time
 	busy   bool
@@ -38,11 +38,11 @@ type heat struct {
 	err    string
 }
 
-// heatAsked is what was asked for: something else is asked for at once.
+// heatAsked is the last query: a different one is sent at once.
 type heatAsked struct {
 	view, by, group string
 	cells           int
-	moment          time.Time // of the past
+	moment          time.Time // in the past; zero: now
 }
 
 var (
@@ -54,7 +54,7 @@ func nextOf(list []string, now string) string {
 	return list[(slices.Index(list, now)+1)%len(list)]
 }
 
-// heatMsg is what the history has answered.
+// heatMsg is the history's answer.
 type heatMsg struct {
 	pane   *backendsPane
 	about  heatAsked
@@ -77,7 +77,7 @@ func (a heatMsg) apply(m *model) tea.Cmd {
 	return nil
 }
 
-// pollHeat asks for the strips and the talkers while they are on the screen.
+// pollHeat fetches the strips and the talkers while they are on the screen.
 func (w *workspace) pollHeat() tea.Cmd {
 	h := &w.backends.heat
 	if !h.on || h.busy || !w.stats.known() || !w.isShown(paneBackends) {
@@ -102,7 +102,7 @@ func (w *workspace) pollHeat() tea.Cmd {
 		defer cancel()
 		a := heatMsg{pane: pane, about: about, end: end}
 		stretch := api.Stretch{Since: end.Add(-heatStep * time.Duration(about.cells)), Until: end, Service: about.view}
-		// As many points as seconds: a cell is the worst of its ten.
+		// A point per second: a cell shows the worst of its ten.
 		q := api.SeriesQuery{Stretch: stretch, Backends: true, Points: about.cells * int(heatStep/time.Second)}
 		if a.series, a.err = past.Series(ctx, q); a.err == nil {
 			stretch.Since = end.Add(-historySpan)
@@ -112,14 +112,14 @@ func (w *workspace) pollHeat() tea.Cmd {
 	})
 }
 
-// heatCell is the worst of ten seconds.
+// heatCell is the worst state within ten seconds.
 type heatCell struct {
 	known   bool
 	state   string
 	latency float64
 }
 
-// heatOf cuts a series into n cells that end at end, on a fixed raster.
+// heatOf divides a series into n cells that end at end, aligned to multiples of heatStep.
 func heatOf(s *api.Series, end time.Time, n int) []heatCell {
 	cells := make([]heatCell, n)
 	first := rasterEnd(end, heatStep).Add(-heatStep * time.Duration(n))
@@ -142,11 +142,11 @@ func heatOf(s *api.Series, end time.Time, n int) []heatCell {
 	return cells
 }
 
-// heatLimits are the latencies below which a digit stands, in seconds: 0 is less
-// than a millisecond, 9 half a second and more.
+// heatLimits are the upper bounds of the digits, in seconds: 0 is less than a millisecond, 9 half a
+// second or more.
 var heatLimits = []float64{0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5}
 
-// sign is a cell as it is drawn: the sign of its state, or a digit.
+// sign returns how a cell is drawn: the sign of its state, or a digit.
 func (c *heatCell) sign() (rune, themes.Role) {
 	switch {
 	case !c.known:
@@ -180,7 +180,7 @@ func (p *backendsPane) turnHeat(*frame) intent {
 	return p.heatWith(func(h *heat) { h.on = !h.on })
 }
 
-// heatWith changes what the view shows, and asks for it.
+// heatWith changes what the view shows, and fetches it.
 func (p *backendsPane) heatWith(change func(*heat)) intent {
 	return inConsole(func(m *model) tea.Cmd {
 		change(&p.heat)

@@ -8,8 +8,8 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// drawHeat draws the strips of the rows that are shown, in their order, and beside
-// or below them who talks.
+// drawHeat draws the strips of the rows that are shown, in their order, and the talkers beside or
+// below them.
 func (p *backendsPane) drawHeat(f *frame, c *screen.Canvas, focused bool) {
 	const side = 34
 	left, right := c, (*screen.Canvas)(nil)
@@ -29,7 +29,7 @@ func (p *backendsPane) drawHeat(f *frame, c *screen.Canvas, focused bool) {
 	}
 }
 
-// heatRows are the backends of the table, sorted and filtered as it is.
+// heatRows returns the backends of the table, sorted and filtered as there.
 func (p *backendsPane) heatRows() (rows []*backendRow) {
 	for i := range p.table.Len() {
 		if r := p.table.Row(i); r.backend != nil {

@@ -8,8 +8,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// A hook that holds clients is a line of its service.
-func TestAHookThatFailsIsSeen(t *testing.T) {
+// A hook that delays clients is shown in a line of its service.
+func TestAFailingHookIsShown(t *testing.T) {
 	engine := edge()
 	next := start.Add(4 * time.Second)
 	for i := range engine.status.Services {
@@ -19,13 +19,13 @@ func TestAHookThatFailsIsSeen(t *testing.T) {
 	}
 	c := newConsole(t, engine, 140, 45)
 	if got := c.screen(); !strings.Contains(got, "! on_ttl failed 3 times, next try in 4s") {
-		t.Errorf("the hook is not there:\n%s", got)
+		t.Errorf("the hook is not shown:\n%s", got)
 	}
 }
 
-// How the backends of a service were found is a line of it, too, the worst of
-// several sources first.
-func TestASourceOfBackendsIsSeen(t *testing.T) {
+// How the backends of a service were found is shown in a line of it, too: the worst of several
+// sources.
+func TestASourceOfBackendsIsShown(t *testing.T) {
 	engine := edge()
 	at := start.Add(-12 * time.Second)
 	source := func(kind string) proxy.DiscoveryInfo {
@@ -37,7 +37,7 @@ func TestASourceOfBackendsIsSeen(t *testing.T) {
 		}
 	}
 	if got := newConsole(t, engine, 140, 45).screen(); !strings.Contains(got, "found by srv, 12s ago") {
-		t.Errorf("the source is not there:\n%s", got)
+		t.Errorf("the source is not shown:\n%s", got)
 	}
 	for i := range engine.status.Services {
 		if s := &engine.status.Services[i]; s.Name == "office" {
@@ -47,6 +47,6 @@ func TestASourceOfBackendsIsSeen(t *testing.T) {
 	}
 	if got := newConsole(t, engine, 140, 45).screen(); !strings.Contains(got, "! found by dns, 12s ago; no answer since then: SERVFAIL") ||
 		strings.Contains(got, "by srv") || !strings.Contains(got, "SOURCE") {
-		t.Errorf("the source that fails is not there:\n%s", got)
+		t.Errorf("the failing source is not shown:\n%s", got)
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// idleFor lets a console run in Bubble Tea's own loop, and tells what it wrote
-// after its first second, and how much of a core it took.
+// idleFor runs a console in Bubble Tea's own loop, and returns the bytes it wrote after its first
+// second and its share of a core.
 func idleFor(b *testing.B, m *model, span time.Duration) (bytes, cpu float64) {
 	out := &counter{}
 	m.painter = newPainter(func(s string) error { _, err := io.WriteString(out, s); return err })
@@ -36,8 +36,8 @@ func idleFor(b *testing.B, m *model, span time.Duration) (bytes, cpu float64) {
 	return bytes, cpu
 }
 
-// Where nothing moves the console asks once a second; a key or a session wakes it.
-func TestTheConsoleAsksSeldomWhereNothingMoves(t *testing.T) {
+// While nothing changes the console polls once a second; a key or a session wakes it.
+func TestTheConsolePollsSlowlyWhileNothingMoves(t *testing.T) {
 	engine := edge()
 	heal(engine)
 	for i := range engine.status.Services[0].Backends {
@@ -48,10 +48,10 @@ func TestTheConsoleAsksSeldomWhereNothingMoves(t *testing.T) {
 		t.Error("quiet from the start")
 	}
 	for range 7 {
-		c.pass(time.Second) // its clock goes, and the ages with it
+		c.pass(time.Second) // only its clock and the ages change
 	}
 	if !c.quiet() {
-		t.Error("nothing moves, and it is not quiet")
+		t.Error("not quiet although nothing moves")
 	}
 	c.press("j")
 	if c.quiet() {
@@ -67,8 +67,8 @@ func TestTheConsoleAsksSeldomWhereNothingMoves(t *testing.T) {
 	}
 }
 
-// What a quiet console writes in a minute, its clocks and ages with it: no more than
-// 100 bytes a second at any size (the budget is 1 kB).
+// A quiet console, including its clocks and ages, writes at most 100 bytes a second at any size
+// (the budget is 1 kB).
 func TestAQuietScreenWritesLittle(t *testing.T) {
 	for _, size := range [][2]int{{80, 24}, {140, 45}, {200, 60}} {
 		c := newConsole(t, wellFleet(), size[0], size[1])

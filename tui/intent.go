@@ -6,8 +6,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// intent is what a key asks for. Panes and dialogs return one, and the model
-// carries it out; nil asks for nothing.
+// intent is what a key should do. Panes and dialogs return one, and the model carries it out; nil
+// does nothing.
 type intent interface{ apply(*model) tea.Cmd }
 
 func (m *model) carryOut(i intent) tea.Cmd {
@@ -17,18 +17,18 @@ func (m *model) carryOut(i intent) tea.Cmd {
 	return i.apply(m)
 }
 
-// inConsole is an intent about the console itself.
+// inConsole is an intent that acts on the model.
 type inConsole func(*model) tea.Cmd
 
 func (do inConsole) apply(m *model) tea.Cmd { return do(m) }
 
-// inBackground is an intent that takes its time: it runs beside the console, and
-// its message comes back to Update.
+// inBackground is an intent that may take long: it runs in its own goroutine, and Update gets its
+// message.
 type inBackground func() tea.Msg
 
 func (do inBackground) apply(*model) tea.Cmd { return guard(do) }
 
-// propose asks for an act, which may have to be confirmed first.
+// propose requests an act, which may have to be confirmed first.
 type propose struct {
 	req        api.Request
 	hidden     []string // the targets that the filter hides
@@ -45,12 +45,12 @@ func (w propose) apply(m *model) tea.Cmd {
 	return m.confirm(p)
 }
 
-// perform has the engine carry out a proposal that was confirmed.
+// perform sends a confirmed proposal to the engine.
 type perform struct{ p *proposal }
 
 func (d perform) apply(m *model) tea.Cmd { return m.do(d.p) }
 
-// open puts a dialog before the panes.
+// open opens an overlay.
 type open struct{ overlay }
 
 func (o open) apply(m *model) tea.Cmd {
@@ -58,7 +58,7 @@ func (o open) apply(m *model) tea.Cmd {
 	return nil
 }
 
-// closeAnd closes the dialog that has the keys, and carries out what follows.
+// closeAnd closes the focused overlay, and carries out what follows.
 type closeAnd struct{ then intent }
 
 func (c closeAnd) apply(m *model) tea.Cmd {
@@ -66,7 +66,7 @@ func (c closeAnd) apply(m *model) tea.Cmd {
 	return m.carryOut(c.then)
 }
 
-// notice shows a line.
+// notice shows a message.
 type notice struct{ level, text string }
 
 func (n notice) apply(m *model) tea.Cmd {
@@ -74,7 +74,7 @@ func (n notice) apply(m *model) tea.Cmd {
 	return nil
 }
 
-// refuse says why something is not done.
+// refuse shows why something is not done.
 type refuse string
 
 func (r refuse) apply(m *model) tea.Cmd {
@@ -107,8 +107,8 @@ func (i focusPane) apply(m *model) tea.Cmd {
 	return m.poll()
 }
 
-// openNode shows another node, or with "" the console's own, and carries out what
-// follows once the node has answered.
+// openNode shows another node ("": the console's own), and carries out what follows once the node
+// has answered.
 type openNode struct {
 	node string
 	then intent

@@ -9,8 +9,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// freshAttach is a console as `tcpctl attach` opens it at 80x24, on the sick fleet with
-// those who wait for its paused service and what was done a while ago.
+// freshAttach is a console as `tcpctl attach` opens it at 80x24, on the sick fleet, with waiters of
+// its paused service and past events.
 func freshAttach(t *testing.T) *console {
 	engine := sickFleet()
 	for i := range 12 {
@@ -23,8 +23,8 @@ func freshAttach(t *testing.T) *console {
 	return c
 }
 
-// types presses keys by name; a word in quotation marks is typed, letter by letter. It
-// tells how many keys that were.
+// types presses keys by name, and types words in quotation marks letter by letter. It returns the
+// number of keys.
 func (c *console) types(keys string) (n int) {
 	c.t.Helper()
 	for i, part := range strings.Split(keys, `"`) {
@@ -39,13 +39,12 @@ func (c *console) types(keys string) (n int) {
 	return n
 }
 
-// The jobs that a console is opened for, with the keys that each takes from the first
-// screen on: more of them fail the test.
+// What a console is opened for, with the maximum number of keys from the first screen on.
 func TestTheJobsTakeFewKeys(t *testing.T) {
 	for name, job := range map[string]struct {
 		keys string
 		most int
-		sees []string // with whatever else, in any order
+		sees []string // in any order
 		did  []string
 	}{
 		"the sick backend, and why":  {"! enter", 2, []string{"backend svc5/svc5-c", "! DOWN for 26:", "refused 3/3", "takes no new sessions"}, nil},
@@ -67,8 +66,8 @@ func TestTheJobsTakeFewKeys(t *testing.T) {
 	}
 }
 
-// A drain with a limit and a reason is one dialog, with enter at its end, and says how
-// it ended without another key.
+// A drain with a limit and a reason is one dialog with enter at its end, and its outcome is shown
+// without another key.
 func TestADrainWithLimitAndReasonIsOneDialog(t *testing.T) {
 	c := freshAttach(t)
 	c.press("j")
@@ -97,8 +96,8 @@ func TestADrainWithLimitAndReasonIsOneDialog(t *testing.T) {
 	c.sees("svc5/svc5-a is drained: no sessions remain")
 }
 
-// A console that was just opened names a hog that was there before it with the second
-// list of sessions, and since when.
+// A new console names a hog that is older than the console, with its age, as soon as it has a
+// second list of sessions.
 func TestAHogFromBeforeIsNamedAtOnce(t *testing.T) {
 	engine := sickFleet()
 	for i, n := range []int64{1400, 300, 200} {

@@ -29,14 +29,14 @@ func (k *Kept) equal(o *Kept) bool {
 	return k.Theme == o.Theme && k.View == o.View && k.Zoom == o.Zoom && maps.Equal(k.Panes, o.Panes)
 }
 
-// keeper hands on how the console of the own engine looks, for the next one.
+// keeper saves how the console of the own engine looks, for the next console.
 type keeper struct {
 	home    *workspace
 	colours *colours
-	saved   Kept // as it was kept last
+	saved   Kept // as last saved
 }
 
-// now is how the console looks now.
+// now returns how the console looks.
 func (r *keeper) now() Kept {
 	k := Kept{Theme: r.colours.chosen, View: r.home.view, Zoom: r.home.zoom, Panes: map[string]KeptPane{}}
 	for _, p := range r.home.panes {
@@ -52,8 +52,8 @@ func (r *keeper) now() Kept {
 	return k
 }
 
-// restore makes the console look as it was left. A theme that is gone, or a column, is
-// passed over.
+// restore makes the console look as it was left. A theme or column that no longer exists is
+// ignored.
 func (r *keeper) restore(k Kept) {
 	r.home.view, r.home.zoom = k.View, k.Zoom
 	for _, p := range r.home.panes {
@@ -69,8 +69,8 @@ func (r *keeper) restore(k Kept) {
 	r.saved = r.now()
 }
 
-// keep hands on how the console looks when that has changed; beside the console,
-// since a disk may be slow.
+// keep saves how the console looks, if that has changed, in the background, since a disk may be
+// slow.
 func (r *keeper) keep() tea.Cmd {
 	keep := r.home.cfg.Keep
 	if keep == nil {
@@ -87,14 +87,14 @@ func (r *keeper) keep() tea.Cmd {
 	})
 }
 
-// keepLast keeps what has changed since. The console has ended.
+// keepLast saves the last changes when the console has ended.
 func (r *keeper) keepLast() {
 	if keep := r.keep(); keep != nil {
 		keep()
 	}
 }
 
-// forgetView shows all services where the kept one is no longer there.
+// forgetView shows all services if the restored one no longer exists.
 func (w *workspace) forgetView() {
 	if w.view != "" && !slices.Contains(w.stats.serviceNames(), w.view) {
 		w.view = ""

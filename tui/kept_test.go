@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// Sort, filter, view, zoom and theme are as they were left, also in a console that is
-// opened by another process.
+// Sort, filter, view, zoom and theme are restored, even in a console of another process.
 func TestAConsoleIsAsItWasLeft(t *testing.T) {
 	var kept []Kept
 	keeping := func(cfg *Config) { cfg.Keep = func(k Kept) { kept = append(kept, k) } }
@@ -47,8 +46,8 @@ func TestAConsoleIsAsItWasLeft(t *testing.T) {
 	}
 }
 
-// What is kept of something that is gone is passed over.
-func TestWhatIsKeptMayBeGone(t *testing.T) {
+// Saved settings of things that no longer exist are ignored.
+func TestKeptSettingsMayBeGone(t *testing.T) {
 	gone := Kept{Theme: "none", View: "old", Panes: map[string]KeptPane{"Backends": {Sort: 99}, "Nope": {Sort: 1}, "Plan": {Sort: 1}}}
 	c := newConsole(t, edge(), 80, 24, func(cfg *Config) { cfg.Kept = gone })
 	c.pass(time.Second)

@@ -13,34 +13,32 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// binding is what some keys do: the key line, the help and the remapping are all
-// made from the table of bindings.
+// binding is what some keys do. The key line, the help and remapping all use the table of bindings.
 type binding struct {
 	name string // in [console.keys]
 	// Its keys. Help().Desc is its label in the key line; "" is not in it.
 	key.Binding
 	help string
-	act  string // the act of the engine that it asks for, "" none
-	weak bool   // a pane may have the key for something of its own
+	act  string // the engine's act that it requests; "": none
+	weak bool   // a pane may use the key for something of its own
 
 	off func(*frame) string // why it does nothing here and now; "" when it works
 	run func(*frame) intent
 }
 
-// on makes a binding of keys, as Bubble Tea names them, with its label in the key
-// line.
+// on makes a binding of keys, named as in Bubble Tea, with its label in the key line.
 func on(label string, keys ...string) key.Binding {
 	return key.NewBinding(key.WithKeys(keys...), key.WithHelp(showKeys(keys), label))
 }
 
-// remap puts other keys in the place of a binding's own.
+// remap replaces a binding's keys.
 func (b *binding) remap(keys []string) {
 	b.SetKeys(keys...)
 	b.SetHelp(showKeys(keys), b.Help().Desc)
 }
 
-// disabled says why a binding does nothing now: its act is not offered, nothing may be
-// changed, or a reason of its own. "" is that it works.
+// disabled says why a binding does nothing now: its act is not offered, the console is read-only,
+// or a reason of its own. "": it works.
 func (b *binding) disabled(f *frame) string {
 	if b.act != "" {
 		if api.Lookup(b.act) == nil {
@@ -56,14 +54,14 @@ func (b *binding) disabled(f *frame) string {
 	return ""
 }
 
-// keymap is the bindings of each pane, with what the user has remapped.
+// keymap has the bindings of each pane, after remapping.
 type keymap struct {
 	global   []*binding
 	panes    map[string][]*binding
 	remapped map[string]string // name: the default keys, for the help
 }
 
-// in lists what works in a pane, its own keys first.
+// in lists the bindings of a pane, its own first.
 func (k *keymap) in(pane string) []*binding {
 	own := k.panes[pane]
 	all := slices.Clone(own)
@@ -75,7 +73,7 @@ func (k *keymap) in(pane string) []*binding {
 	return all
 }
 
-// find is what a key does in a pane.
+// find returns the binding of a key in a pane.
 func (k *keymap) find(pane string, pressed tea.KeyMsg) *binding {
 	for _, b := range k.in(pane) {
 		if key.Matches(pressed, b.Binding) {
@@ -85,10 +83,10 @@ func (k *keymap) find(pane string, pressed tea.KeyMsg) *binding {
 	return nil
 }
 
-// keyNames are the keys that are written otherwise than Bubble Tea does.
+// keyNames are the keys whose names differ from Bubble Tea's.
 var keyNames = map[string]string{"space": " ", "ctrl+space": "ctrl+@"}
 
-// keyName is a key as people write it.
+// keyName returns the name of a key as people write it.
 func keyName(pressed string) string {
 	for name, k := range keyNames {
 		if pressed == k {
@@ -106,9 +104,8 @@ func showKeys(keys []string) string {
 	return strings.Join(names, " ")
 }
 
-// newKeymap applies [console.keys]: action = "key", or several with spaces
-// between them. An action that is not there, and a key that would do two
-// things in one pane, are errors that name them.
+// newKeymap applies [console.keys]: action = "key", or several with spaces between them. An unknown
+// action, or a key that would do two things in one pane, is an error that names it.
 func newKeymap(w *workspace, panes []pane, remap map[string]string) (*keymap, error) {
 	k := &keymap{global: globalKeys(w), panes: map[string][]*binding{}, remapped: map[string]string{}}
 	all := map[string][]*binding{}

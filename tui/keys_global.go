@@ -9,17 +9,17 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// noRows is why keys that are about rows do nothing.
+// noRows is why keys that need a row do nothing.
 const noRows = "this pane has no rows"
 
-// copyMax bounds what is copied: terminals drop what is longer.
+// copyMax bounds what is copied: terminals drop longer texts.
 const copyMax = 70_000
 
-// globalKeys work in every pane of a workspace. Their order is that of the help and
-// of the key line, where a pane's own come before them.
+// globalKeys returns the keys that work in every pane of a workspace, in the order of the help and
+// the key line, where a pane's own come first.
 //
-// ctrl+d and ctrl+u scroll, whatever a pane is about: k9s lost users by making
-// one of them delete. ctrl+z, ctrl+s and ctrl+q are the terminal's.
+// ctrl+d and ctrl+u scroll in every pane: k9s lost users by making one of them delete. ctrl+z,
+// ctrl+s and ctrl+q belong to the terminal.
 func globalKeys(w *workspace) []*binding {
 	keys := append(moveKeys(w), rowKeys(w)...)
 	keys = append(keys, []*binding{
@@ -98,10 +98,10 @@ func rowKeys(w *workspace) []*binding {
 	}
 }
 
-// in makes what a key does of what the console itself does.
+// in makes a key's function of one that acts on the model.
 func in(do inConsole) func(*frame) intent { return func(*frame) intent { return do } }
 
-// gridKey makes a binding of what the rows of a pane do.
+// gridKey makes a binding that acts on the rows of a pane.
 func (w *workspace) gridKey(name string, keys []string, help string, do func(grid)) *binding {
 	return &binding{name: name, Binding: on("", keys...), help: help, off: w.noRows, run: func(*frame) intent {
 		do(w.grid())
@@ -134,7 +134,7 @@ func (w *workspace) showDetails(f *frame) intent {
 	return open{newDetails(w.pane(), id)}
 }
 
-// back goes one step back, and never out: esc is pressed without thinking.
+// back goes one step back, but never leaves the console: esc is pressed without thinking.
 func (m *model) back() tea.Cmd {
 	g := m.grid()
 	switch {
@@ -170,8 +170,8 @@ func (m *model) redraw() tea.Cmd {
 	return nil
 }
 
-// copied puts a text on the terminal's clipboard, also over ssh (OSC 52). The
-// sequence is one write, so that it cannot land inside a frame.
+// copyText puts a text on the terminal's clipboard with OSC 52, which works over ssh, too. The
+// sequence is one write, so that it cannot end up inside a frame.
 func copyText(text, what string) intent {
 	if text == "" || len(text) > copyMax {
 		return refuse("there is nothing to copy")

@@ -30,15 +30,15 @@ func TestKeyTable(t *testing.T) {
 				}
 			}
 			if b.act == "" || api.Lookup(b.act) == nil {
-				continue // no act, or one that the engine will offer later
+				continue // no act, or one that the engine does not offer yet
 			}
-			// Each act has a CLI twin, whose words are understood here too.
+			// Each act has a CLI command, which the console's command line accepts, too.
 			r := api.Request{Act: b.act, Targets: []string{"x/y"}}
 			if !strings.HasPrefix(r.CommandLine(), "tcpctl "+b.act) {
-				t.Errorf("%s: its twin is %q", b.name, r.CommandLine())
+				t.Errorf("%s: its command is %q", b.name, r.CommandLine())
 			}
 			if !contains(commandWords(), b.act) {
-				t.Errorf("%s is no word of the command line", b.act)
+				t.Errorf("%s is not a command", b.act)
 			}
 		}
 	}
@@ -53,8 +53,7 @@ func contains(list []string, s string) bool {
 	return false
 }
 
-// Every act of the engine is refused read-only, by key and by word, and the
-// engine is never asked.
+// A read-only console refuses every act, by key and by command, without asking the engine.
 func TestReadOnlyRefusesEachAct(t *testing.T) {
 	c := newConsole(t, edge(), 140, 45, func(cfg *Config) { cfg.ReadOnly = true })
 	targets := map[api.Target]string{api.OnService: "office", api.OnBackend: "db-front/pg-a", api.OnSession: "s4717"}
@@ -128,7 +127,7 @@ func TestTheKeyLineSaysWhatWorksHere(t *testing.T) {
 	c.seesNot("d drain") // a service cannot be drained
 	c.press("d")
 	c.sees("the cursor is on a service")
-	c.press("2 v") // from the service of the cursor to the next one
+	c.press("2 v") // from the service under the cursor to the next one
 	c.sees(" K kick  P pause")
 	c.press("3")
 	c.seesNot("  K kick")

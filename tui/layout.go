@@ -2,14 +2,14 @@ package tui
 
 import "github.com/tcpctl/tcpctl/tui/internal/screen"
 
-// shape is the layout of a size. No size is refused.
+// shape is the layout for a screen size. No size is refused.
 type shape int
 
 const (
-	shapeTiny  shape = iota // two lines: the state in short, and what is wrong
-	shapeSmall              // one pane, its most important columns
+	shapeTiny  shape = iota // two lines: a summary, and what is wrong
+	shapeSmall              // one pane with its most important columns
 	shapeStack              // one full pane, and strips of the others
-	shapeGrid               // all of them
+	shapeGrid               // all panes
 )
 
 func shapeOf(w, h int) shape {
@@ -24,23 +24,21 @@ func shapeOf(w, h int) shape {
 	return shapeGrid
 }
 
-// needs is how many lines each pane would fill, its frame not counted; 0: it has
-// nothing to show.
+// needs is how many lines each pane would fill, without its frame; 0: it has nothing to show.
 type needs [paneCount]int
 
-// gridPlan is where everything is on a large screen. A pane that is one line high is
-// its title alone.
+// gridPlan is where everything is on a large screen. A pane of height one is only its title.
 type gridPlan struct {
 	panes      [paneCount]screen.Rect // zero: not shown
 	throughput screen.Rect
 }
 
-// wideEvents is the width from which on a third of the screen is enough for Events.
+// wideEvents is the width of a screen of which a third is enough for Events.
 const wideEvents = 160
 
-// planGrid divides a large screen below its first head lines into two columns. The
-// Plan pane is on the right while there is a plan, or while it has the keys; else
-// Sessions is. What has the keys and is wide goes to the left.
+// planGrid divides a large screen below its first head lines into two columns. The Plan pane is on
+// the right while there is a plan or it has the focus; otherwise Sessions is. A wide pane that has
+// the focus goes to the left.
 func planGrid(w, h, head, focus int, zoom, plan bool, need needs) (g gridPlan) {
 	const foot = 2
 	body := screen.Rect{Y: head, W: w, H: h - head - foot}
@@ -50,7 +48,7 @@ func planGrid(w, h, head, focus int, zoom, plan bool, need needs) (g gridPlan) {
 	}
 	wide, corner := paneEvents, paneSessions
 	switch {
-	case focus == paneSessions: // its last columns say most: which side ended it, and why
+	case focus == paneSessions: // the last columns matter most: which side ended it, and why
 		wide, corner = paneSessions, paneEvents
 	case focus == panePlan || plan:
 		corner = panePlan
@@ -77,7 +75,7 @@ func planGrid(w, h, head, focus int, zoom, plan bool, need needs) (g gridPlan) {
 	return g
 }
 
-// boxed is how many lines a pane takes with its frame: without content, one.
+// boxed returns how many lines a pane takes with its frame: one without content.
 func boxed(need int) int {
 	if need == 0 {
 		return 1
@@ -85,8 +83,8 @@ func boxed(need int) int {
 	return need + 2
 }
 
-// divide gives each pane of a column its lines: to each a few, then what it needs,
-// to the one that has the keys first; what is over goes to the last that has any.
+// divide gives each pane of a column its lines: first a few each, then what each needs, starting
+// with the focused one; the rest goes to the last one that has content.
 func divide(h int, panes []int, focus int, need needs) []int {
 	const few = 5
 	got := make([]int, len(panes))
@@ -100,7 +98,7 @@ func divide(h int, panes []int, focus int, need needs) []int {
 		got[i] = min(want[i], few)
 		free -= got[i]
 	}
-	for i := len(panes) - 1; i >= 0 && free < 0; i-- { // too little for all
+	for i := len(panes) - 1; i >= 0 && free < 0; i-- { // not enough for all
 		if panes[i] != focus && got[i] > 1 {
 			free += got[i] - 1
 			got[i] = 1
@@ -127,7 +125,7 @@ func divide(h int, panes []int, focus int, need needs) []int {
 	return got
 }
 
-// stackPlan is a pane with all its columns, and strips of others below it.
+// stackPlan is where one full pane and the strips of others below it are.
 type stackPlan struct {
 	main   screen.Rect
 	strips []strip
@@ -139,9 +137,8 @@ type strip struct {
 	screen.Rect
 }
 
-// planStack divides a middle-sized screen below its first head lines: what the pane
-// does not need goes to the strips that say most. wish is how many lines each would
-// like, 0 for none.
+// planStack divides a medium screen below its first head lines: what the pane does not need goes to
+// the most important strips. wish returns how many lines each wants, 0 for none.
 func planStack(w, h, head, focus int, zoom bool, need needs, wish func(pane, w int) int) (s stackPlan) {
 	const foot = 2
 	body := screen.Rect{Y: head, W: w, H: max(h-head-foot, 0)}
@@ -152,7 +149,7 @@ func planStack(w, h, head, focus int, zoom bool, need needs, wish func(pane, w i
 	free := body.H - max(min(need[focus]+1, body.H*3/5), body.H/2, 7)
 	var chosen [paneCount]int
 	order := []int{paneBackends, paneEvents, paneQueue, panePlan, paneSessions}
-	if wish(panePlan, w) > 1 { // a plan of all nodes, with a line for each
+	if wish(panePlan, w) > 1 { // a plan on all nodes has a line for each
 		order = []int{panePlan, paneBackends, paneQueue, paneEvents, paneSessions}
 	}
 	for _, p := range order {
@@ -161,7 +158,7 @@ func planStack(w, h, head, focus int, zoom bool, need needs, wish func(pane, w i
 		}
 		n := min(wish(p, w), free-1)
 		if p == paneEvents && need[paneQueue] > 0 {
-			n = min(n, max(free-4, 1)) // a queue wants three lines, too
+			n = min(n, max(free-4, 1)) // leave three lines for the queue
 		}
 		if p == paneBackends {
 			n = min(n, 4)

@@ -9,20 +9,18 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// message is the line in which the console says something. It stays until it is
-// dismissed or another one comes.
+// message is the console's message line. A message stays until it is dismissed or replaced.
 type message struct {
 	text string
 	role themes.Role
 }
 
-// refusal is an error of the console itself: what it will not do.
+// refusal is an error of the console itself.
 func refusal(text string) error { return &api.Error{Text: text} }
 
-// say shows an error.
 func (l *message) say(err error) { l.show(proxy.LevelWarn, errorText(err)) }
 
-// show shows a line that is kept elsewhere: the engine's own events.
+// show shows a message.
 func (l *message) show(level, text string) {
 	role := themes.Info
 	switch level {
@@ -38,7 +36,7 @@ func (l *message) show(level, text string) {
 
 func (l *message) dismiss() { *l = message{} }
 
-// errorText is an error with what to try next.
+// errorText returns an error with what to try next.
 func errorText(err error) string {
 	var e *api.Error
 	if errors.As(err, &e) && e.Hint != "" {

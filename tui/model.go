@@ -12,9 +12,8 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// model is the console: the workspace that is shown, what stands before its panes,
-// and the screen as it was drawn last. It asks the engine in commands
-// only, and never waits.
+// model is the console: the workspace that is shown, the overlays on its panes, and the screen as
+// last drawn. It asks the engine only in commands, so it never blocks.
 type model struct {
 	ctx        context.Context
 	*workspace            // what is shown now
@@ -22,37 +21,36 @@ type model struct {
 
 	colours colours
 	keeper  keeper
-	over    []overlay      // what is before the panes; the last has the keys
+	over    []overlay      // the last has the focus
 	frozen  *screen.Canvas // the panes while a confirmation is open
 	message message
 	lines   lineHistory // the command line's history
 
-	mouse   bool // wheel and click are ours
+	mouse   bool // the console handles wheel and clicks
 	blurred bool
-	pressed time.Time // when a key was, last
+	pressed time.Time // time of the last key
 	stale   bool
-	second  int64 // of STALE's age, as it was drawn last
+	second  int64 // of STALE's age, as last drawn
 
-	version uint64 // changes when there is something else to draw than message and colours have
+	version uint64 // changes when there is something new to draw besides message and colours
 	drawn   look   // as it was drawn last
 	last    string
 	canvas  *screen.Canvas
-	painter *painter // nil: View returns what it draws
+	painter *painter // nil: View returns the screen as text
 
-	out     func(string) error // writes to the terminal beside the renderer
+	out     func(string) error // writes to the terminal, bypassing the renderer
 	outcome Outcome
 	crash   error
 }
 
-// look is what a picture of the console is made from: while that stays, so does the
-// picture.
+// look is all that the drawn screen depends on: while it is the same, nothing is drawn.
 type look struct {
 	version uint64
 	message message
 	palette *screen.Palette
 }
 
-// newModel makes a console that has not asked anything yet.
+// newModel makes a console that has not polled yet.
 func newModel(ctx context.Context, cfg Config) (*model, error) {
 	m := &model{ctx: ctx, version: 1}
 	theme := cfg.Theme
@@ -119,7 +117,7 @@ func (m *model) Update(msg tea.Msg) (_ tea.Model, cmd tea.Cmd) {
 		m.onThemeList(msg)
 	case fetched:
 		return m, m.onFetched(msg)
-	case intent: // of what was read from the history
+	case intent: // with what was read from the history
 		return m, m.carryOut(msg)
 	}
 	return m, nil
@@ -151,9 +149,8 @@ func (m *model) View() (s string) {
 	return m.last
 }
 
-// burst takes letters apart that came in one read, as they do over a slow line.
-// Those after one that opened a question are dropped: they were pressed before
-// anyone could read it.
+// burst splits letters that came in one read, as they do over a slow line. Those after one that
+// opened a question are dropped: they were pressed before anyone could read it.
 func (m *model) burst(k tea.KeyMsg) tea.Cmd {
 	if k.Type != tea.KeyRunes || k.Paste || k.Alt || len(k.Runes) < 2 {
 		return m.key(k)
@@ -173,8 +170,7 @@ func (m *model) burst(k tea.KeyMsg) tea.Cmd {
 	return tea.Batch(cmds...)
 }
 
-// key passes a key to what is before the panes, or else to what it does in the
-// pane that has the keys.
+// key passes a key to the top overlay or, without one, to its binding in the focused pane.
 func (m *model) key(k tea.KeyMsg) tea.Cmd {
 	m.changed()
 	m.pressed = m.clock()
@@ -211,7 +207,7 @@ func (m *model) asking() bool {
 	return ok && o.freezes()
 }
 
-// pop closes the overlay that has the keys.
+// pop closes the top overlay.
 func (m *model) pop() {
 	if n := len(m.over); n > 0 {
 		m.over = m.over[:n-1]
@@ -219,10 +215,9 @@ func (m *model) pop() {
 	m.frozen, m.watch.active = nil, false
 }
 
-// changed says that there is something new to draw.
 func (m *model) changed() { m.version++ }
 
-// refresh has all that is shown taken from the frame again.
+// refresh makes all panes read the frame again.
 func (m *model) refresh() {
 	m.workspace.refresh()
 	m.changed()

@@ -2,11 +2,10 @@ package tui
 
 import tea "github.com/charmbracelet/bubbletea"
 
-// wheelRows is how many rows a step of the wheel moves the cursor.
 const wheelRows = 3
 
-// mouseCommand switches the mouse on or off. Off, which is the default, the
-// terminal's own selecting and copying works.
+// mouseCommand switches the mouse on or off. While it is off, the default, the terminal's own
+// selection works.
 func mouseCommand(word string) intent {
 	return inConsole(func(m *model) tea.Cmd {
 		switch word {
@@ -23,8 +22,8 @@ func mouseCommand(word string) intent {
 	})
 }
 
-// onMouse moves the cursor, or the keys to another pane. No click is an act, and none
-// answers a question: it would be pressed without reading.
+// onMouse moves the cursor, or the focus to another pane. No click acts, or answers a question,
+// since one clicks without reading.
 func (m *model) onMouse(e tea.MouseMsg) tea.Cmd {
 	if !m.mouse || m.overlay() != nil || e.Action != tea.MouseActionPress {
 		return nil

@@ -7,7 +7,7 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 )
 
-// TestTheMouse selects, where it was asked for, and does nothing else.
+// TestTheMouse: it selects once it is switched on, and does nothing else.
 func TestTheMouse(t *testing.T) {
 	for _, size := range [][2]int{{80, 24}, {140, 45}} {
 		c := newConsole(t, edge(), size[0], size[1])
@@ -18,7 +18,7 @@ func TestTheMouse(t *testing.T) {
 					return tea.MouseMsg{X: len([]rune(line[:i])), Y: y, Action: tea.MouseActionPress, Button: tea.MouseButtonLeft}
 				}
 			}
-			t.Fatalf("not to be seen: %s\n%s", text, c.screen())
+			t.Fatalf("not on the screen: %s\n%s", text, c.screen())
 			return tea.MouseMsg{}
 		}
 		click := at("10.0.0.13:5432")
@@ -45,7 +45,7 @@ func TestTheMouse(t *testing.T) {
 			t.Errorf("%v: the wheel goes to %s", size, id)
 		}
 		if size[0] > 100 {
-			c.look() // the queue is that of the service under the cursor
+			c.look() // the Queue pane follows the service under the cursor
 			c.send(at("10.2.0.8:41877"))
 			if c.focus != paneQueue || c.queue.table.CurrentID() != "s4721" {
 				t.Errorf("a click on a waiter: pane %d, %s", c.focus, c.queue.table.CurrentID())

@@ -9,17 +9,17 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// overlay stands before the panes and has the keys: a question, a list, a line
-// to type in. Those with a method freezes() bool hold the panes still, and those
-// with tiny() string are one line of the smallest screens.
+// overlay covers the panes and has the focus: a question, a list, an input line. Those with a
+// method freezes() bool can freeze the panes, and those with tiny() string are one line on the
+// smallest screens.
 type overlay interface {
 	key(*frame, tea.KeyMsg) intent
 	draw(*frame, *screen.Canvas)
 	hint(*frame) string // in place of the key line
 }
 
-// drawWindow draws an empty box in the middle and returns its inside. Where the
-// screen is small, it takes all of it.
+// drawWindow draws an empty box in the middle and returns its inside. On a small screen it takes
+// all of it.
 func drawWindow(f *frame, c *screen.Canvas, w, h int, title, foot string) *screen.Canvas {
 	if c.W < w+4 {
 		w = c.W
@@ -32,20 +32,20 @@ func drawWindow(f *frame, c *screen.Canvas, w, h int, title, foot string) *scree
 	return screen.Box(c, r, &f.theme.Glyphs, title, foot, true)
 }
 
-// newInput makes a line to type in. Its cursor is drawn by drawInput and does not
-// blink: a screen that blinks is never idle.
+// newInput makes an input line. Its cursor is drawn by drawInput and does not blink: a screen that
+// blinks is never idle.
 func newInput(text string) textinput.Model {
 	in := textinput.New()
 	in.Prompt = ""
 	in.CharLimit = 400
-	in.KeyMap.Paste.SetEnabled(false) // it would run a program to ask the clipboard
+	in.KeyMap.Paste.SetEnabled(false) // it would run a program to read the clipboard
 	in.SetValue(text)
 	in.CursorEnd()
 	in.Focus()
 	return in
 }
 
-// drawInput draws what was typed, w columns of it up to the cursor and beyond.
+// drawInput draws w columns of the input, around the cursor.
 func drawInput(c *screen.Canvas, x, y, w int, in *textinput.Model, focused bool) {
 	text := []rune(in.Value())
 	at := min(in.Position(), len(text))
@@ -64,8 +64,8 @@ func drawInput(c *screen.Canvas, x, y, w int, in *textinput.Model, focused bool)
 	}
 }
 
-// turned is a spinner as it stands now. The console draws it again with each tick,
-// so it needs none of its own.
+// turned returns the current frame of a spinner. The console redraws with each tick, so the spinner
+// needs no ticks of its own.
 func turned(f *frame, s *spinner.Model) string {
 	frames := s.Spinner.Frames
 	return frames[int(f.clock().UnixMilli()/tickUsual.Milliseconds())%len(frames)]

@@ -27,7 +27,7 @@ func (m *model) paint() *screen.Canvas {
 			body.Dim()
 		}
 		if m.asking() {
-			m.frozen = body // the list stands still behind a question
+			m.frozen = body // the panes do not change behind a question
 		}
 	}
 	c.Draw(0, 0, body)
@@ -71,7 +71,7 @@ func (w *workspace) paintGrid(c *screen.Canvas) {
 			screen.Rule(c.Sub(r.X, 0, r.W, c.H), r.Y, &w.theme.Glyphs, w.boxTitle(i), w.panes[i].foot(&w.frame), false)
 		case r.H > 0:
 			w.places[i] = screen.Rect{X: r.X + 1, Y: r.Y + 1, W: r.W - 2, H: r.H - 2}
-			p := w.paintPane(i, r.W-2, r.H-2, focused) // before the foot, which says what of it is to be seen
+			p := w.paintPane(i, r.W-2, r.H-2, focused) // before the foot, which says which rows are visible
 			screen.Box(c, r, &w.theme.Glyphs, w.boxTitle(i), w.panes[i].foot(&w.frame), focused).Draw(0, 0, p)
 		}
 	}
@@ -85,15 +85,14 @@ func (w *workspace) paintGrid(c *screen.Canvas) {
 	}
 }
 
-// gridHead is how many lines stand above the panes: the header, what is wrong, the
-// row of tabs.
+// gridHead returns the number of lines above the panes: the header, the troubles, the tabs.
 func (w *workspace) gridHead() int { return 2 + w.troubleHeight() }
 
 func (w *workspace) gridPlan() gridPlan {
 	return planGrid(w.width, w.height, w.gridHead(), w.focus, w.zoom, w.planIsFresh(), w.needs())
 }
 
-// needs is how many lines each pane would fill.
+// needs returns how many lines each pane would fill.
 func (w *workspace) needs() (n needs) {
 	for i, p := range w.panes {
 		n[i] = w.calm[i].at(p.need(&w.frame), w.clock())
@@ -135,8 +134,8 @@ func (w *workspace) paintStack(c *screen.Canvas) {
 	}
 }
 
-// stackHead is how many lines stand above the pane of a middle-sized screen: the
-// header, what is wrong, throughput where there is room, the row of tabs.
+// stackHead returns the number of lines above the pane of a medium screen: the header, the
+// troubles, throughput if there is room, the tabs.
 func (w *workspace) stackHead() int {
 	n := 2 + w.troubleHeight()
 	if w.height-n >= 20 {
@@ -145,8 +144,7 @@ func (w *workspace) stackHead() int {
 	return n
 }
 
-// drawFocused draws the pane that has the keys, under a line with its title and its
-// foot.
+// drawFocused draws the focused pane, under a line with its title and foot.
 func (w *workspace) drawFocused(c *screen.Canvas, r screen.Rect) {
 	if r.H < 1 {
 		return
@@ -156,8 +154,8 @@ func (w *workspace) drawFocused(c *screen.Canvas, r screen.Rect) {
 	screen.Rule(c, r.Y, &w.theme.Glyphs, w.boxTitle(w.focus), w.pane().foot(&w.frame), true)
 }
 
-// paintSmall is one pane; where there is room, a line on throughput above it, and
-// on the queue and the newest event below.
+// paintSmall draws one pane and, if there is room, a line with the throughput above it, and with
+// the queue and the newest event below.
 func (w *workspace) paintSmall(c *screen.Canvas) {
 	w.drawTroubles(c, 1)
 	y, end := 1+w.troubleHeight(), c.H-1
@@ -182,8 +180,8 @@ func (w *workspace) paintSmall(c *screen.Canvas) {
 	w.drawFocused(c, screen.Rect{Y: y, W: c.W, H: max(end-y, 0)})
 }
 
-// drawTiny never refuses: the state in short, and as much of what is wrong as there
-// are lines, of one letter if need be.
+// drawTiny works at any size: it draws a summary, of one letter if need be, and as many troubles as
+// there are lines.
 func (w *workspace) drawTiny(c *screen.Canvas) {
 	n := totalsOf(w.stats.status)
 	role := signUp.role
@@ -199,7 +197,7 @@ func (w *workspace) drawTiny(c *screen.Canvas) {
 	}
 	list = append(list, screen.Segment{Text: fmt.Sprintf("UP %d/%d", n.up, n.backends), Role: role, Prio: 2, Gap: 1})
 	if len(w.watch.list) == 0 {
-		list = list[:len(list)-1] // the alarms have it
+		list = list[:len(list)-1] // it is among the alarms
 	}
 	alarms := w.alarms(false)
 	if segmentsWidth(alarms)+10 > c.W {

@@ -10,8 +10,8 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// messageLine is the line of the message: above the keys, or in their place where
-// there is no other.
+// messageLine returns the line of the message: above the keys, or in their place if there is no
+// other.
 func messageLine(h int) int {
 	if h < 8 {
 		return h - 1
@@ -35,7 +35,7 @@ func (l *message) draw(w *workspace, c *screen.Canvas) {
 	c.Text(3, y, screen.Clip(l.text, max(room, 0), w.theme.Glyphs.Ellipsis), l.role)
 }
 
-// drawKeys draws the line of keys that work here and now.
+// drawKeys draws the keys that work here and now.
 func (m *model) drawKeys(c *screen.Canvas) {
 	y := c.H - 1
 	if m.message.text != "" && messageLine(c.H) == y {
@@ -50,8 +50,8 @@ func (m *model) drawKeys(c *screen.Canvas) {
 		c.Text(1, y, screen.Clip(rewindKeys, c.W-2, m.theme.Glyphs.Ellipsis), themes.TextDim)
 		return
 	}
-	// Help and quit are always there; the others as far as there is room.
-	// While something is wrong, the way to it comes first.
+	// Help and quit are always shown; the others as far as there is room. While something is wrong,
+	// the key that goes there comes first.
 	var must, rest []*binding
 	shown, _ := m.troubleLines()
 	for _, b := range m.keys.in(m.pane().name()) {
@@ -68,12 +68,12 @@ func (m *model) drawKeys(c *screen.Canvas) {
 	c.Component(1, y, keyLine(must, rest, c.W-2), themes.TextDim)
 }
 
-// keyHelp draws keys with their labels. Its own width is not used: where fewer columns
-// remain than its ellipsis takes, it draws one key beyond it.
+// keyHelp draws keys with their labels. Its own width limit is not used: if fewer columns remain
+// than its ellipsis takes, it draws one key too many.
 var keyHelp = help.Model{ShortSeparator: "  ", Styles: help.Styles{ShortKey: screen.Style(themes.Key), ShortDesc: screen.Style(themes.TextDim)}}
 
-// keyLine is as many of the rest as there is room for, in their order, then what must be
-// there. A key is shown by the first of its keys.
+// keyLine returns as many of the rest as fit, in order, then must. Each binding is shown by its
+// first key.
 func keyLine(must, rest []*binding, room int) string {
 	label := func(b *binding) key.Binding { return on(b.Help().Desc, b.Keys()[0]) }
 	width := func(b *binding) int { return 2 + screen.Width(keyName(b.Keys()[0])) + 1 + screen.Width(b.Help().Desc) }
@@ -93,8 +93,8 @@ func keyLine(must, rest []*binding, room int) string {
 	return keyHelp.ShortHelpView(line)
 }
 
-// keyOf is the first key of an action in the pane that has the keys, or else,
-// where a key of the pane's own has taken its place, another one.
+// keyOf returns the first key of an action in the focused pane or, if the pane uses that key
+// itself, the key of the other action.
 func (w *workspace) keyOf(name, other string) string {
 	for _, b := range w.keys.in(w.pane().name()) {
 		if b.name == name {

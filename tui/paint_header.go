@@ -10,8 +10,7 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// drawHeader draws the line that is always there. What is wrong comes first, and is
-// never left out.
+// drawHeader draws the first line. Alarms come first, and are never left out.
 func (w *workspace) drawHeader(c *screen.Canvas) {
 	if w.past != nil {
 		w.drawRewindHeader(c)
@@ -59,7 +58,7 @@ func (w *workspace) drawHeader(c *screen.Canvas) {
 	screen.Segments(c, 0, list)
 }
 
-// liveText says whether what is shown is the present.
+// liveText says whether what is shown is current.
 func liveText(f *frame) (string, themes.Role) {
 	switch age := f.staleFor(); {
 	case !f.stats.known():
@@ -70,17 +69,16 @@ func liveText(f *frame) (string, themes.Role) {
 	return "LIVE", themes.Live
 }
 
-// clusterPrio is how important the cluster is in the header; a higher one is less.
+// clusterPrio is the priority of the cluster in the header; a higher number is less important.
 const clusterPrio = 7
 
-// roomFor is how many columns are left in the header for a segment of that importance.
+// roomFor returns how many columns of the header are left for a segment of that priority.
 func roomFor(prio, w int, list []screen.Segment) int {
 	list = slices.DeleteFunc(slices.Clone(list), func(s screen.Segment) bool { return s.Prio > prio })
 	return w - 1 - segmentsWidth(list)
 }
 
-// addFacts adds to the header what is worth its room when nothing else is. room is what
-// is left for the cluster.
+// addFacts adds the less important segments to the header. room is what is left for the cluster.
 func (w *workspace) addFacts(room int, add func(text string, role themes.Role, prio, gap int)) {
 	f, st := &w.frame, w.stats.status
 	if n := totalsOf(st); n.maint > 0 {
@@ -103,8 +101,8 @@ func (w *workspace) addFacts(room int, add func(text string, role themes.Role, p
 	add("theme "+screen.Safe(f.theme.Name), themes.TextDim, 12, 3)
 }
 
-// nodeText is the node that is shown, behind an arrow when it is not the console's
-// own: the wrong one must not be drained by mistake.
+// nodeText returns the node that is shown, after an arrow if it is not the console's own, so that
+// the wrong one is not drained by mistake.
 func nodeText(f *frame) (string, themes.Role) {
 	if f.away() {
 		return "> " + f.nodeName(), themes.Warn
@@ -112,7 +110,7 @@ func nodeText(f *frame) (string, themes.Role) {
 	return f.ownName(), themes.Title
 }
 
-// peersText is how many nodes are alive, of how many, this one among them.
+// peersText says how many nodes are alive, of how many, including this one.
 func peersText(f *frame) (string, themes.Role) {
 	alive, all := f.countNodes()
 	switch {
@@ -131,8 +129,8 @@ func whereWidth(w int) int {
 	return 34
 }
 
-// drawTabs draws the row of panes, the filter and the view. That a filter hides
-// rows must be seen; that all services are shown need not.
+// drawTabs draws the panes' tabs, the filter and the view. It must be visible that a filter hides
+// rows, but not that all services are shown.
 func (w *workspace) drawTabs(c *screen.Canvas, y int) {
 	filter := ""
 	if g := w.grid(); g != nil && g.Filter() != "" {
@@ -146,7 +144,7 @@ func (w *workspace) drawTabs(c *screen.Canvas, y int) {
 	tabs := w.tabs(c.W < 76)
 	fits := func(note string) bool { return 1+tabsWidth(tabs)+screen.Width(note)+1 <= c.W }
 	if filter != "" && !fits(filter) || tabsWidth(tabs) > c.W {
-		tabs = w.tabs(true) // the digit is enough to go there
+		tabs = w.tabs(true) // the digits are enough to switch
 	}
 	note, role := filter, themes.Match
 	if both := strings.TrimSpace(filter + "   " + view); fits(both) {
@@ -166,7 +164,7 @@ func (w *workspace) drawTabs(c *screen.Canvas, y int) {
 	}
 }
 
-// tabs are the panes' names, or in short the digits of all but one.
+// tabs returns the panes' names, or in short all but the focused one as digits.
 func (w *workspace) tabs(short bool) (list []screen.Segment) {
 	for i, p := range w.panes {
 		text := fmt.Sprintf("%d %s", i+1, p.name())
@@ -192,7 +190,7 @@ func tabsWidth(tabs []screen.Segment) (n int) {
 	return n
 }
 
-// staleText is an age in a word: 8s, 2m, 3h.
+// staleText formats an age: 8s, 2m, 3h.
 func staleText(d time.Duration) string {
 	switch {
 	case d < time.Minute:

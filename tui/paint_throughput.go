@@ -11,8 +11,8 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// drawThroughput draws bytes in above and bytes out below the time line, with
-// the acts of operators as letters under it.
+// drawThroughput draws bytes in above and bytes out below the time axis, with operators' acts as
+// letters below it.
 func drawThroughput(f *frame, c *screen.Canvas) {
 	const axis, legend, texts = 6, 11, 3
 	g := &f.theme.Glyphs
@@ -64,8 +64,7 @@ func drawAxisLabel(f *frame, c *screen.Canvas, y int, v float64) {
 	}
 }
 
-// drawTicks draws the acts of operators on the time line: the first letter of
-// each, and M for a note.
+// drawTicks draws operators' acts on the time axis: the first letter of each, and M for a note.
 func drawTicks(f *frame, c *screen.Canvas) {
 	step := historySpan / time.Duration(max(c.W, 1))
 	end := rasterEnd(f.now(), step)
@@ -81,7 +80,7 @@ func drawTicks(f *frame, c *screen.Canvas) {
 	}
 }
 
-// textIfFree writes a label, unless something more important stands there.
+// textIfFree writes a label, unless something more important is there.
 func textIfFree(c *screen.Canvas, x int, label string) {
 	for i := range len(label) {
 		if x+i >= c.W || c.Row(0)[x+i].Rune != ' ' {
@@ -102,7 +101,6 @@ func tickLetter(e *entry) rune {
 	return '>'
 }
 
-// drawCounters writes what the graph does not show.
 func drawCounters(f *frame, c *screen.Canvas) {
 	h := f.stats.history(f.view)
 	then, now, dt := h.since(rateSpan * 10)
@@ -116,7 +114,7 @@ func drawCounters(f *frame, c *screen.Canvas) {
 	c.Text(1, 1, fmt.Sprintf("failed %s/s   rejected %s/s   unserved %s/s", per(now.failed, then.failed), per(now.rejected, then.rejected), per(now.unserved, then.unserved)), themes.TextDim)
 }
 
-// drawSparks draws the same on one line, for screens without room for a graph.
+// drawSparks draws throughput on one line, for screens without room for a graph.
 func drawSparks(f *frame, c *screen.Canvas, y int) {
 	flow := f.stats.flows[f.view]
 	h := f.stats.history(f.view)

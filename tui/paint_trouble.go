@@ -9,7 +9,7 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// troubleRoom is how many lines of a screen the strip may take.
+// troubleRoom returns how many lines the strip may take.
 func troubleRoom(w, h int) int {
 	switch shapeOf(w, h) {
 	case shapeGrid:
@@ -33,12 +33,12 @@ func troubleRoom(w, h int) int {
 	return 0
 }
 
-// troubleLines is what the strip shows on this screen, and how many are snoozed.
+// troubleLines returns what the strip shows on this screen, and how many troubles are snoozed.
 func (w *workspace) troubleLines() (lines []trouble, snoozed int) {
 	return w.watch.shown(troubleRoom(w.width, w.height))
 }
 
-// troubleHeight is how many lines the strip takes.
+// troubleHeight returns how many lines the strip takes.
 func (w *workspace) troubleHeight() int {
 	if w.past != nil {
 		return timelineHeight(w.width, w.height)
@@ -48,8 +48,8 @@ func (w *workspace) troubleHeight() int {
 	return min(max(len(lines), 1), room)
 }
 
-// drawTroubles draws the strip from line y on: what is wrong, the worst first, and
-// nothing else. It is one line when all is well.
+// drawTroubles draws the strip from line y on: what is wrong, worst first. It is one line when all
+// is well.
 func (w *workspace) drawTroubles(c *screen.Canvas, y int) {
 	if w.past != nil {
 		w.drawTimeline(c, y)
@@ -101,8 +101,8 @@ func (w *workspace) drawTrouble(c *screen.Canvas, y, i int, t *trouble, nameW, s
 	}
 }
 
-// troubleText is what line i says in so many columns, and the keys at its end, each
-// shorter where there is no room: the keys lose their verb first.
+// troubleText returns the text of line i for that many columns, and the keys at its end. Both are
+// shortened to fit; the keys lose their verb first.
 func (w *workspace) troubleText(i int, t *trouble, room int, keys bool) (text, hint string) {
 	brief := cmp.Or(t.brief, t.text)
 	if !keys || t.folds > 0 || i >= 9 {
@@ -117,14 +117,13 @@ func (w *workspace) troubleText(i int, t *trouble, room int, keys bool) (text, h
 		}
 	}
 	if w.width < 80 {
-		return brief, "" // its words are worth more
+		return brief, "" // its words matter more
 	}
 	return brief, "  [" + press + "]"
 }
 
-// troubleKeys is the keys that reach what ends the trouble of line i: `!` and the
-// line's digit go to it first, unless `!` has gone to it already. Where nothing may be
-// done they are those of its details.
+// troubleKeys returns the keys that end the trouble of line i, or show its details if the console
+// may not act: first `!` and the line's digit, unless `!` is there already.
 func (w *workspace) troubleKeys(i int, t *trouble) (press, verb string) {
 	press = "enter"
 	for _, b := range w.keys.in(w.panes[t.pane].name()) {
@@ -141,7 +140,7 @@ func (w *workspace) troubleKeys(i int, t *trouble) (press, verb string) {
 	return fmt.Sprintf("%s %d %s", w.keyOf("trouble", "!"), i+1, press), verb
 }
 
-// wellText says since when nothing is wrong.
+// wellText says since when all is well.
 func (w *workspace) wellText() string {
 	text := "all well since " + w.dated(w.watch.wellSince(&w.frame))
 	if n := len(w.watch.list); n > 0 {
@@ -150,8 +149,8 @@ func (w *workspace) wellText() string {
 	return text
 }
 
-// alarms is what the header says first: how much of which trouble there is. short
-// has signs in place of words.
+// alarms returns the header's first segments: how many troubles of each kind there are. With short,
+// signs replace words.
 func (w *workspace) alarms(short bool) (list []screen.Segment) {
 	add := func(s sign, n int) {
 		text := fmt.Sprintf("%s %d", s.word, n)

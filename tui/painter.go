@@ -7,22 +7,19 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// paintings is how often a second the screen is written at most: keys still feel
-// immediate.
+// paintings is the maximum number of screen updates a second: keys still feel immediate.
 const paintings = 30
 
-// painter writes pictures to the terminal, of each the cells that differ from the one
-// before. Bubble Tea's renderer writes whole lines: one clock in a line of two panes
-// made it write all of both, every second. It keeps the terminal's modes alone (see
-// terminal), and has nothing to draw. A terminal that takes nothing holds up the painter alone: pictures that come meanwhile replace
-// each other.
+// painter writes screens to the terminal: of each, the cells that differ from the one before. Bubble Tea's renderer writes whole
+// lines: a clock in a line of two panes made it write both, every second. It only sets the terminal's modes (see terminal), and
+// draws nothing. A terminal that stalls blocks only the painter: screens that come meanwhile replace each other.
 type painter struct {
 	write func(string) error
 	next  chan painting // the newest, not taken yet
 	done  chan struct{} // closed when run has returned
 }
 
-// painting is one picture: all of it, where the terminal has to be written anew.
+// painting is one screen to write, whole or as a difference.
 type painting struct {
 	canvas  *screen.Canvas
 	palette *screen.Palette
@@ -33,8 +30,8 @@ func newPainter(write func(string) error) *painter {
 	return &painter{write: write, next: make(chan painting, 1), done: make(chan struct{})}
 }
 
-// end waits for run to return. One that is stuck in its write stays behind until the
-// terminal takes that.
+// end waits for run to return. One that is blocked in a write is left behind until the terminal
+// accepts it.
 func (p *painter) end() {
 	select {
 	case <-p.done:
@@ -42,17 +39,17 @@ func (p *painter) end() {
 	}
 }
 
-// show hands on a picture, which must not be changed any more. It never waits.
+// show passes on a screen, which must not be changed afterwards. It never blocks.
 func (p *painter) show(one painting) {
 	select {
 	case old := <-p.next:
 		one.all = one.all || old.all
 	default:
 	}
-	p.next <- one // only one goroutine shows
+	p.next <- one // only one goroutine calls show
 }
 
-// run writes pictures until ctx is done, at most so many a second that an eye sees.
+// run writes screens until ctx is done, at most paintings a second.
 func (p *painter) run(ctx context.Context) {
 	defer close(p.done)
 	var shown painting

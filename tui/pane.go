@@ -9,7 +9,7 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// The panes, by their digit less one.
+// The panes: their digits, less one.
 const (
 	paneBackends = iota
 	paneQueue
@@ -20,23 +20,23 @@ const (
 	paneCount
 )
 
-// pane is a part of the screen with its own keys. It shows what it took from the
-// frame at its last refresh.
+// pane is a part of the screen with its own keys. It shows what it read from the frame at its last
+// refresh.
 type pane interface {
 	name() string
 	keys() []binding
-	refresh(*frame)                      // the stats have changed, or what is looked at
-	turn(*frame) intent                  // v was pressed: show less, or all again
-	grid() grid                          // its rows, nil when it has none
-	need(*frame) int                     // how many lines it would fill; 0: it has nothing to show
-	badge(*frame) string                 // after its name, in the row of tabs
+	refresh(*frame)                      // the stats or the view have changed
+	turn(*frame) intent                  // v was pressed: narrow the pane, or show all again
+	grid() grid                          // its rows; nil: none
+	need(*frame) int                     // lines it would fill; 0: nothing to show
+	badge(*frame) string                 // after its name, in the tabs
 	title(*frame) string                 // after its name, in its box
-	foot(*frame) string                  // in the lower edge of its box
-	drawn() uint64                       // changes with what it draws, its rows aside
-	details(f *frame, id string) details // of a row, by its id; no title: there is none
+	foot(*frame) string                  // at the lower edge of its box
+	drawn() uint64                       // changes with what it draws besides its rows
+	details(f *frame, id string) details // of the row with this id; no title: no such row
 	draw(f *frame, c *screen.Canvas, focused bool)
-	// strip draws the most important lines of a pane that has no place of its
-	// own, and says how many it would like.
+	// strip draws the most important lines of a pane that is not shown in full, and returns how
+	// many it wants.
 	strip(f *frame, c *screen.Canvas) int
 }
 
@@ -46,8 +46,7 @@ type versioned struct{ version uint64 }
 func (v *versioned) touch()        { v.version++ }
 func (v *versioned) drawn() uint64 { return v.version }
 
-// calm keeps a need from falling for a while: a layout that follows each waiter that
-// comes and goes could not be read.
+// calm delays the fall of a need: a layout that changed with each waiter would be unreadable.
 type calm struct {
 	need int
 	till time.Time
@@ -61,7 +60,7 @@ func (c *calm) at(need int, now time.Time) int {
 	return c.need
 }
 
-// picture is a pane as it was drawn last, and what it was drawn from.
+// picture is a pane as last drawn, and what it was drawn from.
 type picture struct {
 	key pictureKey
 	c   *screen.Canvas
@@ -75,7 +74,7 @@ type pictureKey struct {
 	theme   *themes.Theme // glyphs come from it
 }
 
-// paintPane draws a pane, or returns its last picture when nothing has changed.
+// paintPane draws a pane, or returns its last picture if nothing has changed.
 func (w *workspace) paintPane(i, width, height int, focused bool) *screen.Canvas {
 	p := w.panes[i]
 	key := pictureKey{w: width, h: height, focused: focused, theme: w.theme, pane: p.drawn()}
@@ -91,8 +90,8 @@ func (w *workspace) paintPane(i, width, height int, focused bool) *screen.Canvas
 	return c
 }
 
-// rowsFoot says how many rows there are, in which order, and how many are
-// marked, those that the filter hides among them.
+// rowsFoot says how many rows there are, in which order, and how many are marked, including those
+// that the filter hides.
 func rowsFoot(f *frame, g grid, noun string) string {
 	names, by, desc := g.Sorts()
 	shown, all, marked, hidden := g.Counts()

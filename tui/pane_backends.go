@@ -13,7 +13,7 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/table"
 )
 
-// backendsPane is the backends, grouped by their service.
+// backendsPane shows the backends, grouped by service.
 type backendsPane struct {
 	versioned
 	table table.Table[*backendRow]
@@ -56,9 +56,8 @@ func (p *backendsPane) refresh(f *frame) {
 	p.touch()
 }
 
-// secondText is what the second line of a service's row says: what its hook
-// does, or else how the worst of its sources of backends is doing. "": there is
-// nothing to say.
+// secondText returns the second line of a service's row: the state of its hook, or else of the
+// worst of its sources of backends. "": nothing to say.
 func secondText(f *frame, s *proxy.ServiceInfo) (line string) {
 	if line = s.Hook.Text(f.stats.now()); line != "" {
 		return line
@@ -74,15 +73,14 @@ func secondText(f *frame, s *proxy.ServiceInfo) (line string) {
 // warnSign begins a text about something that does not work.
 const warnSign = "! "
 
-// isBare reports whether the row of a service is left out: it has the small
-// screen to itself, and says nothing that its backends do not.
+// isBare reports whether to leave out the row of a service: it is the only one on a small screen,
+// and adds nothing to its backends' rows.
 func isBare(f *frame, s *proxy.ServiceInfo) bool {
 	alone := f.view != "" || len(f.stats.status.Services) == 1
 	return alone && shapeOf(f.width, f.height) <= shapeSmall && s.State == proxy.StateOpen && s.Pause == nil &&
 		!strings.HasPrefix(secondText(f, s), warnSign)
 }
 
-// turn narrows the panes to the service under the cursor, or shows all again.
 func (p *backendsPane) turn(f *frame) intent {
 	r, ok := p.table.Current()
 	if f.view != "" || !ok {
@@ -129,8 +127,8 @@ func (p *backendsPane) draw(f *frame, c *screen.Canvas, focused bool) {
 	p.drawChecks(c, p.table.Draw(c, style)+1)
 }
 
-// drawChecks draws, from line y on, the last checks of the row under the cursor and
-// of those that are down.
+// drawChecks draws, from line y on, the last checks of the backend under the cursor and of those
+// that are down.
 func (p *backendsPane) drawChecks(c *screen.Canvas, y int) {
 	line := func(r *backendRow) {
 		b := r.backend
@@ -171,7 +169,7 @@ func (p *backendsPane) drawChecks(c *screen.Canvas, y int) {
 	}
 }
 
-// moved is the row that the cursor was moved to, "" where it never was.
+// moved returns the row that the cursor was moved to; "": it never was.
 func (p *backendsPane) moved() string {
 	if !p.table.Touched() {
 		return ""
@@ -179,7 +177,7 @@ func (p *backendsPane) moved() string {
 	return p.table.CurrentID()
 }
 
-// need is the rows with their second lines, the names and two lines of checks.
+// need counts the rows with their second lines, the heading and two lines of checks.
 func (p *backendsPane) need(*frame) int {
 	n := len(p.table.Rows())
 	if n == 0 {

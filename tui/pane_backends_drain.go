@@ -26,8 +26,8 @@ func drawSecond(f *frame, r *backendRow, c *screen.Canvas, x, y int) {
 	}
 }
 
-// drawDrain draws how many sessions remain of how many, a bar, when it will end at
-// this rate, and the limit with what happens then.
+// drawDrain draws how many sessions remain, a bar, the estimated end, and the limit with what
+// happens then.
 func drawDrain(f *frame, r *backendRow, c *screen.Canvas, x, y int) {
 	d := r.backend.Drain
 	x = c.Text(x, y, string(f.theme.Glyphs.Branch)+" ", themes.TextDim)
@@ -49,7 +49,7 @@ func drawDrain(f *frame, r *backendRow, c *screen.Canvas, x, y int) {
 	if d.Reason != "" {
 		rest = append(rest, screen.Safe(d.Reason))
 	}
-	for _, text := range rest { // as far as whole facts fit
+	for _, text := range rest { // as many whole facts as fit
 		if x+2+screen.Width(text) > c.W {
 			break
 		}
@@ -64,7 +64,7 @@ func etaText(f *frame, target string) string {
 	return "-"
 }
 
-// limitText is how long until a drain's limit, and what happens then.
+// limitText says how long until a drain's limit, and what happens then.
 func limitText(f *frame, d *proxy.DrainInfo) string {
 	s := screen.Clock(d.Until.Sub(f.stats.now()))
 	if d.Then != "" {
@@ -73,7 +73,7 @@ func limitText(f *frame, d *proxy.DrainInfo) string {
 	return s
 }
 
-// done is how far a drain is, from 0 to 1.
+// done returns the progress of a drain, from 0 to 1.
 func done(d *proxy.DrainInfo) float64 {
 	if d.StartedWith <= 0 {
 		return 1
@@ -81,7 +81,7 @@ func done(d *proxy.DrainInfo) float64 {
 	return min(max(1-float64(d.Remaining)/float64(d.StartedWith), 0), 1)
 }
 
-// pauseText says who has paused a service, why and until when.
+// pauseText says who paused a service, why and until when.
 func pauseText(f *frame, p *proxy.PauseInfo) string {
 	s := ""
 	if p.By != "" && p.By != "pause" {
@@ -98,7 +98,7 @@ func pauseText(f *frame, p *proxy.PauseInfo) string {
 	return s
 }
 
-// operatorName is an owner without its node, which the header shows already.
+// operatorName returns an owner without its node, which is in the header.
 func operatorName(owner string) string {
 	name, _, _ := strings.Cut(owner, "@")
 	if name == "" {

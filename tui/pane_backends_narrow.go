@@ -9,8 +9,7 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/table"
 )
 
-// narrowColumns are for forty columns: one line a row, with the fact that matters
-// most in its state.
+// narrowColumns are for forty columns: one line a row, with the most important fact in its state.
 func narrowColumns(f *frame) []screen.Column[*backendRow] {
 	state := backendColumns[0]
 	state.Width = 8
@@ -43,7 +42,7 @@ func (p *backendsPane) drawNarrow(f *frame, c *screen.Canvas, focused bool) {
 	p.table.Draw(c, style)
 }
 
-// strip draws the backends that are not simply up, and then the others.
+// strip draws the backends that are not up first, then the others.
 func (p *backendsPane) strip(f *frame, c *screen.Canvas) int {
 	y := 0
 	for _, up := range []bool{false, true} {

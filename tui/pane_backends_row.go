@@ -11,17 +11,17 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// backendRow is a service, which leads its group, or one of its backends.
+// backendRow is a service, the head of its group, or one of its backends.
 type backendRow struct {
 	target  string // service, or service/backend
 	service *proxy.ServiceInfo
-	backend *proxy.BackendInfo // nil: the row is the service's
+	backend *proxy.BackendInfo // nil: a service's row
 	sign    sign
 	flow    flow
 	since   time.Duration
-	pending string      // an act that no status shows yet
-	alone   func() bool // it is not below its service: the rows are sorted across
-	second  string      // of a service: its second line, see secondText
+	pending string      // the act that no status shows yet
+	alone   func() bool // not below its service, as rows are sorted across groups
+	second  string      // of a service: see secondText
 }
 
 // MarshalJSON is what the row is about.
@@ -32,8 +32,8 @@ func (r *backendRow) MarshalJSON() ([]byte, error) {
 	return json.Marshal(r.service)
 }
 
-// isTall reports whether the row has a second line: a drain while it lasts, a
-// pause, a hook that clients wait for, or a source of backends.
+// isTall reports whether the row has a second line: a drain, a pause, a hook that clients wait for,
+// or a source of backends.
 func (r *backendRow) isTall() bool {
 	if r.backend != nil {
 		return r.backend.Drain != nil
@@ -41,8 +41,8 @@ func (r *backendRow) isTall() bool {
 	return r.service.Pause != nil || r.second != ""
 }
 
-// sickness is what the rows are sorted by unless another order is asked for: 0 is
-// well. What keeps clients from a backend is worse than what an operator wants.
+// sickness is the default sort key of the rows: 0 is well. A fault that keeps clients from a
+// backend is worse than what an operator intends.
 func (r *backendRow) sickness() int {
 	switch {
 	case r.backend == nil && r.service.State == proxy.StateClosed:
@@ -70,12 +70,10 @@ func (r *backendRow) sickness() int {
 	return 2 // a drain, or a removal
 }
 
-// isFailing reports whether the last checks of a backend failed, and not yet so
-// many that it is down.
+// isFailing reports whether the last check of a backend failed. It may still be up.
 func isFailing(b *proxy.BackendInfo) bool { return b.Check != nil && !b.Check.OK }
 
-// backendColumns are drawn for services too. A fact that services do not have is
-// empty there.
+// backendColumns are drawn for services, too. A column that services do not have is empty there.
 var backendColumns = []screen.Column[*backendRow]{
 	{Name: "STATE", Prio: 1, Width: 9, Fixed: true, Across: true, Order: func(r *backendRow) int { return -r.sickness() }, Cell: func(r *backendRow) (string, themes.Role) {
 		if r.pending != "" {
@@ -165,7 +163,7 @@ func (r *backendRow) count(of func(*proxy.BackendInfo) int) (string, themes.Role
 	return screen.Count(float64(of(r.backend))), themes.Text
 }
 
-// check is the result of the last check; of a service, its queue.
+// check returns the result of the last check; for a service, its queue.
 func (r *backendRow) check() (string, themes.Role) {
 	if r.backend == nil {
 		switch n := r.service.Queue.Waiting; {
@@ -191,12 +189,11 @@ func (r *backendRow) check() (string, themes.Role) {
 	case !c.OK:
 		return fmt.Sprintf("%s %d/%d", failureText(c.Detail), min(c.Consecutive, c.Threshold), c.Threshold), themes.Error
 	}
-	detail, _, _ := strings.Cut(c.Detail, " in ") // how long it took is in LAT
+	detail, _, _ := strings.Cut(c.Detail, " in ") // the duration is in LAT
 	return screen.Safe(detail), themes.Text
 }
 
-// failureText is why a check failed, without the words that take its reason out of a
-// narrow cell: "refused" of "connection refused".
+// failureText shortens why a check failed for a narrow cell: "refused" for "connection refused".
 func failureText(detail string) string {
 	return screen.Safe(strings.TrimPrefix(detail, "connection "))
 }

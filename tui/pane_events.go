@@ -11,14 +11,13 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/table"
 )
 
-// eventsPane is what happened, the newest first, with the acts of operators and
-// the command line that does the same.
+// eventsPane shows what happened, newest first, including operators' acts with their command lines.
 type eventsPane struct {
 	versioned
 	table table.Table[*entry]
-	show  int    // which tab
-	read  uint64 // how many events there were when the cursor left the newest
-	all   uint64 // how many there have been
+	show  int    // index of the tab
+	read  uint64 // how many events there had been when the cursor left the newest
+	all   uint64 // how many events there have been
 }
 
 var eventTabs = []string{"all", "alarms", "operators"}
@@ -57,7 +56,7 @@ func eventSign(e *entry) sign {
 	return sign{'.', "", themes.Info}
 }
 
-// eventNoun is the first word of an event's kind.
+// eventNoun returns the first word of an event's kind.
 func eventNoun(e *entry) string {
 	switch e.Kind {
 	case proxy.EventOperator:
@@ -69,10 +68,10 @@ func eventNoun(e *entry) string {
 	return noun
 }
 
-// eventText is an event as one sentence. Of an act it is the command line, which has
-// its options and its reason, with what came of it.
+// eventText returns an event as one sentence. For an act this is the command line, with its options
+// and reason, and the outcome.
 func eventText(e *entry) string {
-	text := strings.TrimPrefix(e.Text, eventNoun(e)+" ") // which stands beside it
+	text := strings.TrimPrefix(e.Text, eventNoun(e)+" ") // shown in its own column
 	if e.folded > 1 {
 		text, _, _ = strings.Cut(text, " (and ")
 		text += fmt.Sprintf(" (%d like it)", e.folded)
@@ -87,8 +86,8 @@ func eventText(e *entry) string {
 	return text
 }
 
-// withoutBeginning is a text without the words that it begins with as a command line
-// does: the act and its target would be told twice.
+// withoutBeginning removes the words at the beginning of a text that a command line already has:
+// the act and its target.
 func withoutBeginning(text, line string) string {
 	words, said := strings.Fields(text), strings.Fields(line)
 	if len(words) > 1 && words[1] == "of" {
@@ -132,7 +131,7 @@ func (p *eventsPane) turn(f *frame) intent {
 	return nil
 }
 
-// badge counts the alarms of the last five minutes.
+// badge shows the number of alarms in the last five minutes.
 func (p *eventsPane) badge(f *frame) string {
 	n := 0
 	for _, e := range f.stats.journal.entries {
@@ -172,7 +171,7 @@ func (p *eventsPane) draw(f *frame, c *screen.Canvas, focused bool) {
 		return
 	}
 	if !focused && p.table.Following() {
-		p.strip(f, c) // the cursor is shown where the keys go
+		p.strip(f, c) // without the focus, the cursor is not shown
 		return
 	}
 	p.table.Draw(c, table.Look[*entry]{Focused: focused, Ellipsis: f.theme.Glyphs.Ellipsis})

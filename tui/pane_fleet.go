@@ -13,8 +13,8 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/table"
 )
 
-// fleetTable is the other view of the Peers pane: services and backends by node, a
-// cell for each. Its cursor is on a cell.
+// fleetTable is the other view of the Peers pane: services and backends by node, with a cell for
+// each. The cursor is on a cell.
 type fleetTable struct {
 	table.Table[*fleetRow]
 	on      bool
@@ -51,8 +51,8 @@ func (t *fleetTable) nodes() int {
 	return 0
 }
 
-// fleetColumns are all but the cells, which have a place of their own between the
-// name and the others. A filter and a sort look at these.
+// fleetColumns are all columns but the cells, which come after the name. Filters and sorting use
+// these.
 var fleetColumns = []screen.Column[*fleetRow]{
 	{Name: "SERVICE/BACKEND", Ends: true, Prio: 1, Width: 18, Fixed: true, Cell: func(r *fleetRow) (string, themes.Role) {
 		if _, backend := api.SplitTarget(r.id); backend == "" {
@@ -91,14 +91,13 @@ var fleetColumns = []screen.Column[*fleetRow]{
 // fleetName is the width of the name before the cells.
 const fleetName = 18
 
-// drawFleet draws the table, with as many cells as there is room for, those around
-// the cursor's.
+// drawFleet draws the table, with as many cells around the cursor as fit.
 func drawFleet(f *frame, t *fleetTable, c *screen.Canvas, focused bool) {
 	nodes := f.own.fleet.nodes
-	rest := c.W - fleetName - 4 // of the name, its margin and a gap
+	rest := c.W - fleetName - 4 // without the name, its margin and a gap
 	cells := min(cellsWidth(len(nodes)), max(rest-7, 10))
 	first, shown := cellsAround(t.node, len(nodes), cells)
-	width := max(cellsWidth(shown), min(10, rest-7)) // a name has room above few cells, too
+	width := max(cellsWidth(shown), min(10, rest-7)) // leave room for a node's name even above few cells
 	cols := make([]screen.Column[*fleetRow], 0, len(fleetColumns)+1)
 	cols = append(cols, fleetColumns[0], screen.Column[*fleetRow]{Prio: 1, Width: width, Fixed: true, Cell: func(*fleetRow) (string, themes.Role) { return "", themes.Text }})
 	cols = append(cols, fleetColumns[1:]...)
@@ -123,7 +122,7 @@ func drawFleet(f *frame, t *fleetTable, c *screen.Canvas, focused bool) {
 	drawFleetNote(f, t, c, min(h+1, c.H-2))
 }
 
-// Cells stand in groups of ten.
+// cellAt returns the column of cell i: there is a gap after every ten.
 func cellAt(i int) int { return i + i/10 }
 
 func cellsWidth(n int) int {
@@ -133,8 +132,7 @@ func cellsWidth(n int) int {
 	return cellAt(n-1) + 1
 }
 
-// cellsAround is which cells are shown in w columns: whole groups where there is no
-// room for all.
+// cellsAround returns which cells to show in w columns: all, or whole groups of ten.
 func cellsAround(at, n, w int) (first, shown int) {
 	if cellsWidth(n) <= w {
 		return 0, n
@@ -165,8 +163,7 @@ func drawNodeNames(f *frame, c *screen.Canvas, x, first, shown int) {
 	}
 }
 
-// drawCellCursor marks the cell under the cursor, in the row of the cursor and above
-// it, where its node is.
+// drawCellCursor marks the cell under the cursor, in its row and in the heading.
 func drawCellCursor(t *fleetTable, c *screen.Canvas, x, first int, focused bool) {
 	if !focused || t.Len() == 0 {
 		return
@@ -180,8 +177,7 @@ func drawCellCursor(t *fleetTable, c *screen.Canvas, x, first int, focused bool)
 	}
 }
 
-// drawFleetNote draws what is to be said of the cell under the cursor, and what only
-// all nodes together can tell.
+// drawFleetNote describes the cell under the cursor, with the conclusions from all nodes together.
 func drawFleetNote(f *frame, t *fleetTable, c *screen.Canvas, y int) {
 	r, ok := t.Current()
 	nodes := f.own.fleet.nodes
@@ -190,7 +186,7 @@ func drawFleetNote(f *frame, t *fleetTable, c *screen.Canvas, y int) {
 	}
 	n, cell := nodes[t.node], r.cells[t.node]
 	where := screen.Safe(n.name)
-	if strings.Contains(n.name, "#") { // another node has the same name
+	if strings.Contains(n.name, "#") { // the name is not unique
 		where += " (" + screen.Safe(n.addr) + ")"
 	}
 	text, role := screen.Safe(r.id)+" on "+where+": ", themes.Text
@@ -232,7 +228,7 @@ func (r *fleetRow) sickNodes(nodes []fleetNode) string {
 	return strings.Join(names, ", ")
 }
 
-// cell is the node and the target under the cursor; ok is false where there is none.
+// cell returns the node and the target under the cursor; ok is false if there is none.
 func (t *fleetTable) cell(f *frame) (node fleetNode, target string, ok bool) {
 	r, has := t.Current()
 	if !has || t.node >= len(f.own.fleet.nodes) {
@@ -241,7 +237,7 @@ func (t *fleetTable) cell(f *frame) (node fleetNode, target string, ok bool) {
 	return f.own.fleet.nodes[t.node], r.id, r.cells[t.node].service != nil
 }
 
-// gotoCell opens the node of the cell, with the cursor on its target.
+// gotoCell opens the cell's node, with the cursor on its target.
 func gotoCell(node fleetNode, target string) intent {
 	there := inConsole(func(m *model) tea.Cmd {
 		m.zoom = false
@@ -257,7 +253,7 @@ func gotoCell(node fleetNode, target string) intent {
 	return openNode{node.name, there}
 }
 
-// actOnCell proposes an act on the node of the cell alone.
+// actOnCell proposes an act on the cell's node only.
 func actOnCell(act string, node fleetNode, target string) intent {
 	w := propose{req: api.Request{Act: act, Targets: []string{target}}}
 	if node.here {
@@ -266,7 +262,7 @@ func actOnCell(act string, node fleetNode, target string) intent {
 	return openNode{node.name, w}
 }
 
-// fleetHint is what the pane is without answers.
+// fleetHint is what the pane shows without answers.
 func fleetHint(f *frame) string {
 	if f.mesh() == nil {
 		return "This node is in no mesh."

@@ -19,8 +19,8 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/table"
 )
 
-// peersPane is the nodes of the mesh, this one first, as the console's own node
-// knows them: it is the same whichever node is shown.
+// peersPane shows the nodes of the mesh, the console's own first, as that one knows them: it is the
+// same whichever node is shown.
 type peersPane struct {
 	versioned
 	table table.Table[*peerRow]
@@ -36,12 +36,11 @@ func newPeersPane() *peersPane {
 	}}}
 }
 
-// peerRow is a node.
 type peerRow struct {
 	name, addr, version string
-	peer                *api.Peer // nil: this one
+	peer                *api.Peer // nil: the console's own
 	up, of, queue       int
-	unreadable          bool          // those three are unknown
+	unreadable          bool          // the three above are unknown
 	ago                 time.Duration // since it was last heard from
 	cluster             peerCluster
 }
@@ -72,7 +71,7 @@ func peerSign(p *api.Peer) sign {
 	case meshinfo.Suspect:
 		return sign{'~', "suspect", themes.StateDrain}
 	case meshinfo.Refused:
-		return sign{'-', "refused", themes.StateIdle} // not a member
+		return sign{'-', "refused", themes.StateIdle} // not a member of the mesh
 	}
 	if p.Cause == meshinfo.Departed {
 		return sign{'o', "down", themes.StateIdle} // it said goodbye
@@ -145,11 +144,11 @@ var peerColumns = []screen.Column[*peerRow]{
 	{Name: "VERSION", Prio: 6, Width: 8, Grow: 6, Cell: func(r *peerRow) (string, themes.Role) { return screen.Safe(r.version), themes.TextDim }},
 }
 
-// clusterColumns are those of nodes in a cluster. The others keep their numbers, by
-// which an order is remembered.
+// clusterColumns are the columns of nodes in a cluster. The others keep their indexes, which a
+// saved sort order uses.
 var clusterColumns = func() []screen.Column[*peerRow] {
 	all := slices.Clone(peerColumns)
-	for i, prio := range []int{1, 5, 1, 3, 3, 3, 6, 7, 4} { // VERSION before ADDRESS, which names say as well
+	for i, prio := range []int{1, 5, 1, 3, 3, 3, 6, 7, 4} { // VERSION before ADDRESS, which names often imply
 		all[i].Prio = prio
 	}
 	return append(all,
@@ -167,8 +166,7 @@ func (r *peerRow) rtt() float64 {
 
 func (p *peersPane) name() string { return "Peers" }
 
-// turn shows all nodes in one table, by service and backend, or the list of them
-// again. The table wants the whole screen.
+// turn switches between the fleet table, which takes the whole screen, and the list of nodes.
 func (p *peersPane) turn(*frame) intent {
 	return inConsole(func(m *model) tea.Cmd {
 		p.fleet.on = !p.fleet.on
@@ -259,7 +257,7 @@ func (p *peersPane) foot(f *frame) string {
 	return text
 }
 
-// missing says, a paragraph each, why there is nothing to list.
+// missing says, in paragraphs, why there is nothing to list.
 func (p *peersPane) missing(f *frame) []string {
 	switch past := f.past; {
 	case past != nil && p.fleet.on:
@@ -328,7 +326,7 @@ func (p *peersPane) strip(f *frame, c *screen.Canvas) int {
 	return 1
 }
 
-// need is the nodes and what is told of the one under the cursor.
+// need counts the nodes and the lines about the one under the cursor.
 func (p *peersPane) need(f *frame) int {
 	if f.mesh() == nil || len(f.mesh().Peers) == 0 && f.mesh().Secret {
 		return 0
@@ -351,7 +349,7 @@ func (p *peersPane) details(f *frame, id string) details {
 	return details{title: "node " + screen.Safe(r.name), facts: facts}
 }
 
-// peerFacts is the details of a node: its services and its state come first.
+// peerFacts returns the details of a node: its services and its state come first.
 func peerFacts(f *frame, r *peerRow) []fact {
 	p := r.peer
 	var services []string

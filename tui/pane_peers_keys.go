@@ -27,7 +27,7 @@ func (p *peersPane) noNode(*frame) string {
 	return ""
 }
 
-// noOthers says why nothing can be done on every node.
+// noOthers says why there can be no act on every node.
 func noOthers(f *frame) string {
 	switch {
 	case f.mesh() == nil || f.cfg.Peer == nil:
@@ -40,7 +40,7 @@ func noOthers(f *frame) string {
 	return ""
 }
 
-// enter opens a node. Of one that cannot be opened it shows the details, with why.
+// enter opens a node or, if that is not possible, shows its details and why.
 func (p *peersPane) enter(f *frame) intent {
 	if p.fleet.on {
 		if node, target, ok := p.fleet.cell(f); ok {
@@ -62,7 +62,7 @@ func (p *peersPane) enter(f *frame) intent {
 	return openNode{node: r.name}
 }
 
-// noCell says why nothing can be done on the node of a cell.
+// noCell says why there can be no act on a cell.
 func (p *peersPane) noCell(f *frame) string {
 	if !p.fleet.on {
 		return "v shows the backends of all nodes; D drains on all"
@@ -84,8 +84,8 @@ func (p *peersPane) onCell(act string) func(*frame) intent {
 	}
 }
 
-// onAll does it on every node: to the row under the cursor in the fleet, else to what
-// is chosen from a list.
+// onAll proposes an act on every node: on the row under the cursor in the fleet, else on a target
+// chosen from a list.
 func (p *peersPane) onAll(act string) func(*frame) intent {
 	return func(f *frame) intent {
 		r, ok := p.fleet.Current()

@@ -10,8 +10,8 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// planPane is the steps of the restart, window or roll that is under way, and the
-// report of the last one.
+// planPane shows the steps of the restart, window or roll that is under way, and the report of the
+// last one.
 type planPane struct{ versioned }
 
 func (p *planPane) name() string                   { return "Plan" }
@@ -20,7 +20,7 @@ func (p *planPane) refresh(*frame)                 { p.touch() }
 func (p *planPane) turn(*frame) intent             { return nil }
 func (p *planPane) details(*frame, string) details { return details{} }
 
-// need is the steps and, at the end, the report.
+// need counts the steps and, after the end, the report.
 func (p *planPane) need(f *frame) int {
 	plan, nodes := f.stats.plan(), 0
 	if n := len(f.planNodes()); n > 0 {
@@ -51,7 +51,7 @@ func (p *planPane) keys() []binding {
 	}
 }
 
-// notHeld says why there is nothing to go on with.
+// notHeld says why the plan cannot be continued.
 func notHeld(f *frame) string {
 	if why := noPlan(f); why != "" {
 		return why
@@ -62,8 +62,7 @@ func notHeld(f *frame) string {
 	return ""
 }
 
-// holdText says that a plan waits for an operator, and before what; "" where it
-// does not.
+// holdText says that a plan waits for an operator, and where; "": it does not.
 func holdText(plan *proxy.PlanInfo) string {
 	if plan.State != proxy.PlanPaused {
 		return ""
@@ -155,7 +154,7 @@ func (p *planPane) draw(f *frame, c *screen.Canvas, _ bool) {
 	y := drawPlanHead(f, c, plan)
 	done, nodes := f.stats.isReported(plan), f.planNodes()
 	room, gap := c.H-y, 0
-	if n := len(nodes); n > 0 { // which say more than steps that wait, or are done
+	if n := len(nodes); n > 0 { // more important than steps that wait or are done
 		if gap = 1; room < len(plan.Steps)+n+2 {
 			gap = 0
 		}
@@ -178,7 +177,7 @@ func (p *planPane) draw(f *frame, c *screen.Canvas, _ bool) {
 	drawNodes(f, c, y+gap, nodes)
 }
 
-// drawPlanHead draws what is said of the plan as a whole, and returns the line below.
+// drawPlanHead draws the lines about the plan as a whole, and returns the line below.
 func drawPlanHead(f *frame, c *screen.Canvas, plan *proxy.PlanInfo) (y int) {
 	if held := holdText(plan); held != "" {
 		if f.past == nil {
@@ -208,15 +207,15 @@ func drawStep(f *frame, c *screen.Canvas, y, number int, s *proxy.StepInfo) {
 	}
 	switch {
 	case s.State == proxy.StepWaiting && s.Detail != "":
-		text = screen.Safe(s.Detail) // its sign says that it waits
+		text = screen.Safe(s.Detail) // its sign already says that it waits
 	case s.Detail != "":
 		text += "  " + screen.Safe(s.Detail)
 	}
 	c.Text(x, y, screen.Clip(text, max(c.W-x-1, 0), f.theme.Glyphs.Ellipsis), themes.Text)
 }
 
-// firstStep is the first step that is drawn where there is no room for all: the one
-// that runs, or the report, is on the screen, with the steps before it.
+// firstStep returns the first step to draw: the one that runs, or the report, must fit, with as
+// many of the steps before it as possible.
 func firstStep(plan *proxy.PlanInfo, room int, done bool) int {
 	if done {
 		return max(len(plan.Steps)-max(room-reportLines, 1), 0)
@@ -225,13 +224,13 @@ func firstStep(plan *proxy.PlanInfo, room int, done bool) int {
 	return max(min(now-room/3, len(plan.Steps)-room), 0)
 }
 
-// reportLines is how many a report has, as a rule.
+// reportLines is the usual number of lines of a report.
 const reportLines = 7
 
-// stateText is a state as people say it: timed out.
+// stateText formats a state: "timed out" for timed_out.
 func stateText(state string) string { return strings.ReplaceAll(screen.Safe(state), "_", " ") }
 
-// drawReport draws what a plan meant to clients, and returns where it ends.
+// drawReport draws a plan's effects on clients, and returns the line below.
 func drawReport(r *proxy.Report, c *screen.Canvas, y int) int {
 	say := func(text string, role themes.Role) {
 		for _, line := range screen.Wrap(text, c.W-2) {
@@ -250,7 +249,7 @@ func drawReport(r *proxy.Report, c *screen.Canvas, y int) int {
 	}
 	say(text+", after "+screen.Clock(r.Took()), role)
 	held := fmt.Sprintf("%d held, longest %.1fs", n.Held, n.LongestSeconds)
-	if len(r.Nodes) == 0 { // the quantiles of all nodes are not known
+	if len(r.Nodes) == 0 { // there are no quantiles over several nodes
 		held += fmt.Sprintf(", p50 %.1fs, p99 %.1fs", n.P50Seconds, n.P99Seconds)
 	}
 	say(held, themes.Text)
@@ -289,7 +288,6 @@ func stepSign(state string) (string, themes.Role) {
 	return "[ ]", themes.TextDim
 }
 
-// strip draws the step that runs.
 func (p *planPane) strip(f *frame, c *screen.Canvas) int {
 	if p := f.foreignPlan(); p != nil {
 		c.Text(2, 0, screen.Clip(foreignText(f, p), c.W-3, f.theme.Glyphs.Ellipsis), themes.Text)

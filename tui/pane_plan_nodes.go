@@ -11,8 +11,8 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// clusterPlan is the pause or window of all nodes that is under way: that of the plan of
-// this node, or the one that began last; nil: there is none.
+// clusterPlan returns the plan of all nodes that is under way: the one that this node's plan
+// belongs to, or the one that began last; nil: none.
 func (f *frame) clusterPlan() (p *api.ClusterPlan) {
 	c := f.stats.status.Cluster
 	if c == nil || f.past != nil {
@@ -29,10 +29,10 @@ func (f *frame) clusterPlan() (p *api.ClusterPlan) {
 	return p
 }
 
-// planResumed is the step of a ClusterPlan that has ended.
+// planResumed is the step of a finished ClusterPlan.
 const planResumed = "resumed"
 
-// planNodes are the parts of all nodes of the plan that is shown, under way or ended.
+// planNodes returns the nodes' parts of the plan that is shown, under way or ended.
 func (f *frame) planNodes() []proxy.NodeReport {
 	plan := f.stats.plan()
 	if plan != nil && f.stats.isReported(plan) {
@@ -44,8 +44,8 @@ func (f *frame) planNodes() []proxy.NodeReport {
 	return nil
 }
 
-// foreignPlan is the plan of all nodes where another one owns it: this node has no steps
-// of it; nil: it is this node's, or there is none.
+// foreignPlan returns the plan of all nodes if another node owns it: this node then has no steps.
+// nil: this node owns it, or there is none.
 func (f *frame) foreignPlan() *api.ClusterPlan {
 	if f.stats.planRuns() {
 		return nil
@@ -53,7 +53,6 @@ func (f *frame) foreignPlan() *api.ClusterPlan {
 	return f.clusterPlan()
 }
 
-// planKind is what a plan of all nodes is.
 func planKind(p *api.ClusterPlan) string {
 	switch {
 	case p.Backend != "":
@@ -64,7 +63,7 @@ func planKind(p *api.ClusterPlan) string {
 	return "pause"
 }
 
-// planTarget is what a plan of all nodes is about.
+// planTarget returns the service or backend of a plan of all nodes.
 func planTarget(p *api.ClusterPlan) string {
 	if p.Backend != "" {
 		return screen.Safe(p.Service + "/" + p.Backend)
@@ -72,13 +71,13 @@ func planTarget(p *api.ClusterPlan) string {
 	return screen.Safe(p.Service)
 }
 
-// foreignText says whose plan of all nodes it is, and how far.
+// foreignText says who owns a plan of all nodes, and its progress.
 func foreignText(f *frame, p *api.ClusterPlan) string {
 	return fmt.Sprintf("%s of %s on %s: %s; by %s at %s, since %s", planKind(p), planTarget(p), text.Plural(len(p.Nodes), "node"), stepText(p),
 		screen.Safe(operatorName(p.By)), screen.Safe(p.Owner), f.timeOf(p.Since))
 }
 
-// stepText is how far a plan of all nodes is.
+// stepText returns the progress of a plan of all nodes.
 func stepText(p *api.ClusterPlan) string {
 	switch waits := len(p.Waits()); {
 	case p.Step == "pause" && waits > 0:
@@ -97,7 +96,7 @@ func stepText(p *api.ClusterPlan) string {
 	return screen.Safe(p.Step)
 }
 
-// nodeSign is a node's part as a step's is shown.
+// nodeSign returns the sign and role of a node's part, as for a step.
 func nodeSign(n *proxy.NodeReport) (string, themes.Role) {
 	switch n.State {
 	case proxy.NodePausing, proxy.NodeDraining:
@@ -108,7 +107,7 @@ func nodeSign(n *proxy.NodeReport) (string, themes.Role) {
 	return stepSign("done")
 }
 
-// nodeColumns are those of the lines of nodes, as there is room for them.
+// nodeColumns says which columns the lines of nodes have room for.
 type nodeColumns struct {
 	name          int // its width
 	state, served bool
@@ -131,7 +130,7 @@ func columnsOf(nodes []proxy.NodeReport, w int) nodeColumns {
 	return cols
 }
 
-// nodeName is a node, and which backend its part is about.
+// nodeName returns a node, and the backend of its part.
 func nodeName(n *proxy.NodeReport) string {
 	if n.Backend != "" {
 		return screen.Safe(n.Node + " " + n.Backend)
@@ -139,8 +138,8 @@ func nodeName(n *proxy.NodeReport) string {
 	return screen.Safe(n.Node)
 }
 
-// drawNodes draws a line for each node under a line of names, from y on, and returns
-// where it ends. Where there is no room for all, the last line says how many more.
+// drawNodes draws a heading and a line for each node from y on, and returns the line below. If not
+// all fit, the last line says how many more there are.
 func drawNodes(f *frame, c *screen.Canvas, y int, nodes []proxy.NodeReport) int {
 	if len(nodes) == 0 || y+1 >= c.H {
 		return y
@@ -185,7 +184,7 @@ func drawNode(f *frame, c *screen.Canvas, y int, n *proxy.NodeReport, cols nodeC
 	}
 	live := screen.Count(float64(n.Live))
 	if n.State == proxy.NodeDone {
-		live = "-" // it is not said any more
+		live = "-" // no longer reported
 	}
 	x = c.Text(x, y, fmt.Sprintf("%5s %5s ", live, screen.Count(float64(n.Numbers.Held))), themes.Text)
 	if cols.served {
@@ -194,7 +193,7 @@ func drawNode(f *frame, c *screen.Canvas, y int, n *proxy.NodeReport, cols nodeC
 	c.Text(x, y, fmt.Sprintf("%6s", strconv.FormatInt(n.Numbers.Failed, 10)), numbers)
 }
 
-// drawForeign draws a plan of all nodes that another one owns.
+// drawForeign draws a plan that another node owns.
 func drawForeign(f *frame, c *screen.Canvas, p *api.ClusterPlan) {
 	y := 0
 	for _, line := range screen.Wrap(foreignText(f, p), c.W-2) {

@@ -11,17 +11,17 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/table"
 )
 
-// queuePane is the waiters of one service, in their order, with how long and why
-// they wait, and the sessions that hold the slots.
+// queuePane shows the waiters of one service in order, with how long and why they wait, and the
+// sessions that hold the slots.
 type queuePane struct {
 	versioned
 	table   table.Table[queueRow]
-	chosen  string        // by the operator, until the cursor of Backends moves from where it was then
-	was     string        // the row that it was on
-	cursor  func() string // the row that the cursor of Backends was moved to; "": it was not
+	chosen  string        // the service that the operator chose, until the cursor of Backends moves
+	was     string        // the row that this cursor was on then
+	cursor  func() string // the row that the cursor of Backends was moved to; "": it never was
 	service string        // the service that is shown
-	ofAll   bool          // of all nodes, whose lock it is
-	answer  uint64        // the version of that which is shown
+	ofAll   bool          // the rows are those of all nodes
+	answer  uint64        // the version of the answer that is shown
 }
 
 func newQueuePane() *queuePane {
@@ -31,9 +31,9 @@ func newQueuePane() *queuePane {
 func (p *queuePane) name() string { return "Queue" }
 func (p *queuePane) grid() grid   { return &p.table }
 
-// pick is the service whose queue is shown: the one that was chosen, until the
-// cursor of Backends moves; else the one under that cursor; else that of the view, the
-// one that is paused, the one with most waiters, one with a lock.
+// pick returns the service whose queue to show: the chosen one, until the cursor of Backends moves;
+// else the one under that cursor; else that of the view, a paused one, the one with most waiters,
+// or one with a lock.
 func (p *queuePane) pick(f *frame) string {
 	st := f.stats.status
 	cursor := p.cursor()
@@ -57,7 +57,7 @@ func (p *queuePane) pick(f *frame) string {
 			n += 1 << 30
 		}
 		if s.Name == p.service && s.Queue.Waiting > 0 {
-			n += n / 2 // two of about the same length must not change places all the time
+			n += n / 2 // two queues of similar length must not alternate
 		}
 		if n > most {
 			best, most = s.Name, n
@@ -90,7 +90,7 @@ func (p *queuePane) refresh(f *frame) {
 	p.touch()
 }
 
-// show has the rows be of all nodes, or of the one that is shown.
+// show switches the rows between all nodes and the node that is shown.
 func (p *queuePane) show(ofAll bool) {
 	if ofAll == p.ofAll {
 		return
@@ -100,13 +100,13 @@ func (p *queuePane) show(ofAll bool) {
 	if ofAll {
 		p.table.Columns = lineColumns
 	}
-	p.table.SetSort(0, false) // the columns are others
+	p.table.SetSort(0, false) // the columns differ
 }
 
 func (p *queuePane) turn(f *frame) intent {
 	p.choose(f.nextService(p.service))
 	p.refresh(f)
-	return focusPane(paneQueue) // which asks for its waiters
+	return focusPane(paneQueue) // which fetches its waiters
 }
 
 func (p *queuePane) badge(f *frame) string {
@@ -185,8 +185,8 @@ func (p *queuePane) draw(f *frame, c *screen.Canvas, focused bool) {
 	p.table.Draw(c.Sub(0, y, c.W, c.H-y-foot), table.Look[queueRow]{Focused: focused, Names: c.H-y > 4, Ellipsis: f.theme.Glyphs.Ellipsis})
 }
 
-// need is the pause, the holders, the waiters and the foot; nothing where there are
-// neither waiters nor a pause.
+// need counts the pause, the holders, the waiters and the foot; it is 0 if there are neither
+// waiters nor a pause.
 func (p *queuePane) need(f *frame) int {
 	s := f.stats.status.Service(p.service)
 	if s == nil {

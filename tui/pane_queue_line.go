@@ -14,20 +14,18 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// lineEvery is how often all nodes are asked for the one queue that they have, while
-// it is shown.
+// lineEvery is how often all nodes are asked for their common queue while it is shown.
 const lineEvery = time.Second
 
-// line is the newest answer of all nodes about one service. version changes with
-// every answer.
+// line is the newest answer of all nodes about one service's queue. version changes with every
+// answer.
 type line struct {
 	service string
 	*api.Line
 	version uint64
 }
 
-// lineOf is the queue of a service on all nodes; nil: it is each node's own, or is not
-// known yet.
+// lineOf returns the common queue of a service; nil: each node has its own, or it is not known yet.
 func (f *frame) lineOf(service string) *api.Line {
 	if f.past != nil || service == "" || f.stats.line.service != service || !f.isOfCluster(service) {
 		return nil
@@ -35,13 +33,13 @@ func (f *frame) lineOf(service string) *api.Line {
 	return f.stats.line.Line
 }
 
-// isOfCluster reports whether the slots of a service are those of all nodes.
+// isOfCluster reports whether the slots of a service are the cluster's.
 func (f *frame) isOfCluster(service string) bool {
 	s := f.stats.status.Service(service)
 	return s != nil && s.Lock != nil && s.Lock.Scope == proxy.ScopeCluster
 }
 
-// nodeLabel is how answers of all nodes call the node that is shown.
+// nodeLabel returns the name that answers of all nodes use for the node that is shown.
 func (f *frame) nodeLabel() string {
 	switch {
 	case f.away():
@@ -52,17 +50,17 @@ func (f *frame) nodeLabel() string {
 	return f.own.status.Node.Name
 }
 
-// queueRow is a client that waits, or that has a slot of all nodes.
+// queueRow is a client that waits, or that has a slot of the cluster.
 type queueRow struct {
 	api.LineClient
-	foreign bool // of another node than the one that is shown
+	foreign bool // a client of another node than the one that is shown
 }
 
-// foreignMark is between the node and the client in the id of a row of another node:
-// no act takes it for a session.
+// foreignMark separates node and client in the id of another node's row, so that no act takes it
+// for a session's.
 const foreignMark = "\n"
 
-// id is a session's, where it is this node's: acts go by it.
+// id returns the session's id for a client of this node: acts use it as target.
 func (r queueRow) id() string {
 	if !r.foreign {
 		return r.ID
@@ -86,7 +84,7 @@ func waiterRows(list []proxy.WaiterInfo) []queueRow {
 	return rows
 }
 
-// lineRows are the holders, and behind them the waiters.
+// lineRows returns the holders, followed by the waiters.
 func lineRows(l *api.Line, here string) (rows []queueRow) {
 	for _, list := range [][]api.LineClient{l.Holders, l.Waiters} {
 		for _, c := range list {
@@ -139,7 +137,7 @@ var lineColumns = []screen.Column[queueRow]{
 	{Name: "ID", Prio: 4, Width: 7, Cell: func(r queueRow) (string, themes.Role) { return screen.Safe(r.ID), themes.TextDim }},
 }
 
-// why is why a client waits, or for how long one has held its slot, and its node may.
+// why says why a client waits, or how long a holder has had its slot, and its node's lease.
 func (r *queueRow) why() (string, themes.Role) {
 	if !r.Holds() {
 		if r.ID == "" {
@@ -163,7 +161,7 @@ func (r *queueRow) why() (string, themes.Role) {
 	return held + ", lease " + leaseText(r.LeaseSeconds), themes.Text
 }
 
-// positionText is a waiter's place in the line.
+// positionText formats a waiter's position in the queue.
 func positionText(r *queueRow) string {
 	if r.Position == 0 {
 		return "-"
@@ -171,7 +169,7 @@ func positionText(r *queueRow) string {
 	return strconv.Itoa(r.Position)
 }
 
-// clientText is a client's address; its node alone knows it.
+// clientText returns a client's address, which only its node knows.
 func clientText(r *queueRow) string {
 	if r.ID == "" {
 		return "not known"
@@ -179,8 +177,7 @@ func clientText(r *queueRow) string {
 	return screen.Safe(r.Client)
 }
 
-// unknownLines is what could not be found out of a line, as much as leaves room for
-// the clients.
+// unknownLines lists what is unknown about the queue, leaving room for the clients.
 func unknownLines(l *api.Line, h int) (lines []string) {
 	if l == nil {
 		return nil
@@ -191,7 +188,7 @@ func unknownLines(l *api.Line, h int) (lines []string) {
 	return lines
 }
 
-// lineText is a line in a few words: the first holder, and how many wait.
+// lineText summarizes the common queue: the first holder, and how many wait.
 func lineText(l *api.Line, client bool) string {
 	if l == nil {
 		return ""
@@ -212,7 +209,7 @@ func lineText(l *api.Line, client bool) string {
 	return fmt.Sprintf("%s  %d waiting", text, len(l.Waiters)+l.Beyond)
 }
 
-// kick proposes to kick what is marked, or under the cursor, on its node.
+// kick proposes to kick the marked clients, or the one under the cursor, on their node.
 func (p *queuePane) kick(f *frame) intent {
 	ids, hidden := p.table.Chosen()
 	node, here := "", 0
@@ -239,7 +236,7 @@ func (p *queuePane) kick(f *frame) intent {
 		return propose{req: api.Request{Act: "kick"}, gone: true}
 	}
 	w := propose{req: api.Request{Act: "kick", Targets: there}, hidden: hidden}
-	if node == cmp.Or(f.own.status.Mesh.Label, f.own.status.Mesh.Node) { // of the console's own node, while another one is shown
+	if node == cmp.Or(f.own.status.Mesh.Label, f.own.status.Mesh.Node) { // a client of the console's own node, while another node is shown
 		return openNode{then: w}
 	}
 	return openNode{node, w}

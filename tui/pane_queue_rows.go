@@ -32,7 +32,6 @@ var waiterColumns = []screen.Column[queueRow]{
 	{Name: "REASON", Prio: 4, Width: 10, Grow: 20, Cell: func(w queueRow) (string, themes.Role) { return reasonText(w.Reason), themes.TextDim }},
 }
 
-// reasonText says in words why a client waits.
 func reasonText(reason proxy.Reason) string {
 	switch reason {
 	case proxy.ReasonSlots:
@@ -46,7 +45,7 @@ func reasonText(reason proxy.Reason) string {
 	case proxy.ReasonRetry:
 		return "dial failed"
 	case proxy.ReasonCluster:
-		return "slots taken" // on all nodes
+		return "slots taken" // of the cluster
 	case proxy.ReasonClusterLease:
 		return "no lease"
 	case proxy.ReasonClusterVersion:
@@ -55,8 +54,7 @@ func reasonText(reason proxy.Reason) string {
 	return screen.Safe(string(reason))
 }
 
-// holderLines is the sessions that hold a slot, one a line: as many as leave room
-// for the waiters.
+// holderLines lists the sessions that hold a slot, leaving room for the waiters.
 func (p *queuePane) holderLines(s *proxy.ServiceInfo, h int) []string {
 	if s.Lock == nil || p.ofAll { // they are rows
 		return nil
@@ -73,8 +71,8 @@ func (p *queuePane) holderLines(s *proxy.ServiceInfo, h int) []string {
 	return lines
 }
 
-// waitedText says how many clients waited at a moment of the past, and of how many
-// it is recorded which they were.
+// waitedText says how many clients waited at a moment of the past, and how many of them are
+// recorded.
 func waitedText(waited, recorded int) string {
 	if recorded < waited {
 		return fmt.Sprintf("%d waited, %d recorded", waited, recorded)
@@ -82,7 +80,7 @@ func waitedText(waited, recorded int) string {
 	return fmt.Sprintf("%d waited", waited)
 }
 
-// tokenText is the fencing token of a slot of the cluster.
+// tokenText shows the fencing token of a slot of the cluster.
 func tokenText(h *proxy.HolderInfo) string {
 	if h.Token == 0 {
 		return ""
@@ -114,8 +112,8 @@ func drawQueueFoot(f *frame, c *screen.Canvas, s *proxy.ServiceInfo) {
 	c.Text(1, c.H-1, screen.Cut(text, c.W-2), themes.TextDim)
 }
 
-// nextGrant estimates when the next waiter is admitted: from the rate of the last
-// minute, but not later than a holder's TTL ends.
+// nextGrant estimates when the next waiter is admitted: from the rate of the last minute, at the
+// latest when a holder's TTL ends.
 func nextGrant(f *frame, s *proxy.ServiceInfo) string {
 	if s.Pause != nil && s.State != proxy.StateReleasing {
 		return "at the resume"
@@ -144,7 +142,6 @@ func nextGrant(f *frame, s *proxy.ServiceInfo) string {
 	return "in ~" + screen.Clock(screen.Seconds(guess))
 }
 
-// strip draws the first waiters, and how many more there are.
 func (p *queuePane) strip(f *frame, c *screen.Canvas) int {
 	s := f.stats.status.Service(p.service)
 	if s == nil {
@@ -202,8 +199,8 @@ func (p *queuePane) drawFirst(f *frame, c *screen.Canvas) (shown int) {
 	return shown
 }
 
-// ruleText is the text of the rule above the strip: the first holder, or the pause,
-// with as much of it as there is room for.
+// ruleText is the text of the rule above the strip: the first holder or the pause, as far as there
+// is room.
 func (p *queuePane) ruleText(f *frame, room int) string {
 	s := f.stats.status.Service(p.service)
 	if s == nil {
@@ -227,8 +224,8 @@ func (p *queuePane) ruleText(f *frame, room int) string {
 	return text
 }
 
-// line is the queue in one line, without its holder where that leaves no room for
-// the waiters.
+// line summarizes the queue in one line, without the holder if there is no room for both holder and
+// waiters.
 func (p *queuePane) line(f *frame, w int) string {
 	s := f.stats.status.Service(p.service)
 	if s == nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/table"
 )
 
-// sessionsPane is the live sessions and, for a while, the ended ones: which side
-// ended them, in which phase and why.
+// sessionsPane shows the live sessions and, for a while, the ended ones: which side ended them, in
+// which phase and why.
 type sessionsPane struct {
 	versioned
 	table table.Table[*session]
@@ -76,7 +76,7 @@ func (r *session) role() themes.Role {
 	return themes.Text
 }
 
-// subprotocol is the WebSocket subprotocol that was agreed on.
+// subprotocol returns the negotiated WebSocket subprotocol.
 func (r *session) subprotocol() string {
 	if r.Ended != nil {
 		return r.Ended.Subprotocol
@@ -84,8 +84,8 @@ func (r *session) subprotocol() string {
 	return r.Subprotocol
 }
 
-// ended says which side ended a session, in which phase and why. A Close code comes
-// first, where a narrow column still shows it.
+// ended says which side ended a session, in which phase and why. A Close code comes first, so that
+// a narrow column still shows it.
 func (r *session) ended() (string, themes.Role) {
 	e := r.Ended
 	if e == nil {
@@ -101,7 +101,7 @@ func (r *session) ended() (string, themes.Role) {
 	role := themes.TextDim
 	if !e.Served || e.By == proxy.ByOperator {
 		role = themes.Warn
-		if r.Backend != "" { // else the phase stands in its place
+		if r.Backend != "" { // otherwise that column shows the phase
 			return code + screen.Safe(e.By) + " in " + screen.Safe(e.Phase) + ": " + screen.Safe(e.Cause()), role
 		}
 	}
@@ -185,7 +185,7 @@ func (p *sessionsPane) details(f *frame, id string) details {
 	return details{title: "session " + screen.Safe(r.ID), facts: facts, about: about{session: r.ID}}
 }
 
-// viaText is what a client is connected with: "tls", "ws, binary".
+// viaText returns how a client is connected: "tls", "ws, binary".
 func (r *session) viaText() string {
 	if sub := r.subprotocol(); sub != "" {
 		return screen.Safe(r.Via) + ", " + screen.Safe(sub)
@@ -193,8 +193,8 @@ func (r *session) viaText() string {
 	return screen.Safe(r.Via)
 }
 
-// closeText is a WebSocket Close code with its meaning (RFC 6455 and its registry).
-// Those from 3000 on are the applications' own.
+// closeText returns a WebSocket Close code with its meaning (RFC 6455 and its registry). Codes from
+// 3000 on belong to applications.
 func closeText(code int) string {
 	what := map[int]string{1000: "normal closure", 1001: "going away", 1002: "protocol error", 1003: "unsupported data", 1005: "no code received",
 		1006: "no Close frame", 1007: "invalid data", 1008: "policy violation", 1009: "message too big", 1011: "internal error", 1012: "service restart", 1013: "try again later"}

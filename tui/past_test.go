@@ -23,8 +23,8 @@ func (r *remembering) Series(_ context.Context, q api.SeriesQuery) ([]api.Series
 	return r.series, r.err
 }
 
-// recorded is a series of 5 minutes that end as the console attaches, of a
-// service that moves a number of bytes a second.
+// recorded is a series of the 5 minutes before the console attaches, of a service that moves each
+// bytes a second.
 func recorded(service, backend string, each int64) api.Series {
 	s := api.Series{Service: service, Backend: backend, StepSeconds: 1}
 	for at := start.Add(-historySpan); at.Before(start); at = at.Add(time.Second) {
@@ -70,8 +70,8 @@ func TestGraphsBeginBeforeTheConsoleAttached(t *testing.T) {
 	}
 }
 
-// TestAnEngineWithoutAHistory has its graphs begin as the console attaches, and
-// is not asked again.
+// TestAnEngineWithoutAHistory: the graphs begin when the console attaches, and the engine is not
+// asked again.
 func TestAnEngineWithoutAHistory(t *testing.T) {
 	engine := edge()
 	r := &remembering{fake: engine, err: errors.New("no history is kept")}

@@ -14,8 +14,8 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// How often the console asks. The engine pushes nothing to it: an engine that did
-// would stand still with a terminal that takes nothing.
+// How often the console polls. The engine never pushes: a stalled terminal could then block the
+// engine.
 const (
 	tickUsual    = 250 * time.Millisecond
 	tickDraining = 100 * time.Millisecond
@@ -23,18 +23,18 @@ const (
 	tickQuiet    = time.Second // while nothing has moved and no key was pressed for quietAfter
 	quietAfter   = 5 * time.Second
 
-	// fetchLimit bounds one question to the engine.
+	// fetchLimit is the timeout of one query.
 	fetchLimit = 5 * time.Second
-	// restFactor is how many times as long as it took a question rests before it
-	// is asked again: five thousand waiters are not worth a core.
+	// restFactor times the duration of a query is the minimum pause before the next: five thousand
+	// waiters are not worth a core.
 	restFactor = 10
-	// staleAfter is the age at which what is on the screen is out of date.
+	// staleAfter is the age at which the screen counts as stale.
 	staleAfter = 2500 * time.Millisecond
-	// sessionLimit bounds the list of sessions, here and on the way.
+	// sessionLimit bounds the list of sessions, here and in transit.
 	sessionLimit = 5000
 )
 
-// kind is a question to the engine. Each is under way at most once.
+// kind is a kind of query. At most one of each kind is in flight.
 type kind int
 
 const (
@@ -53,12 +53,12 @@ const (
 type fetch struct {
 	busy  bool
 	next  time.Time
-	about string // the service that was asked about
+	about string // the service of the last query
 }
 
 type tickMsg time.Time
 
-// fetched is an answer of the engine.
+// fetched is an answer from the engine.
 type fetched struct {
 	workspace *workspace
 	kind      kind
@@ -78,10 +78,10 @@ type fetched struct {
 
 type crashMsg struct{ err error }
 
-// panicked is a panic as an error, with its stack.
+// panicked returns a panic as an error, with its stack.
 func panicked(value any) error { return fmt.Errorf("tui: panic: %v\n%s", value, debug.Stack()) }
 
-// guard makes a command whose panic ends the console and nothing else.
+// guard makes a command whose panic ends only the console.
 func guard(do func() tea.Msg) tea.Cmd {
 	return func() (msg tea.Msg) {
 		defer func() {
@@ -106,7 +106,7 @@ func (m *model) tick() tea.Cmd {
 	return tea.Batch(m.poll(), tea.Tick(every, func(t time.Time) tea.Msg { return tickMsg(t) }))
 }
 
-// quiet reports whether nothing moves: neither the engine nor the operator.
+// quiet reports whether neither the engine nor the operator has done anything lately.
 func (m *model) quiet() bool {
 	now := m.clock()
 	return m.stats.known() && m.staleFor() == 0 && now.Sub(m.stats.moved) > quietAfter && now.Sub(m.pressed) > quietAfter
@@ -119,7 +119,7 @@ func (m *model) onTick() tea.Cmd {
 		m.changed()
 	}
 	if d, ok := m.overlay().(*dialog); ok && d.busy {
-		m.changed() // its spinner turns
+		m.changed() // its spinner moves
 	}
 	if second := now.Unix(); m.stale && second != m.second {
 		m.second = second
@@ -132,14 +132,14 @@ func (m *model) onTick() tea.Cmd {
 	return tea.Batch(cmds...)
 }
 
-// poll asks the questions that are due, as far as the screen shows the answers.
+// poll sends the queries that are due and whose answers the screen shows.
 func (m *model) poll() tea.Cmd {
 	p := &poller{now: m.clock(), cmds: []tea.Cmd{m.pollHeat()}}
 	source := m.source
 	if m.away() {
 		p.askStatus(m.home)
 	}
-	if m.past != nil { // of now only what says how it is
+	if m.past != nil { // about now, only the status
 		p.askStatus(m.past.live)
 		return tea.Batch(p.cmds...)
 	}
@@ -184,7 +184,7 @@ func (m *model) poll() tea.Cmd {
 	return tea.Batch(p.cmds...)
 }
 
-// poller collects what is to be asked in one tick.
+// poller collects the queries of one tick.
 type poller struct {
 	now  time.Time
 	cmds []tea.Cmd
@@ -195,8 +195,8 @@ func (p *poller) askStatus(of *workspace) {
 	p.ask(of, fetchStatus, "", func(ctx context.Context, a *fetched) { a.status, a.err = source.Status(ctx) })
 }
 
-// ask asks a workspace's source a question of a kind, unless one is under way, or the
-// next one about the same is not due yet.
+// ask sends a query of kind k to a workspace's source, unless one is in flight or the next one
+// about the same service is not due.
 func (p *poller) ask(of *workspace, k kind, about string, question func(context.Context, *fetched)) {
 	f := &of.fetches[k]
 	if f.busy || p.now.Before(f.next) && about == f.about {
@@ -213,8 +213,8 @@ func (p *poller) ask(of *workspace, k kind, about string, question func(context.
 	}))
 }
 
-// wantsSessions reports whether the sessions are worth asking for: they are on the
-// screen, in details, or one of them may be a hog.
+// wantsSessions reports whether to fetch the sessions: they are on the screen or in details, or one
+// of them may be a hog.
 func (m *model) wantsSessions() bool {
 	if d, ok := m.overlay().(*detailsBox); ok && d.sessions() {
 		return true
@@ -243,13 +243,13 @@ func (m *model) onFetched(a fetched) tea.Cmd {
 		if a.workspace == m.home && a.kind == fetchStatus && a.err == nil {
 			m.onHome(a.status, a.begun, now)
 		}
-		return nil // too late: another node is shown by now
+		return nil // too late: another node is shown now
 	}
 	if a.err != nil {
 		if a.kind == fetchStatus && !m.stats.known() && m.message.text == "" && !errors.Is(a.err, context.Canceled) {
 			m.message.say(a.err)
 		}
-		return nil // STALE says the rest
+		return nil // STALE shows it
 	}
 	if a.kind == fetchStatus {
 		return m.onStatus(a, now)
@@ -259,11 +259,11 @@ func (m *model) onFetched(a fetched) tea.Cmd {
 	return nil
 }
 
-// seldom is how long at least is between two questions of some kinds.
+// seldom is the minimum interval of some kinds of queries.
 var seldom = map[kind]time.Duration{fetchLine: lineEvery, fetchFleet: fleetEvery, fetchLeader: leaderEvery}
 
-// takeAnswer puts an answer other than the status into the stats, and draws the pane
-// that shows it.
+// takeAnswer puts an answer other than the status into the stats, and refreshes the pane that shows
+// it.
 func takeAnswer(m *model, a *fetched, now time.Time) {
 	switch a.kind {
 	case fetchEvents:

@@ -12,38 +12,36 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/table"
 )
 
-// proposal is an act with its targets, fixed when the key was pressed: where the
-// cursor goes afterwards, and what moves under it, changes nothing.
+// proposal is an act with its targets, fixed when the key was pressed: later moves of the cursor or
+// of rows change nothing.
 type proposal struct {
 	req    api.Request
 	act    *api.Act
-	stamps []string // what each target was
-	lived  []bool   // of sessions: it was known to be live
-	named  []string // of sessions: the client, where it is, its age and rate
+	stamps []string // the state of each target then
+	lived  []bool   // of sessions: whether it was known to be live
+	named  []string // of sessions: the client, its backend, age and rate
 	hidden int      // how many targets the filter hides
 	level  api.Level
 	impact []api.Impact
-	old    time.Duration // how old what the operator saw was
-	// together is why all the targets at once are worse than each of them.
+	old    time.Duration // the age of what the operator saw
+	// together says why all targets at once are worse than each alone.
 	together string
 	undo     bool
-	// whole is what is typed to confirm an act without targets: the node's name,
-	// or the service of the plan that it is about.
+	// whole is what is typed to confirm an act without targets: the node's name, or the service of
+	// the plan.
 	whole string
-	// peer is the node that it is for, "" the console's own; everywhere is for
-	// every node.
+	// peer is the node that the act is for, "" for the console's own; everywhere means every node.
 	peer       string
 	everywhere bool
-	nodes      []string                // the nodes of the dialog's "on", the one that is shown first
-	also       []string                // what is said of the other nodes
-	each       map[string]*api.Request // what each node is asked, when it undoes what each has done
-	// across is that one node is asked and it holds on all, unless the request is for
-	// it alone.
+	nodes      []string                // the nodes for the dialog's "on", the shown one first
+	also       []string                // lines about the other nodes
+	each       map[string]*api.Request // of an undo on every node: the request for each
+	// across means that the act is sent to one node and takes effect on all, unless the request has
+	// Here set.
 	across bool
 }
 
-// newProposal fixes an act and its targets. It is an error when the act cannot be
-// done at all.
+// newProposal fixes an act and its targets. It returns an error if the act cannot be done at all.
 func newProposal(f *frame, w propose) (*proposal, error) {
 	act := api.Lookup(w.req.Act)
 	switch {
@@ -67,7 +65,7 @@ func newProposal(f *frame, w propose) (*proposal, error) {
 		p.nodes = f.allNodes()
 	}
 	if p.across = p.isAcross(f); p.across {
-		p.everywhere = false // one of them is enough
+		p.everywhere = false // one node is enough
 	}
 	if err := p.dropNeedless(f); err != nil {
 		return nil, err
@@ -92,10 +90,10 @@ func (p *proposal) isAcross(f *frame) bool {
 	return len(p.req.Targets) > 0 && !slices.ContainsFunc(p.req.Targets, func(t string) bool { return !p.act.Across(f.stats.status, t) })
 }
 
-// onAll reports whether it is done on all nodes by one that is asked.
+// onAll reports whether the act is sent to one node and takes effect on all.
 func (p *proposal) onAll() bool { return p.across && !p.req.Here }
 
-// newUndo proposes to undo what was done.
+// newUndo makes the proposal that undoes an act.
 func newUndo(f *frame, u undo) *proposal {
 	p := &proposal{req: u.req, act: api.Lookup(u.req.Act), undo: true, old: f.staleFor(), peer: f.peer, each: u.each, everywhere: u.each != nil}
 	for _, t := range u.req.Targets {
@@ -106,15 +104,15 @@ func newUndo(f *frame, u undo) *proposal {
 	return p
 }
 
-// wantChosen wants an act on what is marked, or else on the row under the cursor.
+// proposeChosen proposes an act on the marked rows, or else on the row under the cursor.
 func proposeChosen[T any](f *frame, t *table.Table[T], act string) intent {
 	ids, hidden := t.Chosen()
 	targets := chosenTargets(f, api.Lookup(act), ids)
 	return propose{req: api.Request{Act: act, Targets: targets}, hidden: hidden, gone: t.JustGone(f.clock())}
 }
 
-// chosenTargets is the targets of an act among the rows that were chosen for it:
-// for an act on services, a backend's row stands for its service.
+// chosenTargets returns the targets of an act for the chosen rows: for an act on services, a
+// backend's row stands for its service.
 func chosenTargets(f *frame, act *api.Act, ids []string) (targets []string) {
 	for _, id := range ids {
 		service, backend := api.SplitTarget(id)
@@ -129,7 +127,7 @@ func chosenTargets(f *frame, act *api.Act, ids []string) (targets []string) {
 	return slices.Compact(targets)
 }
 
-// confirm asks for the confirmation that the level wants.
+// confirm asks for the confirmation that the proposal's level requires.
 func (m *model) confirm(p *proposal) tea.Cmd {
 	switch p.level {
 	case api.LevelNone:

@@ -12,8 +12,8 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// actLimit bounds the request of an act. The act itself may take much longer: a
-// drain answers at once, and its row then shows how far it is.
+// actLimit is the timeout of an act's request. The act itself may take much longer: a drain answers
+// at once, and its row then shows its progress.
 const actLimit = 15 * time.Second
 
 // actMsg is the engine's answer to an act.
@@ -25,7 +25,7 @@ type actMsg struct {
 	err       error
 }
 
-// do has the engine carry out a proposal.
+// do sends a proposal to the engine.
 func (m *model) do(p *proposal) tea.Cmd {
 	if p.everywhere && m.cfg.Peer == nil {
 		m.message.say(refusal("this node is in no mesh"))
@@ -39,7 +39,7 @@ func (m *model) do(p *proposal) tea.Cmd {
 	}
 	m.backends.refresh(&m.frame)
 	m.changed()
-	at, ctx, source := m.workspace, m.ctx, m.source // not the workspace's context: an act goes on when that is closed
+	at, ctx, source := m.workspace, m.ctx, m.source // not the workspace's context: an act continues after that is closed
 	ask := func(ctx context.Context) actMsg {
 		res, err := source.Do(ctx, req)
 		return actMsg{res: res, err: err}
@@ -56,8 +56,8 @@ func (m *model) do(p *proposal) tea.Cmd {
 	})
 }
 
-// request is the proposal as it is sent: a name that was typed in a dialog is what
-// --force is on the command line.
+// request returns the request to send: a name typed in a dialog corresponds to --force on the
+// command line.
 func (p *proposal) request() api.Request {
 	r := p.req
 	if p.level == api.LevelTyped && p.act.Takes("force") {
@@ -94,7 +94,7 @@ func (m *model) onAct(a actMsg) tea.Cmd {
 		if a.p.undo {
 			text = "undone: " + text
 		}
-		if !a.p.onAll() { // its text says so
+		if !a.p.onAll() { // otherwise its text already says so
 			text += a.p.on()
 		}
 		if a.res.Undo != nil {
@@ -108,8 +108,7 @@ func (m *model) onAct(a actMsg) tea.Cmd {
 	return m.poll()
 }
 
-// settle notes at the targets that the engine has done the act, and will show it
-// in a status, or that it has refused it.
+// settle updates the targets' pending acts: done, so that a later status will show it, or refused.
 func (a *actMsg) settle(req api.Request, now time.Time) {
 	for _, t := range req.Targets {
 		if a.err != nil {
@@ -139,14 +138,14 @@ func impactFacts(all []api.Impact) (facts []fact) {
 	return facts
 }
 
-// undo is what undoes an act; one that was done on every node, on those that did
-// it, each in its own way: what was drained there may have been in maint here.
+// undo is what undoes an act. For an act on every node it has a request for each node that did it:
+// what was ready on one may have been in maint on another.
 type undo struct {
 	req  api.Request
 	each map[string]*api.Request
 }
 
-// undoOf is what undoes what the nodes have answered.
+// undoOf returns what undoes the acts that the nodes have carried out.
 func undoOf(answers []api.PeerAnswer) (u undo) {
 	for _, a := range answers {
 		if a.Error != nil || a.Result.Undo == nil {

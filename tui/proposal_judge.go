@@ -10,8 +10,8 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// dropNeedless drops the targets that the act would not change. It is an error
-// when none remains, or when one does not exist.
+// dropNeedless drops the targets that the act would not change. It returns an error if none
+// remains, or if one does not exist.
 func (p *proposal) dropNeedless(f *frame) error {
 	var targets []string
 	var why string
@@ -36,8 +36,8 @@ func (p *proposal) dropNeedless(f *frame) error {
 	return nil
 }
 
-// needless says why an act on a target would change nothing: a second drain of
-// what drains already is a mistake, and how far the first one is answers it.
+// needless says why an act on a target would change nothing: for a backend that already drains,
+// with the progress of that drain.
 func needless(f *frame, act *api.Act, target string) string {
 	b, s := f.stats.status.Backend(target), f.stats.status.Service(target)
 	switch act.Name {
@@ -69,7 +69,7 @@ func needless(f *frame, act *api.Act, target string) string {
 	return ""
 }
 
-// judge works out what a proposal would do, and how it has to be confirmed.
+// judge computes a proposal's impact, and how it must be confirmed.
 func (p *proposal) judge(f *frame) {
 	p.impact = p.act.Impact(f.stats.status, &p.req)
 	level := p.act.Level
@@ -108,10 +108,10 @@ func (p *proposal) judge(f *frame) {
 		}
 	}
 	if p.act.Name == "plan" && len(p.req.Args) == 1 && p.req.Args[0] == "pause" {
-		level = api.LevelNone // what pauses a plan must not wait for an answer
+		level = api.LevelNone // pausing a plan must not wait for a confirmation
 	}
 	if p.undo {
-		level = api.LevelNone // it was asked for by name, and is refused when the target was changed since
+		level = api.LevelNone // the operator asked for this undo, and it is refused if the target has changed since
 	}
 	if p.old > 0 && p.act.On != api.OnNothing {
 		level = max(level, api.LevelYesNo)
@@ -119,8 +119,8 @@ func (p *proposal) judge(f *frame) {
 	p.level = level
 }
 
-// allTogether warns of targets that can each be spared, but not all at once: the
-// impact of each is worked out with the others still there.
+// allTogether warns if each target can be spared but not all at once: the impact of each is
+// computed with the others still in service.
 func (p *proposal) allTogether(f *frame) string {
 	if p.act.On != api.OnBackend || p.act.Level == api.LevelNone {
 		return ""
@@ -143,8 +143,8 @@ func (p *proposal) allTogether(f *frame) string {
 	return ""
 }
 
-// recheck looks at the targets again, just before the act, and says why it must
-// not be done any more, or "".
+// recheck checks the targets again just before the act, and says why it must not be done any more,
+// or "".
 func (p *proposal) recheck(f *frame) string {
 	for i, t := range p.req.Targets {
 		switch p.act.On {

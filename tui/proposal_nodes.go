@@ -11,8 +11,8 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// askEach asks every node to carry out a proposal. The console's own node asks
-// them, whichever is looked w.
+// askEach asks every node to carry out a proposal, through the console's own node, whichever is
+// shown.
 func askEach(home api.Source, peers func(string) api.Source, p *proposal, req api.Request) func(context.Context) actMsg {
 	of := func(string) *api.Request { return &req }
 	if p.each != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// question is the act and its targets.
+// question returns the act and its targets.
 func (p *proposal) question() string {
 	line := p.act.Name
 	if len(p.named) == 1 {
@@ -51,7 +51,7 @@ func (p *proposal) requestLine() string {
 	return r.CommandLine()
 }
 
-// on names the node, where it is not the console's own.
+// on names the node, if it is not the console's own.
 func (p *proposal) on() string {
 	switch {
 	case p.everywhere, p.onAll():
@@ -62,8 +62,8 @@ func (p *proposal) on() string {
 	return ""
 }
 
-// effects is what would happen, in sentences: all of one target, of several the
-// first of each.
+// effects returns what would happen, in sentences: all of them for one target, the first of each
+// for several.
 func (p *proposal) effects() []string {
 	var lines []string
 	for _, i := range p.impact {
@@ -81,7 +81,7 @@ func (p *proposal) effects() []string {
 		}
 	}
 	if len(p.named) > 1 {
-		lines = nil // that its client sees a reset is the same for each
+		lines = nil // the client's reset is said once, below
 		for i, name := range p.named {
 			if i == 8 {
 				lines = append(lines, fmt.Sprintf("and %d more", len(p.named)-i))
@@ -94,7 +94,7 @@ func (p *proposal) effects() []string {
 	return append(lines, p.also...)
 }
 
-// warnings is why more has to be confirmed than usual.
+// warnings says why a stronger confirmation than usual is needed.
 func (p *proposal) warnings() []string {
 	var lines []string
 	if p.together != "" {
@@ -115,14 +115,12 @@ func (p *proposal) warnings() []string {
 	return lines
 }
 
-// oldText says how old what the operator saw was.
 func (p *proposal) oldText() string { return "what you see is " + staleText(p.old) + " old" }
 
-// notDone says that the operator has not confirmed it.
+// notDone says that the operator has not confirmed the act.
 func (p *proposal) notDone() intent { return notice{"info", p.act.Name + ": nothing was done"} }
 
-// word is what has to be typed to confirm: of an act on all of the instance, its
-// name.
+// word returns what must be typed to confirm.
 func (p *proposal) word() string {
 	if p.act.On == api.OnNothing {
 		return p.whole

@@ -16,7 +16,7 @@ import (
 	"github.com/creack/pty"
 )
 
-// onPty runs a console on a terminal of its own, and reads what it draws.
+// onPty runs a console on a pty, and reads what it draws.
 func onPty(t *testing.T) (master *os.File, tty *os.File, screen *lockedBuffer, done chan ending) {
 	t.Helper()
 	master, tty, err := pty.Open()
@@ -27,7 +27,7 @@ func onPty(t *testing.T) (master *os.File, tty *os.File, screen *lockedBuffer, d
 		t.Fatal(err)
 	}
 	screen = &lockedBuffer{}
-	go io.Copy(screen, master) // ends with the master
+	go io.Copy(screen, master) // ends when master is closed
 	done = make(chan ending, 1)
 	go func() {
 		o, err := Run(t.Context(), Config{Source: edge(), Input: tty, Output: tty,
@@ -53,8 +53,7 @@ func TestOnATerminal(t *testing.T) {
 	if err := pty.Setsize(master, &pty.Winsize{Rows: 10, Cols: 40}); err != nil {
 		t.Fatal(err)
 	}
-	// There is no controlling terminal in a test, so the signal of a new size
-	// has to be sent by hand.
+	// A test has no controlling terminal, so SIGWINCH must be sent by hand.
 	if err := exec.Command("kill", "-WINCH", strconv.Itoa(os.Getpid())).Run(); err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +71,7 @@ func TestOnATerminal(t *testing.T) {
 	shows(t, screen, "\x1b[?1049l")
 }
 
-// The terminal goes away, without a signal that anybody could catch.
+// The terminal is closed, without a signal.
 func TestAClosedTerminalIsAHangup(t *testing.T) {
 	master, _, screen, done := onPty(t)
 	shows(t, screen, "pg-a")
@@ -82,21 +81,21 @@ func TestAClosedTerminalIsAHangup(t *testing.T) {
 	}
 }
 
-// A program that is linked with the console asks the terminal nothing before
-// it is told to: there are terminals that do not answer. TERM is as it was.
+// A program linked with the console does not query the terminal when it starts, since some do not
+// answer. TERM is unchanged.
 func TestNothingIsAskedAtTheStart(t *testing.T) {
 	if os.Getenv("TCPCTL_TERM") != "" {
 		fmt.Println("TERM is " + os.Getenv("TERM"))
 		return
 	}
 	cmd := exec.Command(os.Args[0], "-test.run=^TestNothingIsAskedAtTheStart$")
-	cmd.Env = []string{"TERM=xterm-256color", "TCPCTL_TERM=y", "HOME=" + os.Getenv("HOME")} // and no CI, where nothing is asked
+	cmd.Env = []string{"TERM=xterm-256color", "TCPCTL_TERM=y", "HOME=" + os.Getenv("HOME")} // without CI, under which nothing is asked
 	master, err := pty.Start(cmd)
 	if err != nil {
 		t.Skip("no pty here:", err)
 	}
 	defer master.Close()
-	out, _ := io.ReadAll(master) // an error is how the end of a pty is told
+	out, _ := io.ReadAll(master) // a pty ends with an error
 	if err := cmd.Wait(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

@@ -8,8 +8,8 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// pauseOrResume is what there is to do with one key: a pause has its dialog, a
-// resume the line that asks how fast those who are held are admitted.
+// pauseOrResume serves one key: a pause has its dialog, a resume a prompt for the rate at which
+// held clients are admitted.
 func pauseOrResume(f *frame, service string) intent {
 	s := f.stats.status.Service(service)
 	if s != nil && s.Pause != nil && s.State != proxy.StateReleasing {
@@ -18,8 +18,8 @@ func pauseOrResume(f *frame, service string) intent {
 	return propose{req: api.Request{Act: "pause", Targets: []string{service}}}
 }
 
-// askResume asks for the rate of a resume. Enter alone admits as the service's
-// configuration says, which the line shows.
+// askResume asks for the rate of a resume. Enter alone uses the configured rate, which the prompt
+// shows.
 func askResume(f *frame, service string, held int) intent {
 	act := api.Lookup("resume")
 	rate, _ := act.Param("rate")

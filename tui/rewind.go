@@ -14,34 +14,34 @@ import (
 )
 
 const (
-	// rewindLag is how far behind now the newest moment is that surely is recorded.
+	// rewindLag is the age from which a moment is certainly recorded.
 	rewindLag = 2 * time.Second
-	// playEvery is how long a moment is shown while time is played, ten times as
-	// fast as it went.
+	// playEvery is how long a moment is shown during playback, which is ten times as fast as real
+	// time.
 	playEvery = 500 * time.Millisecond
 	playSpeed = 10
-	// rewindEvents is how many events the pane has from before the moment.
+	// rewindEvents is how many events from before the moment are shown.
 	rewindEvents = 500
 )
 
-// notRecorded stands where a pane would show what no history has.
+// notRecorded is shown in panes whose data the history does not have.
 const notRecorded = "Not recorded."
 
-// rewind is a workspace's place in the past. What the workspace shows is asked for
-// once for each moment: nothing is polled, but for the status of now.
+// rewind is a workspace's position in the past. Each moment is fetched once: nothing is polled but
+// the current status.
 type rewind struct {
 	history api.History
-	live    *workspace // what is shown again afterwards
-	at      time.Time  // of the moment that is wanted
-	onMark  time.Time  // the mark that it was reached by; zero: none
+	live    *workspace // shown again afterwards
+	at      time.Time  // the requested moment
+	onMark  time.Time  // the mark that led to it; zero: none
 	moment  *api.Moment
 	line    timeline
-	asked   time.Time // the moment that is under way; zero: none is
-	toMark  bool      // once there is more of the timeline: to the mark before
+	asked   time.Time // the moment being fetched; zero: none
+	toMark  bool      // go to the previous mark once more of the timeline is there
 	playing bool
 }
 
-// liveWorkspace is what is shown, or will be once the past is left.
+// liveWorkspace returns the workspace that is shown, or will be when the past is left.
 func (m *model) liveWorkspace() *workspace {
 	if m.past != nil {
 		return m.past.live
@@ -49,10 +49,10 @@ func (m *model) liveWorkspace() *workspace {
 	return m.workspace
 }
 
-// newest is the newest moment that can be shown.
+// newest returns the newest moment that can be shown.
 func (r *rewind) newest() time.Time { return r.live.stats.now().Add(-rewindLag) }
 
-// step is how long the recorded steps are at the moment.
+// step returns the length of the recorded steps at the moment.
 func (r *rewind) step() time.Duration {
 	if r.moment == nil || r.moment.StepSeconds <= 0 {
 		return time.Second
@@ -60,8 +60,7 @@ func (r *rewind) step() time.Duration {
 	return screen.Seconds(r.moment.StepSeconds)
 }
 
-// rewindTo shows a moment of the past. Reading it takes its time; until then the
-// screen stays as it is.
+// rewindTo shows a moment of the past. Until it has been read, the screen stays as it is.
 func (m *model) rewindTo(at time.Time) tea.Cmd {
 	live := m.liveWorkspace()
 	past, ok := live.source.(api.History)
@@ -84,14 +83,13 @@ func (m *model) rewindTo(at time.Time) tea.Cmd {
 	return r.ask(live.ctx, 0)
 }
 
-// takeMoment shows a moment that was asked for, unless the operator has gone
-// elsewhere meanwhile.
+// takeMoment shows a fetched moment, unless the operator has moved on meanwhile.
 func (m *model) takeMoment(a *momentMsg) tea.Cmd {
 	r := a.rewind
 	r.asked = time.Time{}
 	switch {
 	case m.past != nil && m.past != r || m.past == nil && (m.workspace != r.live || r.moment != nil):
-		return nil // it was left
+		return nil // the past was left
 	case a.err != nil:
 		r.playing, r.toMark = false, false
 		m.message.say(a.err)
@@ -118,8 +116,8 @@ func (m *model) takeMoment(a *momentMsg) tea.Cmd {
 	return nil
 }
 
-// openPast makes a workspace of the past and shows it, sorted and narrowed as the
-// one that it comes from.
+// openPast makes a workspace of the past and shows it, with the sort order and view of the live
+// one.
 func (m *model) openPast(r *rewind) error {
 	live := r.live
 	w, err := newWorkspace(live.ctx, frame{display: m.display, peer: live.peer, view: live.view, past: r}, live.source, nil)
@@ -144,7 +142,7 @@ func (m *model) openPast(r *rewind) error {
 	return nil
 }
 
-// showMoment makes a moment what the panes are drawn from.
+// showMoment makes the panes show a moment.
 func (m *model) showMoment(a *momentMsg) {
 	w := m.workspace
 	s := newStats()
@@ -156,7 +154,7 @@ func (m *model) showMoment(a *momentMsg) {
 	if a.moment.Report != nil {
 		s.report = *a.moment.Report
 	}
-	w.queue.answer = 0 // they are others now
+	w.queue.answer = 0 // the waiters have changed
 	s.journal.take(proxy.EventPage{Events: a.events})
 	s.version = w.stats.version + 1
 	if w.own == w.stats {
@@ -166,7 +164,7 @@ func (m *model) showMoment(a *momentMsg) {
 	m.refresh()
 }
 
-// endRewind shows now again.
+// endRewind returns to the present.
 func (m *model) endRewind() tea.Cmd {
 	r := m.past
 	if r == nil {
@@ -181,7 +179,7 @@ func (m *model) endRewind() tea.Cmd {
 	return m.poll()
 }
 
-// goTo shows a moment, which may be that of a mark.
+// goTo shows a moment, perhaps a mark's.
 type goTo struct{ at, mark time.Time }
 
 func (g goTo) apply(m *model) tea.Cmd {
@@ -192,7 +190,7 @@ func (g goTo) apply(m *model) tea.Cmd {
 	return cmd
 }
 
-// stepBy goes so many recorded steps on, or back.
+// stepBy moves by n recorded steps.
 func stepBy(n int) func(*frame) intent {
 	return func(f *frame) intent {
 		switch {
@@ -205,7 +203,7 @@ func stepBy(n int) func(*frame) intent {
 	}
 }
 
-// stepColumn goes one column of the timeline on, or back.
+// stepColumn moves by one column of the timeline.
 func stepColumn(n int) func(*frame) intent {
 	return func(f *frame) intent {
 		if f.past == nil {
@@ -216,7 +214,7 @@ func stepColumn(n int) func(*frame) intent {
 	}
 }
 
-// stepMark goes to the next mark, or to the one before.
+// stepMark goes to the next mark, or to the previous one.
 func stepMark(n int) func(*frame) intent {
 	return func(f *frame) intent {
 		r := f.past
@@ -228,7 +226,7 @@ func stepMark(n int) func(*frame) intent {
 			from = r.onMark
 		}
 		if ev := r.line.mark(from, n); ev != nil {
-			// The second that it was in: the states are taken once a second.
+			// The end of its second: states are recorded once a second.
 			return goTo{at: ev.Time.Truncate(time.Second).Add(time.Second), mark: ev.Time}
 		}
 		if n < 0 && r.line.since.After(r.line.oldest) {
@@ -239,7 +237,7 @@ func stepMark(n int) func(*frame) intent {
 	}
 }
 
-// playMsg shows the next moment while time is played.
+// playMsg shows the next moment during playback.
 type playMsg struct{ rewind *rewind }
 
 func (p playMsg) apply(m *model) tea.Cmd {
@@ -249,7 +247,7 @@ func (p playMsg) apply(m *model) tea.Cmd {
 	}
 	next := r.play()
 	if !r.asked.IsZero() {
-		return next // the disk is slower than the clock
+		return next // the last moment is still being read
 	}
 	return tea.Batch(next, m.rewindTo(r.at.Add(max(playEvery*playSpeed, r.step()))))
 }
@@ -266,7 +264,7 @@ func (r *rewind) togglePlay() tea.Cmd {
 	return nil
 }
 
-// rewindCommand is :rewind 02:41, or "26m" ago.
+// rewindCommand is :rewind, to a time (02:41) or by a duration (26m).
 func (w *workspace) rewindCommand(text string) intent {
 	return inConsole(func(m *model) tea.Cmd {
 		now := m.liveWorkspace().now().In(m.zone)
@@ -282,7 +280,7 @@ func (w *workspace) rewindCommand(text string) intent {
 	})
 }
 
-// cannotAct is why no act is done here at all; "" where it may be.
+// cannotAct says why no act is possible here; "": acts are possible.
 func (f *frame) cannotAct() string {
 	switch {
 	case f.past != nil:
@@ -293,7 +291,7 @@ func (f *frame) cannotAct() string {
 	return ""
 }
 
-// agoText is how long before now the moment is, like -00:26:06.
+// agoText returns how long ago the moment is, like -00:26:06.
 func (r *rewind) agoText() string {
 	d := max(r.live.stats.now().Sub(r.at), 0).Round(time.Second)
 	text := fmt.Sprintf("-%02d:%02d:%02d", int(d.Hours())%24, int(d.Minutes())%60, int(d.Seconds())%60)
@@ -303,7 +301,7 @@ func (r *rewind) agoText() string {
 	return text
 }
 
-// takeNow takes the status of now while the past is shown: it stands beside what was.
+// takeNow takes the current status while the past is shown, for comparison.
 func (m *model) takeNow(a fetched, now time.Time) {
 	live := a.workspace
 	before := live.stats.version
@@ -315,7 +313,7 @@ func (m *model) takeNow(a fetched, now time.Time) {
 	}
 }
 
-// addNow puts the sessions of now in the last column, to compare.
+// addNow puts the current sessions in the last column, for comparison.
 func (p *backendsPane) addNow(r *rewind) {
 	now := func(row *backendRow) (n int, ok bool) {
 		st := r.live.stats.status

@@ -10,41 +10,40 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// momentMsg is a moment with all that the screen shows of it.
+// momentMsg is a moment with all that the screen shows about it.
 type momentMsg struct {
 	rewind *rewind
 	at     time.Time
 	moment *api.Moment
 	graph  []api.Series  // the five minutes before
-	events []proxy.Event // those before
-	line   *timeline     // nil: as it was
+	events []proxy.Event // those before the moment
+	line   *timeline     // nil: unchanged
 	err    error
 }
 
 func (a momentMsg) apply(m *model) tea.Cmd { return m.takeMoment(&a) }
 
-// timeline is the stretch that is drawn above the panes, and what was done and
-// went wrong in it.
+// timeline is the period that is drawn above the panes, with the acts and troubles in it.
 type timeline struct {
 	since, until, oldest time.Time
 	series               []api.Series
 	marks                []proxy.Event
 }
 
-// timelineSpans are how long the timeline may be.
+// timelineSpans are the possible lengths of the timeline.
 var timelineSpans = []time.Duration{5 * time.Minute, 10 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour,
 	3 * 24 * time.Hour, 7 * 24 * time.Hour, 30 * 24 * time.Hour, 365 * 24 * time.Hour}
 
 func (t *timeline) span() time.Duration { return t.until.Sub(t.since) }
 
-// spanFor is the shortest span that has a moment in it, or one that is longer by so
-// many sizes than the one before.
+// spanFor returns the shortest span that includes a moment or, if wider is set, the span that is
+// wider sizes longer than the current one.
 func (t *timeline) spanFor(at, now time.Time, wider int) time.Duration {
 	i := 0
 	for i < len(timelineSpans)-1 && timelineSpans[i] < now.Sub(at)*21/20 {
 		i++
 	}
-	for wider == 0 && t.oldest.IsZero() && timelineSpans[i] < 30*time.Minute { // the first
+	for wider == 0 && t.oldest.IsZero() && timelineSpans[i] < 30*time.Minute { // the first timeline is at least half an hour
 		i++
 	}
 	for wider > 0 && i < len(timelineSpans)-1 && timelineSpans[i] <= t.span() {
@@ -58,8 +57,8 @@ func isMark(ev *proxy.Event) bool {
 	return ev.Kind == proxy.EventOperator || ev.Kind == proxy.EventMark || ev.Level == proxy.LevelAlarm || ev.Level == proxy.LevelWarn
 }
 
-// mark is the first mark after a time, or with -1 the last before it. Those of one
-// second are one.
+// mark returns the first mark after a time or, with dir -1, the last before it. Marks within one
+// second count as one.
 func (t *timeline) mark(from time.Time, dir int) *proxy.Event {
 	second := from.Unix()
 	if dir > 0 {
@@ -78,8 +77,8 @@ func (t *timeline) mark(from time.Time, dir int) *proxy.Event {
 	return nil
 }
 
-// ask asks for the moment that is wanted, and for the timeline where the moment is
-// not on it or a wider one is wanted. One question is under way at a time.
+// ask fetches the requested moment, and the timeline if the moment is not on it or a wider one is
+// requested. One query is in flight at a time.
 func (r *rewind) ask(ctx context.Context, wider int) tea.Cmd {
 	if !r.asked.IsZero() {
 		return nil // takeMoment asks again
@@ -133,7 +132,7 @@ func (t *timeline) read(ctx context.Context, past api.History) error {
 	return err
 }
 
-// graphQuery is what the graphs show of the time before end.
+// graphQuery returns the query for the graphs that end at end.
 func graphQuery(end time.Time) api.SeriesQuery {
 	return api.SeriesQuery{Stretch: api.Stretch{Since: end.Add(-historySpan), Until: end}, Backends: true}
 }

@@ -9,13 +9,13 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// timelineEdges is what the timeline leaves to its times and its two edges.
+// timelineEdges is the width of the timeline's times and edges.
 const timelineEdges = 16
 
 // rewindKeys is the key line in the past.
 const rewindKeys = "0 now  [ ] one step  { } mark  < > column  space play 10x  e report  ? help"
 
-// drawRewindHeader says that this is not now, before all else.
+// drawRewindHeader says first of all that this is the past.
 func (w *workspace) drawRewindHeader(c *screen.Canvas) {
 	f, r := &w.frame, w.past
 	when := f.timeOf(r.at)
@@ -39,8 +39,7 @@ func (w *workspace) drawRewindHeader(c *screen.Canvas) {
 	screen.Segments(c, 0, list)
 }
 
-// timelineHeight is how many lines the timeline takes of a screen, in place of the
-// strip of troubles.
+// timelineHeight returns how many lines the timeline takes, in place of the strip of troubles.
 func timelineHeight(w, h int) int {
 	switch {
 	case h >= 16:
@@ -53,8 +52,8 @@ func timelineHeight(w, h int) int {
 	return 0
 }
 
-// drawTimeline draws the new clients of the stretch as bars, with the marks and what
-// they were below, from line y on.
+// drawTimeline draws from line y on the sessions of the period as bars, with the marks and their
+// letters below.
 func (w *workspace) drawTimeline(c *screen.Canvas, y int) {
 	f, r := &w.frame, w.past
 	h, n := timelineHeight(w.width, w.height), c.W-timelineEdges
@@ -99,7 +98,7 @@ func (w *workspace) drawTimeline(c *screen.Canvas, y int) {
 	}
 }
 
-// momentText says what the moment is, at its place.
+// momentText describes the moment, at its position.
 func (w *workspace) momentText() (string, themes.Role) {
 	r := w.past
 	if r.moment == nil {
@@ -118,7 +117,7 @@ func (w *workspace) momentText() (string, themes.Role) {
 	return fmt.Sprintf("steps of %s", screen.Clock(r.step())), themes.TextDim
 }
 
-// bars is the largest number of sessions in each column, -1 where none is known.
+// bars returns the largest number of sessions in each column, -1 if unknown.
 func (t *timeline) bars(n int, service string, column func(time.Time) int) []float64 {
 	values := make([]float64, n)
 	for i := range values {
@@ -149,7 +148,7 @@ func (t *timeline) bars(n int, service string, column func(time.Time) int) []flo
 	return values
 }
 
-// markLetter is a mark on the timeline.
+// markLetter returns the letter of a mark on the timeline.
 func markLetter(ev *proxy.Event) (rune, themes.Role) {
 	switch {
 	case ev.Kind == proxy.EventOperator || ev.Kind == proxy.EventMark:
@@ -165,8 +164,8 @@ func safeEvent(ev proxy.Event) proxy.Event {
 	return ev
 }
 
-// changedRoom is how many lines "what changed" takes: below the panes, where there
-// is room for them too.
+// changedRoom returns how many lines "what changed" takes below the panes; 0 if there is no room
+// for both.
 func changedRoom(w, h int) int {
 	switch shapeOf(w, h) {
 	case shapeGrid:
@@ -181,7 +180,7 @@ func changedRoom(w, h int) int {
 	return 0
 }
 
-// paintPast is the panes as they were, and below them what changed around the moment.
+// paintPast draws the panes as they were, and below them what changed around the moment.
 func (w *workspace) paintPast(c *screen.Canvas) {
 	room := changedRoom(w.width, w.height)
 	all := w.display
@@ -203,7 +202,7 @@ func (w *workspace) drawChanged(c *screen.Canvas, y, room int) {
 		return
 	}
 	list := r.moment.Changed
-	for len(list) > room-1 && list[0].Time.Before(r.at) { // the newest before it, and those after it
+	for len(list) > room-1 && list[0].Time.Before(r.at) { // keep the newest before the moment, and those after it
 		list = list[1:]
 	}
 	if len(list) == 0 {

@@ -19,7 +19,7 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// historyOf asks the history something, beside the console.
+// historyOf queries the history in the background.
 func historyOf(w *workspace, ask func(context.Context, api.History) (tea.Msg, error)) intent {
 	past, ok := w.source.(api.History)
 	if !ok {
@@ -37,7 +37,7 @@ func historyOf(w *workspace, ask func(context.Context, api.History) (tea.Msg, er
 	})
 }
 
-// forWorkspace is what is to be shown, unless another node or time is shown by now.
+// forWorkspace carries out an intent, unless another node or time is shown by then.
 type forWorkspace struct {
 	w    *workspace
 	then intent
@@ -51,7 +51,7 @@ func (a forWorkspace) apply(m *model) tea.Cmd {
 	return m.carryOut(a.then)
 }
 
-// reportStretch reports the stretch that the timeline shows.
+// reportStretch opens the report of the period that the timeline shows.
 func reportStretch(f *frame) intent {
 	r := f.past
 	if r == nil {
@@ -61,7 +61,7 @@ func reportStretch(f *frame) intent {
 	return inConsole(func(m *model) tea.Cmd { return m.carryOut(m.incidentOf(q)) })
 }
 
-// incidentCommand is :report 02:30..now; ok is false where it is no stretch of time.
+// incidentCommand is :report 02:30..now; ok is false if text is no period.
 func (w *workspace) incidentCommand(text string) (i intent, ok bool) {
 	now := w.now()
 	if w.past != nil {
@@ -129,7 +129,7 @@ func (d *incidentBox) key(f *frame, k tea.KeyMsg) intent {
 func (d *incidentBox) draw(f *frame, c *screen.Canvas) {
 	at := func(t time.Time) string { return t.In(f.zone).Format("2006-01-02 15:04:05") }
 	title := "incident " + at(d.incident.Since) + " to " + at(d.incident.Until)[11:]
-	h := messageLine(c.H) // which says where it was written
+	h := messageLine(c.H) // the message says where it was written
 	box := drawWindow(f, c.Sub(0, 0, c.W, h), c.W, h, title, "w write to a file")
 	d.top = max(min(d.top, len(d.lines)-box.H), 0)
 	for y := range min(box.H, len(d.lines)-d.top) {
@@ -137,8 +137,8 @@ func (d *incidentBox) draw(f *frame, c *screen.Canvas) {
 	}
 }
 
-// askFile asks where to write it. Over SSH the file would be written by the
-// instance, on its machine and with its rights: there it is refused.
+// askFile asks where to write the report. Over SSH the instance would write it on its machine with
+// its rights, so that is refused.
 func (d *incidentBox) askFile(f *frame) intent {
 	if f.cfg.Sizes != nil {
 		return refuse("this console runs on the instance's machine: run there or here  " + d.line())
@@ -162,13 +162,13 @@ func (d *incidentBox) askFile(f *frame) intent {
 	})
 }
 
-// line is what does the same on the command line.
+// line returns the equivalent command line.
 func (d *incidentBox) line() string {
 	return fmt.Sprintf("tcpctl report --since %s --until %s --html", d.incident.Since.Format(time.RFC3339), d.incident.Until.Format(time.RFC3339))
 }
 
-// writeIncident writes a report as its name asks for. A file that is there is left
-// as it is.
+// writeIncident writes a report in the format that the name's extension gives. It does not
+// overwrite a file.
 func writeIncident(name string, i *api.Incident, zone *time.Location) (err error) {
 	var b bytes.Buffer
 	switch o := (incident.Options{Zone: zone}); filepath.Ext(name) {
@@ -195,7 +195,7 @@ func writeIncident(name string, i *api.Incident, zone *time.Location) (err error
 	return err
 }
 
-// historyCommand is :history [SINCE]: what was done and went wrong, the newest first.
+// historyCommand is :history [SINCE]: acts and troubles, newest first.
 func (w *workspace) historyCommand(text string) intent {
 	now := w.now()
 	s := api.Stretch{Since: now.Add(-24 * time.Hour), Until: now}

@@ -17,13 +17,13 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// pastEngine is an engine with a history: an hour in which pg-a was down from 26
-// minutes before now on, for five minutes.
+// pastEngine is an engine with a history of an hour, in which pg-a was down for five minutes, from
+// 26 minutes ago.
 type pastEngine struct {
 	*fake
 	down, up time.Time
 	err      error
-	also     func(*api.Moment) // adds what else is known of a moment; nil: nothing
+	also     func(*api.Moment) // adds to a moment; nil: nothing
 }
 
 func newPastEngine() *pastEngine {
@@ -126,7 +126,7 @@ func (r *pastEngine) Incident(ctx context.Context, q api.Stretch) (*api.Incident
 
 var _ api.Historian = (*pastEngine)(nil)
 
-// rewinding is a console of an engine that remembers.
+// rewinding is a console of an engine with a history.
 func rewinding(t *testing.T, w, h int) (*console, *pastEngine) {
 	t.Helper()
 	r := newPastEngine()
@@ -150,7 +150,7 @@ func TestRewindShowsAMomentAsItWas(t *testing.T) {
 	}
 	c.press("n {")
 	c.sees("REWIND 13:35:58")
-	c.press("{ {") // the note is not on a timeline of half an hour
+	c.press("{ {") // the note is older than the half hour of the timeline
 	c.sees("REWIND 13:22:12")
 	c.press("} }")
 	if !r.isDown(c.past.at) {
@@ -166,8 +166,8 @@ func TestRewindShowsAMomentAsItWas(t *testing.T) {
 	c.sees("LIVE")
 }
 
-// TestRewindShowsWaitersPeersAndPlan: in the past these panes show the moment too,
-// and how many there were where not all are recorded.
+// TestRewindShowsWaitersPeersAndPlan: these panes, too, show the moment, with the totals where not
+// all are recorded.
 func TestRewindShowsWaitersPeersAndPlan(t *testing.T) {
 	c, r := rewinding(t, 200, 60)
 	mesh := *r.fake.status.Mesh
@@ -205,8 +205,8 @@ func TestRewindShowsWaitersPeersAndPlan(t *testing.T) {
 	c.sees("10.2.0.4:40112", "edge-02")
 }
 
-// TestRewindOfAnotherNode: what the console's own node answers meanwhile does not
-// take the place of the moment, nor of its nodes.
+// TestRewindOfAnotherNode: answers of the console's own node meanwhile replace neither the moment
+// nor its nodes.
 func TestRewindOfAnotherNode(t *testing.T) {
 	home, there := edge(), newPastEngine()
 	there.also = func(m *api.Moment) {
@@ -253,7 +253,7 @@ func TestRewindPlays(t *testing.T) {
 	c.write(":rewind 13:30:00")
 	c.press("enter")
 	c.sees("REWIND 13:30:00")
-	c.Update(keyMsg("space")) // its clock is not carried out
+	c.Update(keyMsg("space")) // the returned tick is not run
 	c.sees("PLAY 10x")
 	_, cmd := c.Update(playMsg{c.past})
 	c.carry(cmd().(tea.BatchMsg)[1])

@@ -9,8 +9,8 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 )
 
-// endLimit is how long Run waits for Bubble Tea to end. With a terminal that
-// takes nothing it never does: it waits in a write that nothing can cancel.
+// endLimit is how long Run waits for Bubble Tea to end. On a stalled terminal it never does: it
+// blocks in a write that cannot be cancelled.
 const endLimit = 700 * time.Millisecond
 
 // Run shows the console until the operator leaves it, the terminal is lost, or
@@ -65,12 +65,12 @@ func Run(ctx context.Context, cfg Config) (Outcome, error) {
 		outcome = Hangup
 	}
 	cancel()
-	stopPainting() // what it would still paint would come after the screen was left
+	stopPainting() // otherwise it could paint after the screen was left
 	return outcome, quitProgram(m, p, t, done, kill)
 }
 
-// quitProgram has Bubble Tea end, which it may not. Asked to, it waits for its reader before
-// it closes what that reads from; killed, it does not.
+// quitProgram makes Bubble Tea end, or gives up on it. Quit waits for the reader before it closes
+// the reader's input; Kill does not.
 func quitProgram(m *model, p *tea.Program, t *terminal, done <-chan error, kill func()) error {
 	go p.Quit()
 	select {
@@ -79,7 +79,7 @@ func quitProgram(m *model, p *tea.Program, t *terminal, done <-chan error, kill 
 		return m.crash
 	case <-time.After(endLimit):
 		kill()
-		t.left.Store(true) // a picture that came later would stand on the shell's screen
+		t.left.Store(true) // a later write would end up on the shell's screen
 		t.restore()        // Bubble Tea could not
 		return nil
 	}
@@ -103,8 +103,8 @@ func newProgram(alive context.Context, m *model, t *terminal) *tea.Program {
 	return tea.NewProgram(m, options...)
 }
 
-// forwardSizes tells the console how large its terminal is. Send returns once the
-// program has ended, and the renderer of one that is stalled does not hold it up.
+// forwardSizes sends the terminal's size to the console. Send returns once the program has ended,
+// and does not block behind a stalled renderer.
 func forwardSizes(ctx context.Context, p *tea.Program, sizes <-chan [2]int) {
 	for {
 		select {
@@ -145,7 +145,7 @@ func (m *model) end(ctx context.Context, t *terminal, err error) (Outcome, error
 	default:
 	}
 	if err != nil && m.width > 0 {
-		return Hangup, nil // it had a screen, and has none any more
+		return Hangup, nil // the terminal is gone
 	}
 	if err != nil {
 		return Ended, fmt.Errorf("tui: %w", err)

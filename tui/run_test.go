@@ -14,8 +14,7 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// hangs is how long a test waits before it says that something hangs. It is
-// no measure of anything.
+// hangs is how long a test waits before it fails; nothing is expected to take that long.
 const hangs = time.Minute
 
 type ending struct {
@@ -23,8 +22,7 @@ type ending struct {
 	err     error
 }
 
-// runIt runs a console without a terminal: its input is a pipe that says
-// nothing, its output whatever the test likes.
+// runIt runs a console without a terminal: its input is a silent pipe, its output the test's.
 func runIt(t *testing.T, ctx context.Context, cfg Config) (<-chan ending, *io.PipeWriter) {
 	t.Helper()
 	in, keys := io.Pipe()
@@ -56,8 +54,8 @@ func wait(t *testing.T, done <-chan ending) ending {
 	}
 }
 
-// stalled takes some bytes and then nothing, until it is let go: an ssh whose
-// other end has gone to sleep.
+// stalled accepts some bytes and then blocks until it is freed, like an ssh whose other end is
+// suspended.
 type stalled struct {
 	room    atomic.Int64
 	blocked chan struct{}
@@ -79,7 +77,7 @@ func (s *stalled) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestAStalledTerminalHoldsUpNobody(t *testing.T) {
+func TestAStalledTerminalBlocksNothingElse(t *testing.T) {
 	for name, room := range map[string]int64{"from the first byte": 0, "after a while": 40} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
@@ -91,12 +89,12 @@ func TestAStalledTerminalHoldsUpNobody(t *testing.T) {
 			if e := wait(t, done); e.outcome != Ended || e.err != nil {
 				t.Errorf("%v %v", e.outcome, e.err)
 			}
-			close(out.free) // the goroutine in the write ends with it
+			close(out.free) // ends the blocked write
 		})
 	}
 }
 
-// However fast a terminal changes its size, the console follows and ends in time.
+// However fast a terminal is resized, the console follows, and ends in time.
 func TestResizedInALoop(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -137,7 +135,7 @@ func TestTheEndOfInputIsAHangup(t *testing.T) {
 	}
 }
 
-// lockedBuffer is a terminal's screen that may be read meanwhile.
+// lockedBuffer is a terminal's output that may be read concurrently.
 type lockedBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -168,12 +166,12 @@ func TestADoneContextEndsIt(t *testing.T) {
 	}
 	for _, seq := range []string{"\x1b[?1049l", "\x1b[?25h", "\x1b[?2004l"} {
 		if !strings.Contains(out.String(), seq) {
-			t.Errorf("the terminal is not put back: %q is missing", seq)
+			t.Errorf("the terminal is not restored: %q is missing", seq)
 		}
 	}
 }
 
-// broken panics at its first question.
+// broken panics at its first query.
 type broken struct{ api.Source }
 
 func (broken) Status(context.Context) (*api.Status, error) { panic("no status today") }
@@ -186,21 +184,21 @@ func TestAPanicEndsTheConsoleAlone(t *testing.T) {
 		t.Errorf("%v %v", e.outcome, e.err)
 	}
 	if !strings.Contains(out.String(), "\x1b[?1049l") {
-		t.Error("the other screen is still on")
+		t.Error("the alternate screen is still on")
 	}
 }
 
 // badPane panics when it is drawn.
 type badPane struct{ *peersPane }
 
-func (badPane) draw(*frame, *screen.Canvas, bool) { panic("a pane fell over") }
+func (badPane) draw(*frame, *screen.Canvas, bool) { panic("a pane panics") }
 
 func TestAPanicInAPaneIsCaught(t *testing.T) {
 	c := newConsole(t, edge(), 80, 24)
 	c.panes[panePeers] = badPane{c.panes[panePeers].(*peersPane)}
 	c.press("3")
 	c.View()
-	if c.crash == nil || !strings.Contains(c.crash.Error(), "a pane fell over") {
+	if c.crash == nil || !strings.Contains(c.crash.Error(), "a pane panics") {
 		t.Fatal(c.crash)
 	}
 	if _, cmd := c.Update(tickMsg{}); cmd == nil {
@@ -236,7 +234,7 @@ func TestTheEnvironmentChoosesTheLook(t *testing.T) {
 	}
 }
 
-// Without colours the selection is still there: a sign, and reverse.
+// Without colours the selection is still visible: by a sign, and reverse.
 func TestNoColourKeepsTheSelection(t *testing.T) {
 	for env, want := range map[string]string{"NO_COLOR": "\x1b[0;7m", "TERM": "> + UP"} {
 		c := newConsole(t, edge(), 80, 24)

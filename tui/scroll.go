@@ -7,8 +7,8 @@ import (
 	"github.com/charmbracelet/bubbles/viewport"
 )
 
-// newScroll makes a viewport that keeps how far a text is scrolled. Its text is drawn
-// by its owner, with roles; letters are not its keys: they are typed.
+// newScroll makes a viewport that only keeps the scroll offset. Its owner draws the text, with
+// roles. Letters are not its keys, since they are typed.
 func newScroll() viewport.Model {
 	v := viewport.New(0, 0)
 	v.KeyMap = viewport.KeyMap{
@@ -19,11 +19,11 @@ func newScroll() viewport.Model {
 	return v
 }
 
-// fitScroll tells a viewport how many lines there are, and how many are shown.
+// fitScroll sets a viewport's number of lines, and how many are visible.
 func fitScroll(v *viewport.Model, lines, height int) {
 	if v.Height != height || v.TotalLineCount() != max(lines, 1) {
 		v.Height = height
 		v.SetContent(strings.Repeat("\n", max(lines-1, 0)))
-		v.SetYOffset(v.YOffset) // no further than there is text
+		v.SetYOffset(v.YOffset) // clamp to the text
 	}
 }

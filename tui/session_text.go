@@ -6,8 +6,8 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// sessionText names a session or waiter as it was seen last: its client, where it
-// is, its age and its rate. One that is not on the screen has only its id.
+// sessionText describes a session or waiter as last seen: its client, its backend, its age and its
+// rate. An unknown one has only its id.
 func (f *frame) sessionText(id string) string {
 	for _, s := range f.stats.sessions.list {
 		if s.ID == id {

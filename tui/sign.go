@@ -6,8 +6,8 @@ import (
 	"github.com/tcpctl/tcpctl/themes"
 )
 
-// sign says a state by a letter, a word and a role: never by colour alone.
-// The letters are ASCII on purpose.
+// sign shows a state by a mark, a word and a role: never by colour alone. The marks are ASCII on
+// purpose.
 type sign struct {
 	mark rune
 	word string
@@ -27,9 +27,8 @@ var (
 	signIdle  = sign{'o', "IDLE", themes.StateIdle}
 )
 
-// backendSign puts what operators want before what checks found: a drained
-// backend that is down as well is first of all drained, and its CHECK column
-// says the rest.
+// backendSign gives an operator's state precedence over checks: a drained backend that is also down
+// is shown as drained, and its CHECK column says the rest.
 func backendSign(b *proxy.BackendInfo) sign {
 	switch {
 	case b.Removing:
@@ -45,7 +44,7 @@ func backendSign(b *proxy.BackendInfo) sign {
 	case b.State == proxy.StateEjected:
 		return signEject
 	case b.Reason == "standby" || b.Reason == "priority":
-		return signIdle // up, and of a priority that is not needed now
+		return signIdle // up, but its priority is not needed now
 	}
 	return signUp
 }
@@ -64,7 +63,7 @@ func serviceSign(s *proxy.ServiceInfo) sign {
 	return sign{'+', "OPEN", themes.StateUp}
 }
 
-// totals is the counts of all services that the header shows.
+// totals is the counts over all services, for the header.
 type totals struct {
 	backends, up, drain, maint, down, checking int
 	waiting, active                            int

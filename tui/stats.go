@@ -10,39 +10,39 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// stats is what the console knows of an engine: the newest answer to each of its
-// questions, and what it works out from those before.
+// stats is what the console knows about an engine: the newest answer to each query, and what it
+// derives from earlier ones.
 type stats struct {
 	status   *api.Status
-	received time.Time // by our clock, when the status came
+	received time.Time // our clock, when the status came
 	version  uint64    // changes when there is something new to draw
-	moved    time.Time // by our clock, when a status came that differed in more than its age
+	moved    time.Time // our clock, when a status last differed in more than its age
 	activity activity  // of the newest status
 
 	flows map[string]flow     // by service, and by service/backend; "" is all
 	past  map[string]*history // by service; "" is all of them
-	// pastBackends is by service/backend, in longer steps: there are many.
+	// pastBackends is by service/backend, in longer steps since there are many.
 	pastBackends map[string]*history
-	pastAsked    bool                    // the engine's own history, which is asked for once
+	pastAsked    bool                    // the engine's own history was requested
 	drains       map[string][]drainPoint // by service/backend, while it drains
 	pending      map[string]pending      // acts that no status shows yet, by target
-	recent       []*api.Status           // those of the last few seconds
+	recent       []*api.Status           // the statuses of the last few seconds
 	journal      journal
 
-	fleet    fleet      // of the console's own engine: all nodes
+	fleet    fleet      // only for the console's own engine: all nodes
 	leader   leaderView // likewise
 	waiters  waiters
 	line     line // of all nodes
 	sessions sessions
-	report   proxy.Report // of the plan that has ended
-	ran      string       // the plan that was seen running
+	report   proxy.Report // of the last plan
+	ran      string       // the last plan that was seen running
 }
 
-// pending is an act that was asked for and that no status shows yet.
+// pending is a requested act that no status shows yet.
 type pending struct {
 	act  string
 	done bool      // the engine has answered
-	at   time.Time // by our clock, when it did
+	at   time.Time // our clock, when it did
 }
 
 func newStats() *stats {
@@ -52,15 +52,15 @@ func newStats() *stats {
 	}
 }
 
-// now is the engine's clock. It stands still while the engine is silent: ages
-// that went on would claim knowledge that we do not have.
+// now returns the engine's clock. It stops while the engine is silent: growing ages would claim
+// knowledge that we do not have.
 func (s *stats) now() time.Time { return s.status.Node.Now }
 
-// known reports whether there has been any status yet.
+// known reports whether a status has been received.
 func (s *stats) known() bool { return !s.received.IsZero() }
 
-// take makes status the newest one. begun is our clock when it was asked for. It
-// reports whether the engine has been restarted since the one before.
+// take makes status the newest one. begun is our clock when it was requested. It reports whether
+// the engine has restarted since the one before.
 func (s *stats) take(status *api.Status, begun, at time.Time) (restarted bool) {
 	old := s.status
 	restarted = s.known() && (!status.Node.Started.Equal(old.Node.Started) || status.Node.PID != old.Node.PID)
@@ -90,8 +90,7 @@ func (s *stats) take(status *api.Status, begun, at time.Time) (restarted bool) {
 	return restarted
 }
 
-// sameDrawn reports whether two statuses are drawn the same. Ages are drawn in
-// seconds.
+// sameDrawn reports whether two statuses look the same. Ages are shown in seconds.
 func sameDrawn(a, b *api.Status) bool {
 	if a.Node.Now.Unix() != b.Node.Now.Unix() {
 		return false
@@ -104,8 +103,8 @@ func sameDrawn(a, b *api.Status) bool {
 	return reflect.DeepEqual(&older, &newer)
 }
 
-// withoutHeartbeats is a mesh without what changes with every heartbeat: that is
-// drawn once a second.
+// withoutHeartbeats returns a mesh without what changes with every heartbeat: that is drawn once a
+// second.
 func withoutHeartbeats(m *api.Mesh) *api.Mesh {
 	if m == nil {
 		return nil
@@ -119,8 +118,7 @@ func withoutHeartbeats(m *api.Mesh) *api.Mesh {
 	return &c
 }
 
-// withoutRenewals is a cluster without what changes with every renewal of a lease:
-// that, too.
+// withoutRenewals returns a cluster without what changes with every renewal of a lease, likewise.
 func withoutRenewals(c *api.Cluster) *api.Cluster {
 	if c == nil {
 		return nil
@@ -134,7 +132,7 @@ func withoutRenewals(c *api.Cluster) *api.Cluster {
 	return &d
 }
 
-// withoutLeases is services of a cluster's locks likewise.
+// withoutLeases does the same for services with locks of a cluster.
 func withoutLeases(all []proxy.ServiceInfo) []proxy.ServiceInfo {
 	if !slices.ContainsFunc(all, func(s proxy.ServiceInfo) bool { return s.Lock != nil && s.Lock.LeaseSeconds > 0 }) {
 		return all
@@ -150,7 +148,7 @@ func withoutLeases(all []proxy.ServiceInfo) []proxy.ServiceInfo {
 	return all
 }
 
-// updateHistory adds a point to the history of each service, and of all.
+// updateHistory adds a point to the history of each service, and to that of all.
 func (s *stats) updateHistory() {
 	sum := point{at: s.now()}
 	for i := range s.status.Services {
@@ -185,15 +183,14 @@ func (s *stats) history(service string) *history {
 	return h
 }
 
-// waiters is the queue of one service. version changes with every answer.
+// waiters is the queue of one service. version changes with every new answer.
 type waiters struct {
 	service string
 	list    []proxy.WaiterInfo
 	version uint64
 }
 
-// take makes list the waiters of a service, and reports whether there is something
-// new to draw: not if no client waits, as before.
+// take makes list the waiters of a service, and reports whether there is something new to draw.
 func (w *waiters) take(service string, list []proxy.WaiterInfo) bool {
 	if service == w.service && len(list)+len(w.list) == 0 {
 		return false
@@ -217,7 +214,7 @@ func (s *stats) find(id string) (known, live bool) {
 	return false, false
 }
 
-// targets is what an act can be done to.
+// targets returns the possible targets of an act.
 func (s *stats) targets(act *api.Act) (targets []string) {
 	switch act.On {
 	case api.OnService:

@@ -2,8 +2,8 @@ package tui
 
 import "github.com/tcpctl/tcpctl/proxy/api"
 
-// activity is what moves while an engine works: while it stays the same, the console
-// need not ask often.
+// activity is what changes while an engine works: while it stays the same, the console polls less
+// often.
 type activity struct {
 	services, backends, up, drain, maint, down int
 	active, waiting, paused, closed            int

@@ -9,8 +9,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// fleetEvery is how often all nodes are asked, while the table of them is shown: each
-// answer is a whole status.
+// fleetEvery is how often all nodes are asked while the fleet table is shown: each answer is a
+// whole status.
 const fleetEvery = 2 * time.Second
 
 // fleet is the newest answer of every node. version changes with every answer.
@@ -21,15 +21,15 @@ type fleet struct {
 	version uint64
 }
 
-// fleetNode is a node, and what it has answered; a nil status: nothing, and why.
+// fleetNode is a node and its answer; with a nil status, why there is none.
 type fleetNode struct {
 	name, addr string
-	here       bool // the console's own
+	here       bool // the console's own node
 	status     *api.Status
 	why        string
 }
 
-// fleetBytes is what a row had taken in at one moment.
+// fleetBytes is a row's byte counter at one moment.
 type fleetBytes struct {
 	at time.Time
 	in int64
@@ -42,23 +42,22 @@ type fleetRow struct {
 	up, of   int
 	active   int
 	queue    int
-	rate     float64 // bytes in a second
-	worst    int     // the cell that is worst; -1: all are up
+	rate     float64 // bytes a second
+	worst    int     // index of the worst cell; -1: all are up
 	worstOn  string  // its node
-	draining int     // sessions that remain of drains
+	draining int     // sessions remaining in drains
 }
 
 // fleetCell is the row on one node.
 type fleetCell struct {
-	sign    sign // the zero one: the node does not have it
+	sign    sign // zero: the node does not have it
 	service *proxy.ServiceInfo
 	backend *proxy.BackendInfo
 }
 
-// unanswered is the sign of a node that has not answered.
 var unanswered = sign{mark: 'x', word: "NO ANSWER", role: signError.role}
 
-// take makes the answers the newest ones.
+// take builds the table from new answers.
 func (l *fleet) take(answers []api.Answer[*api.Status], at time.Time) {
 	l.version++
 	l.nodes = l.nodes[:0:0]
@@ -101,8 +100,7 @@ func (l *fleet) take(answers []api.Answer[*api.Status], at time.Time) {
 	l.finish(bytes, at)
 }
 
-// finish says of each row which node is worst off, and how many bytes a second came
-// since the answers before.
+// finish sets each row's worst node, and its bytes a second since the previous answers.
 func (l *fleet) finish(bytes map[string]int64, at time.Time) {
 	for _, r := range l.rows {
 		for i, n := range l.nodes {
@@ -124,8 +122,8 @@ func (l *fleet) finish(bytes map[string]int64, at time.Time) {
 	}
 }
 
-// order puts each service before its backends, both in the order in which the nodes
-// have them: a backend that only a later node has is with its service, too.
+// order puts each service before its backends, both in the nodes' order: a backend that only a
+// later node has is grouped with its service, too.
 func (l *fleet) order() {
 	first := map[string]int{}
 	for i, r := range l.rows {
@@ -162,10 +160,10 @@ func (r *fleetRow) add(node int, c fleetCell) {
 	}
 }
 
-// isWell reports whether a cell is as it is meant to be.
+// isWell reports whether a cell's state is good.
 func isWell(s sign) bool { return s.mark == '+' || s.mark == 'o' }
 
-// fleetRank is how bad a cell is, 0 for well.
+// fleetRank returns how bad a cell is, 0 for well.
 func fleetRank(s sign) int {
 	switch s.mark {
 	case '!':
@@ -182,8 +180,8 @@ func fleetRank(s sign) int {
 	return 0
 }
 
-// path says what only all nodes together can: whether a backend is down, or the way
-// there of one node. "" is that there is nothing to say.
+// path concludes from all nodes together whether a backend itself is down, or only one node's path
+// to it. "": nothing to say.
 func (r *fleetRow) path(node int) string {
 	c := r.cells[node]
 	if c.backend == nil || c.sign.mark != '!' {

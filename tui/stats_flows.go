@@ -7,11 +7,11 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// rateSpan is how far back a rate looks. A tick alone is too short: ten
-// sessions a second would be shown as 12, 8, 12, 8.
+// rateSpan is the period of a rate. A single tick is too short: ten sessions a second would be
+// shown as 12, 8, 12, 8.
 const rateSpan = time.Second
 
-// etaSpan is the part of a drain's past that its rate is worked out from.
+// etaSpan is the period from which a drain's rate is computed.
 const etaSpan = 30 * time.Second
 
 // flow is new sessions and bytes a second.
@@ -23,7 +23,7 @@ type drainPoint struct {
 	remaining int
 }
 
-// updateFlows subtracts the counters of a status about a second old.
+// updateFlows computes rates from the counters of a status about a second old.
 func (s *stats) updateFlows() {
 	now := s.now()
 	for len(s.recent) > 1 && now.Sub(s.recent[1].Node.Now) >= rateSpan {
@@ -65,7 +65,7 @@ func (s *stats) subtract(base *api.Status, dt float64) {
 	s.flows[""] = all
 }
 
-// updateDrains records how far each drain is.
+// updateDrains records the progress of each drain.
 func (s *stats) updateDrains() {
 	draining := map[string]bool{}
 	for i := range s.status.Services {
@@ -79,7 +79,7 @@ func (s *stats) updateDrains() {
 			draining[target] = true
 			points := append(s.drains[target], drainPoint{s.now(), b.Drain.Remaining})
 			if points[0].at.After(s.now()) || points[0].remaining < b.Drain.Remaining {
-				points = points[len(points)-1:] // another drain, or a clock that was set
+				points = points[len(points)-1:] // another drain, or the clock was set
 			}
 			for len(points) > 2 && s.now().Sub(points[0].at) > etaSpan {
 				points = points[1:]
@@ -94,10 +94,10 @@ func (s *stats) updateDrains() {
 	}
 }
 
-// draining reports whether something drains: then the console asks more often.
+// draining reports whether something drains: then the console polls more often.
 func (s *stats) draining() bool { return len(s.drains) > 0 }
 
-// eta estimates when a drain ends, from how fast it went lately.
+// eta estimates when a drain ends, from its recent rate.
 func (s *stats) eta(target string) (time.Duration, bool) {
 	points := s.drains[target]
 	if len(points) < 2 {

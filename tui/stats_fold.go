@@ -9,19 +9,19 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// foldGap is how far apart two events that are alike may be to be one line.
+// foldGap is the maximum time between two similar events in one line.
 const foldGap = 10 * time.Minute
 
-// foldKinds are the kinds of which many come that say the same. The state of a
-// backend and what operators do are told one by one.
+// foldKinds are the kinds of which many similar events come. Backends' states and operators' acts
+// are shown one by one.
 var foldKinds = []string{proxy.EventRefused, proxy.EventDial, proxy.EventLimit, proxy.EventQueue, proxy.EventSession, proxy.EventHook}
 
-// foldEvents makes one line of events that are alike but for their numbers, at the
-// time of the newest. entries and what is returned are the newest first. The line
-// keeps the id of its oldest event, so that a cursor stays on it as it grows.
+// foldEvents merges events that differ only in numbers into one line, at the time of the newest.
+// entries and the result are newest first. The line keeps the id of its oldest event, so that a
+// cursor stays on it as it grows.
 func foldEvents(entries []*entry) []*entry {
 	rows := make([]*entry, 0, len(entries))
-	open := map[string]int{} // by what they are alike in: the row
+	open := map[string]int{} // the row, by foldKey
 	last := map[string]time.Time{}
 	for _, e := range entries {
 		if !slices.Contains(foldKinds, e.Kind) {
@@ -43,7 +43,7 @@ func foldEvents(entries []*entry) []*entry {
 	return rows
 }
 
-// foldKey is what events have in common that are alike: everything but numbers.
+// foldKey returns what similar events have in common: everything but numbers.
 func foldKey(e *entry) string {
 	text, _, _ := strings.Cut(e.Text, " (and ")
 	text = strings.Map(func(r rune) rune {
@@ -55,8 +55,8 @@ func foldKey(e *entry) string {
 	return strings.Join([]string{e.Kind, e.Level, e.Service, e.Backend, text}, "\x00")
 }
 
-// alike is how many events an event of the engine stands for: it has held back some
-// that came too fast.
+// alike returns how many events an event of the engine stands for: it suppresses some that come too
+// fast.
 func alike(e *entry) int {
 	_, more, ok := strings.Cut(e.Text, " (and ")
 	number, _, _ := strings.Cut(more, " more like it)")

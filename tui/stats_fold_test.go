@@ -8,9 +8,9 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// Events that are alike are one line, which stands at the time of its newest and
-// keeps the cursor; what changes a state is told each time.
-func TestEventsThatAreAlikeAreOneLine(t *testing.T) {
+// Similar events are one line, at the time of the newest, which keeps the cursor; state changes are
+// shown each time.
+func TestSimilarEventsAreOneLine(t *testing.T) {
 	engine := edge()
 	at := start.Add(-3 * time.Minute)
 	note := func(kind, text string) {
@@ -45,7 +45,7 @@ func TestEventsThatAreAlikeAreOneLine(t *testing.T) {
 	}
 }
 
-func TestAnActIsToldOnce(t *testing.T) {
+func TestAnActIsNamedOnce(t *testing.T) {
 	for _, c := range [][3]string{
 		{"pause db until 20:47:34 UTC: 0 sessions live", "pause db --max 10m", "until 20:47:34 UTC: 0 sessions live"},
 		{"drain db/a: 2 sessions remaining", "drain db/a --limit 5m", "2 sessions remaining"},
@@ -61,8 +61,8 @@ func TestAnActIsToldOnce(t *testing.T) {
 	}
 }
 
-// An act is one sentence: who did what, with which options and why, and what came of
-// it. What the console itself says is no event.
+// An act is one sentence: who did what, with which options and why, and the outcome. The console's
+// own messages are not events.
 func TestAnEventIsOneSentence(t *testing.T) {
 	c := newConsole(t, edge(), 140, 45)
 	c.press("5 z")

@@ -9,11 +9,10 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// historySpan is how far back the graph goes.
 const historySpan = 5 * time.Minute
 
-// point is the counters of one service, or of all, at one moment. failed includes
-// sessions that were cut, unserved the waiters that abandoned or timed out.
+// point has the counters of one service, or of all, at one moment. failed includes sessions that
+// were cut; unserved is waiters that were abandoned or timed out.
 type point struct {
 	at                                                  time.Time
 	in, out, total, failed, rejected, granted, unserved int64
@@ -36,7 +35,7 @@ func (p point) plus(o point) point {
 	return p
 }
 
-// history is a point a second, or each step, as far back as the graph goes.
+// history has a point for each second or step, over historySpan.
 type history struct {
 	points []point
 	step   time.Duration // 0: a second
@@ -47,7 +46,7 @@ func (h *history) add(p point) {
 		if h.points[n-1].total <= p.total {
 			return
 		}
-		h.points = nil // counters fell: the service was made again
+		h.points = nil // counters fell: the service was recreated
 	}
 	h.points = append(h.points, p)
 	for len(h.points) > 1 && p.at.Sub(h.points[1].at) > historySpan {
@@ -55,9 +54,8 @@ func (h *history) add(p point) {
 	}
 }
 
-// takePast puts what the engine has recorded before the points that the console
-// saw itself, so that its graphs do not begin when it attaches. An engine without
-// a history gives none.
+// takePast puts what the engine has recorded before the console's own points, so that graphs do not
+// begin when it attaches. An engine without a history has none.
 func (s *stats) takePast(series []api.Series) {
 	all := map[time.Time]api.Point{}
 	step := time.Second
@@ -85,7 +83,6 @@ func (s *stats) takePast(series []api.Series) {
 	s.history("").prepend(sums, step)
 }
 
-// sumOf adds up what the graphs show.
 func sumOf(a, b api.Point) api.Point {
 	b.BytesIn, b.BytesOut, b.New = a.BytesIn+b.BytesIn, a.BytesOut+b.BytesOut, a.New+b.New
 	b.Failed, b.Cut, b.Rejected = a.Failed+b.Failed, a.Cut+b.Cut, a.Rejected+b.Rejected
@@ -94,9 +91,9 @@ func sumOf(a, b api.Point) api.Point {
 	return b
 }
 
-// prepend puts steps of a length, in order, before the oldest point. They count
-// what each step has added; points have counters, which go back from the oldest
-// one, below zero where the engine was started meanwhile.
+// prepend puts steps of a length, in order, before the oldest point. Steps have increments but
+// points have counters, which prepend extends backwards from the oldest point: below zero if the
+// engine was started meanwhile.
 func (h *history) prepend(steps []api.Point, length time.Duration) {
 	if len(h.points) == 0 {
 		return
@@ -124,7 +121,7 @@ func (h *history) prepend(steps []api.Point, length time.Duration) {
 	h.points = append(back, h.points...)
 }
 
-// since is the points at both ends of the last span, and the seconds between them.
+// since returns the points at both ends of the last span, and the seconds between them.
 func (h *history) since(span time.Duration) (then, now point, dt float64) {
 	n := len(h.points)
 	if n == 0 {
@@ -138,9 +135,9 @@ func (h *history) since(span time.Duration) (then, now point, dt float64) {
 	return h.points[i], now, now.at.Sub(h.points[i].at).Seconds()
 }
 
-// rates divides the span before end into n parts and gives the rate of a counter
-// in each, -1 where it is unknown. The parts lie on a fixed raster of time, so that
-// the graph moves by whole columns and does not flicker.
+// rates divides the span before end into n parts and returns the rate of a counter in each, -1 if
+// unknown. The parts are aligned to fixed times, so that the graph moves by whole columns and does
+// not flicker.
 func (h *history) rates(n int, end time.Time, counter func(*point) int64) []float64 {
 	out := make([]float64, n)
 	step := historySpan / time.Duration(max(n, 1))
@@ -157,13 +154,13 @@ func (h *history) rates(n int, end time.Time, counter func(*point) int64) []floa
 			a, b := &h.points[from], &h.points[k]
 			out[i] = max(float64(counter(b)-counter(a)), 0) / b.at.Sub(a.at).Seconds()
 		} else if i > 0 && k > 0 && k+1 < len(h.points) {
-			out[i] = out[i-1] // points are rarer than columns
+			out[i] = out[i-1] // fewer points than columns
 		}
 	}
 	return out
 }
 
-// rasterEnd is the end of the part of the raster that t lies in.
+// rasterEnd returns the end of the step, aligned to multiples of its length, that contains t.
 func rasterEnd(t time.Time, step time.Duration) time.Time {
 	if step <= 0 {
 		return t

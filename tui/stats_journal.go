@@ -7,24 +7,24 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// journalKept bounds the events that the console keeps.
+// journalKept is the maximum number of events that the console keeps.
 const journalKept = 2000
 
 // entry is an event of the engine.
 type entry struct {
 	id     string
-	clock  string // the time of day, once it was drawn
-	folded int    // how many events it stands for; 0: for itself
+	clock  string // the formatted time of day, cached
+	folded int    // how many events it stands for; 0: one
 	proxy.Event
 }
 
-// journal is the newest events, the newest first.
+// journal has the newest events, newest first.
 type journal struct {
 	entries []*entry
-	seen    uint64 // the newest of the engine's
-	peer    string // the node, where it is not the console's own
-	dropped uint64 // how many the engine dropped before they were asked for
-	run     int    // how often the engine was restarted: its numbers begin again
+	seen    uint64 // the engine's newest event so far
+	peer    string // the node, if it is not the console's own
+	dropped uint64 // how many the engine dropped before they were fetched
+	run     int    // how often the engine was restarted: its event numbers start over
 }
 
 // take adds a page of the engine's events, and reports whether it had any.
@@ -33,7 +33,7 @@ func (j *journal) take(page proxy.EventPage) bool {
 	j.seen = max(page.Last, j.seen)
 	for _, ev := range page.Events {
 		if j.peer != "" && ev.Command != "" {
-			ev.Command += " --peer " + j.peer // as it would be typed here
+			ev.Command += " --peer " + j.peer // as one would type it here
 		}
 		j.add(&entry{id: fmt.Sprintf("%d.%d", j.run, ev.Seq), Event: ev})
 	}
@@ -53,7 +53,7 @@ func (j *journal) add(e *entry) {
 	}
 }
 
-// restart begins with the numbers of a restarted engine.
+// restart starts over with the event numbers of a restarted engine.
 func (j *journal) restart() {
 	j.run++
 	j.seen = 0

@@ -6,8 +6,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// reportStays is how long a report keeps its corner of a large screen. The Plan
-// pane itself has it until the next plan.
+// reportStays is how long a report is shown on a large screen. The Plan pane itself shows it until
+// the next plan.
 const reportStays = time.Minute
 
 // hasEnded reports whether a plan has ended, whether done, failed or aborted.
@@ -15,7 +15,7 @@ func hasEnded(plan *proxy.PlanInfo) bool {
 	return plan != nil && plan.State != proxy.PlanRunning && plan.State != proxy.PlanPaused
 }
 
-// missingReport is the plan whose report has still to be asked for, "" for none.
+// missingReport returns the plan whose report must still be fetched; "": none.
 func (s *stats) missingReport() string {
 	if plan := s.status.Plan; hasEnded(plan) && s.report.ID != plan.ID {
 		return plan.ID
@@ -23,14 +23,13 @@ func (s *stats) missingReport() string {
 	return ""
 }
 
-// takeReport keeps the report of a plan, and reports whether this console has seen
-// the plan run.
+// takeReport stores the report of a plan, and reports whether this console saw the plan run.
 func (s *stats) takeReport(r proxy.Report) bool {
 	s.report = r
 	return s.ran == r.ID
 }
 
-// reportLevel is how good the end of a plan is.
+// reportLevel returns the event level of a plan's outcome.
 func reportLevel(r *proxy.Report) string {
 	if r.State == proxy.PlanDone {
 		return proxy.LevelGood
@@ -38,7 +37,7 @@ func reportLevel(r *proxy.Report) string {
 	return proxy.LevelWarn
 }
 
-// plan is the plan that runs, or else the last one that is known.
+// plan returns the plan that runs, or else the last one known.
 func (s *stats) plan() *proxy.PlanInfo {
 	if plan := s.status.Plan; plan != nil || s.report.ID == "" {
 		return plan
@@ -49,7 +48,7 @@ func (s *stats) plan() *proxy.PlanInfo {
 // planRuns reports whether a plan is under way.
 func (s *stats) planRuns() bool { return s.status.Plan != nil && !hasEnded(s.status.Plan) }
 
-// isReported reports whether the report is that of a plan that has ended.
+// isReported reports whether the stored report is that of this plan.
 func (s *stats) isReported(plan *proxy.PlanInfo) bool {
 	return hasEnded(plan) && s.report.ID == plan.ID
 }

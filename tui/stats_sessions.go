@@ -8,29 +8,28 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// sessions is the newest list of sessions, the live ones first. version changes
-// with every answer.
+// sessions is the newest list of sessions, live ones first. version changes with every new answer.
 type sessions struct {
 	list    []*session
 	before  map[string]bytesAt // for the rates
 	version uint64
 }
 
-// session is one of them, with its rates in bytes a second.
+// session is a session with its rates in bytes a second.
 type session struct {
 	proxy.SessionInfo
 	in, out float64
 }
 
-// bytesAt is a session's counters at one moment, and the rates until then.
+// bytesAt has a session's counters at one moment, and its rates then.
 type bytesAt struct {
 	at            time.Time
 	in, out       int64
 	inSec, outSec float64
 }
 
-// take makes list the newest one, and reports whether there is something new to
-// draw. Rates are worked out from the list before.
+// take makes list the newest one, and reports whether there is something new to draw. Rates come
+// from the difference to the list before.
 func (s *sessions) take(list []proxy.SessionInfo, at time.Time) bool {
 	if len(list)+len(s.list) == 0 {
 		return false
@@ -58,8 +57,8 @@ func (s *sessions) take(list []proxy.SessionInfo, at time.Time) bool {
 	return true
 }
 
-// byAge puts the live before the ended, and the oldest of the live first: new
-// ones are added below them and move none. Of the ended the newest is first.
+// byAge puts live sessions first, oldest first, so that new ones are added below and move none;
+// then the ended ones, newest first.
 func byAge(a, b *session) int {
 	switch {
 	case a.Ended == nil && b.Ended == nil:

@@ -14,8 +14,8 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// The README's picture, in the dark theme. Lines, bars and dots are drawn as
-// shapes: fonts differ in them most.
+// The README's picture, in the dark theme. Lines, bars and dots are drawn as shapes, since fonts
+// differ most in these.
 func TestPicture(t *testing.T) {
 	dark, err := themes.Load("dark", "")
 	if err != nil {
@@ -64,8 +64,7 @@ func svg(c *screen.Canvas, theme *themes.Theme) string {
 	return b.String()
 }
 
-// run draws cells of one ink, each word for itself: not all that show SVG
-// keep several spaces.
+// run draws cells of one ink, word by word: not every SVG viewer preserves multiple spaces.
 func run(b *strings.Builder, cells []screen.Cell, x, y int, theme *themes.Theme) {
 	k := cells[0].Ink
 	fg, bg := theme.Style(k.FG), theme.Style(k.BG)

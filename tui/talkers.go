@@ -8,10 +8,10 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// groupWords are what one talker is, as it is read.
+// groupWords are the displayed names of the groupings.
 var groupWords = map[string]string{"client": "client", "net": "/24", "service": "service"}
 
-// drawTalkers draws who used the services most in the last five minutes.
+// drawTalkers draws the top talkers of the last five minutes.
 func (p *backendsPane) drawTalkers(f *frame, c *screen.Canvas) {
 	h := &p.heat
 	x := c.Text(0, 0, "who talks ", themes.Title)
@@ -49,7 +49,7 @@ func (p *backendsPane) drawTalkers(f *frame, c *screen.Canvas) {
 	}
 }
 
-// talkerText is what a talker used, by what was asked for.
+// talkerText formats a talker's usage, in the chosen unit.
 func talkerText(t *api.Talker, by string, seconds float64) string {
 	switch by {
 	case "sessions":
@@ -60,7 +60,7 @@ func talkerText(t *api.Talker, by string, seconds float64) string {
 	return screen.Bytes(float64(t.BytesIn+t.BytesOut)/max(seconds, 1)) + "/s"
 }
 
-// topCommand is :top [SERVICE]: who talks, beside the latency of the backends.
+// topCommand is :top [SERVICE], which shows the top talkers and the backends' latency.
 func (w *workspace) topCommand(service string) intent {
 	w.backends.heat.on = true
 	w.backends.touch()

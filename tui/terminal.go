@@ -11,32 +11,30 @@ import (
 	"golang.org/x/term"
 )
 
-// restoreLimit bounds the writing of the last sequences: a terminal that takes
-// nothing must not hold up the end of the process.
+// restoreLimit bounds the last write: a stalled terminal must not delay the end of the process.
 const restoreLimit = 200 * time.Millisecond
 
-// leaveScreen goes back to the screen that the console found.
+// leaveScreen leaves the alternate screen.
 const leaveScreen = "\x1b[?1049l"
 
-// restoreSequence ends what the console began: the mouse, bracketed paste, reports of
-// focus, a hidden cursor, colours, the other screen.
+// restoreSequence resets what the console set: the mouse, bracketed paste, focus reports, the
+// hidden cursor, colours, the alternate screen.
 const restoreSequence = "\x1b[?1002l\x1b[?1006l\x1b[?2004l\x1b[?1004l\x1b[0m\x1b[?25h" + leaveScreen + "\r"
 
-// terminal is the console's way in and out. It notices when either is lost:
-// Bubble Tea does not look at the errors of its writes, nor at the end of its
-// input.
+// terminal is the console's input and output. It notices the loss of either: Bubble Tea ignores
+// errors of its writes, and the end of its input.
 type terminal struct {
 	input  io.Reader
 	output io.Writer
-	lost   chan error // one error, and then no more
+	lost   chan error // receives one error at most
 
 	raw   io.Writer
-	mu    sync.Mutex  // one write at a time, so that none lands in a picture
-	left  atomic.Bool // the other screen was left: nothing is painted any more
+	mu    sync.Mutex  // one write at a time, so that none splits another
+	left  atomic.Bool // the alternate screen was left: nothing is painted any more
 	saved []saved
 }
 
-// saved is how a terminal was before.
+// saved is the terminal's state before the console.
 type saved struct {
 	fd    int
 	state *term.State
@@ -69,7 +67,7 @@ func (t *terminal) save(f *os.File) {
 	}
 }
 
-// restore sets the modes first, which cannot block, and writes then.
+// restore resets the tty's modes first, which cannot block, and then writes.
 func (t *terminal) restore() {
 	for _, s := range t.saved {
 		_ = term.Restore(s.fd, s.state)
@@ -85,7 +83,7 @@ func (t *terminal) restore() {
 	}
 }
 
-// failed notes that the terminal is lost.
+// failed records that the terminal is lost.
 func (t *terminal) failed(err error) {
 	select {
 	case t.lost <- err:
@@ -93,8 +91,8 @@ func (t *terminal) failed(err error) {
 	}
 }
 
-// setMode takes what Bubble Tea writes: the modes of the terminal pass, what its
-// renderer draws does not, since the painter does that.
+// setMode filters what Bubble Tea writes: the terminal's modes pass, but not what its renderer
+// draws, since the painter draws.
 func (t *terminal) setMode(p []byte) (int, error) {
 	if !bytes.HasPrefix(p, []byte("\x1b[?")) {
 		return len(p), nil
@@ -102,8 +100,7 @@ func (t *terminal) setMode(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if bytes.HasPrefix(p, []byte(leaveScreen)) && !t.left.Swap(true) {
-		// tmux 3.3 leaves lines of a screen that was resized, and how many
-		// depends on where the cursor is.
+		// tmux 3.3 leaves lines behind after a resize; how many depends on the cursor's position.
 		_, _ = io.WriteString(t.raw, "\x1b[H\x1b[2J")
 	}
 	n, err := t.raw.Write(p)
@@ -131,7 +128,7 @@ type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
-// watchedReader is an input that is no file.
+// watchedReader is an input that is not a file.
 type watchedReader struct {
 	r io.Reader
 	t *terminal
@@ -145,8 +142,8 @@ func (w *watchedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// watchedFile is a file as Bubble Tea wants it: with a descriptor, or there
-// would be no raw mode, no size, and no way to end a read.
+// watchedFile is an input with the descriptor that Bubble Tea needs: without one there is no raw
+// mode, no size, and no way to end a read.
 type watchedFile struct {
 	f *os.File
 	t *terminal
@@ -161,6 +158,6 @@ func (w *watchedFile) Read(p []byte) (int, error) {
 }
 
 func (w *watchedFile) Write(p []byte) (int, error) { return w.t.setMode(p) }
-func (w *watchedFile) Close() error                { return nil } // it was never ours
+func (w *watchedFile) Close() error                { return nil } // the caller owns it
 func (w *watchedFile) Fd() uintptr                 { return w.f.Fd() }
 func (w *watchedFile) Name() string                { return w.f.Name() }

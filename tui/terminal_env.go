@@ -9,12 +9,12 @@ import (
 	"github.com/tcpctl/tcpctl/themes"
 )
 
-// capabilities is what the environment says of a terminal.
+// capabilities is what the environment says about a terminal.
 type capabilities struct {
 	profile termenv.Profile
 	ascii   bool // glyphs from ASCII only
 	mono    bool // no colours, but bold, reverse and underline
-	plain   bool // nothing but letters
+	plain   bool // no colours or attributes at all
 }
 
 func capabilitiesOf(env func(string) (string, bool)) capabilities {
@@ -30,16 +30,16 @@ func capabilitiesOf(env func(string) (string, bool)) capabilities {
 	case strings.Contains(name, "256"):
 		l.profile = termenv.ANSI256
 	}
-	// NO_COLOR through a colourless profile would take reverse and bold away
-	// as well, and the selection with them. A theme without colours does not.
+	// Implementing NO_COLOR by a colourless profile would also remove reverse and bold, and so the
+	// selection. A theme without colours does not.
 	if v, set := env("NO_COLOR"); set && v != "" {
 		l.mono = true
 	}
 	if name == "dumb" {
 		l.mono, l.plain, l.ascii = true, true, true
 	}
-	// The first of these that is set decides; where none is, a terminal of
-	// today is taken to know UTF-8. Linux's own has no font for graphs.
+	// The first of these that is set decides; if none is, UTF-8 is assumed. Linux's own console has
+	// no font for graphs.
 	for _, v := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
 		if locale := strings.ToLower(get(v)); locale != "" {
 			l.ascii = l.ascii || !strings.Contains(locale, "utf-8") && !strings.Contains(locale, "utf8")

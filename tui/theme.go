@@ -9,9 +9,9 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// themeMsg is a theme that was read: one that was chosen, or saved.
+// themeMsg is a theme that was read because it was chosen, or its file was saved.
 type themeMsg struct {
-	stamp string // of its files; with no theme, what they were at first
+	stamp string // of its files; without a theme, their first stamp
 	theme *themes.Theme
 	err   error
 }
@@ -22,7 +22,7 @@ type themeListMsg struct {
 	wrong []string
 }
 
-// loadThemes reads all themes: each is shown as soon as the cursor is on it.
+// loadThemes reads all themes, so that the picker can preview each at once.
 func loadThemes(f *frame) intent {
 	dir := f.cfg.ThemeDir
 	return inBackground(func() tea.Msg {
@@ -60,7 +60,7 @@ func (m *model) onThemeList(msg themeListMsg) {
 	m.changed()
 }
 
-// themed shows another theme.
+// setTheme shows another theme.
 type setTheme struct{ theme *themes.Theme }
 
 func (t setTheme) apply(m *model) tea.Cmd {

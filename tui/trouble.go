@@ -10,11 +10,11 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// troubleKind is what is wrong. The order is that of the strip: the worst first.
+// troubleKind is what is wrong. The order is that of the strip: worst first.
 type troubleKind int
 
 const (
-	troubleQuorum  troubleKind = iota // of the cluster: no slot of it is granted here
+	troubleQuorum  troubleKind = iota // the cluster's: none of its slots is granted here
 	troubleDown                       // a backend, or a service whose listeners are closed
 	troubleExpired                    // a certificate: no client accepts it
 	troubleEjected                    // a backend on which sessions fail, whatever its checks say
@@ -23,16 +23,16 @@ const (
 	troubleHook
 	troublePlan
 	troubleQueue
-	troubleSource // of backends: it does not answer, or leaves out too many
+	troubleSource // of backends: it does not answer, or its answer omits too many
 	troubleDrain
 	troubleHog
-	troubleVoter // this node's
+	troubleVoter // this node does not vote
 	troubleNode
 	troubleCertificate
 	troubleKinds
 )
 
-// troubleWords are how kinds are called in the header, and their signs.
+// troubleWords are the kinds' names in the header, and their signs.
 var troubleWords = [troubleKinds]sign{
 	troubleQuorum: {'!', "QUORUM", themes.Error}, troubleVoter: {'x', "VOTER", themes.Error},
 	troubleDown: signDown, troubleExpired: {'!', "EXPIRED", themes.Error}, troubleEjected: signEject, troubleFailing: {'!', "FAIL", themes.Warn}, troublePaused: {'=', "PAUSED", themes.StateMaint},
@@ -44,38 +44,38 @@ var troubleWords = [troubleKinds]sign{
 // trouble is one thing that is wrong now: a line of the strip.
 type trouble struct {
 	kind  troubleKind
-	id    string // changes when the same thing goes wrong anew
-	name  string // what is in trouble
-	state string // what it is in, and for how long
+	id    string // changes when the same thing goes wrong again
+	name  string // what it concerns
+	state string // the state, and for how long
 	text  string // why, and what ends it
 	brief string // the same in fewer words, for a narrow screen; "" is text
-	key   string // the action of its pane that ends it, "" its details,
-	verb  string // and what that does here
-	kick  string // the session that this action is about, where it is no row of the pane
-	pane  int    // where it is looked at,
-	row   string // in this row,
-	at    string // of this service
-	folds int    // how many it stands for, where there is no room for each; 0: for itself
+	key   string // the action of its pane that ends it; "": enter, for its details
+	verb  string // what that action does here
+	kick  string // the session for this action, if it is no row of the pane
+	pane  int    // the pane that shows it,
+	row   string // the row there,
+	at    string // and its service
+	folds int    // how many it stands for, if there is no room for each; 0: one
 }
 
 func (t *trouble) sign() sign { return troubleWords[t.kind] }
 
 const (
 	snoozeTime = time.Hour
-	queueOld   = time.Minute // a waiter that has waited so long makes a queue old
+	queueOld   = time.Minute // a waiter that has waited this long is a trouble
 )
 
-// watch is what is wrong, as the strip shows it.
+// watch has the troubles, as the strip shows them.
 type watch struct {
-	list    []trouble            // all, the worst first
+	list    []trouble            // all, worst first
 	snoozed map[string]time.Time // by id, until when
-	ended   time.Time            // when the last trouble ended; zero: not since the console was opened
-	at      string               // the id of the one that `!` has gone to
-	active  bool                 // it still has the keys
+	ended   time.Time            // when the last trouble ended; zero: none has since the console was opened
+	at      string               // the id of the one that `!` last went to
+	active  bool                 // troubleMode still has the focus
 	hogs    hogs
 }
 
-// update takes what is wrong now.
+// update finds the current troubles.
 func (w *watch) update(f *frame) {
 	had := len(w.list)
 	w.list = troublesOf(f, &w.hogs)
@@ -89,7 +89,7 @@ func (w *watch) update(f *frame) {
 	}
 }
 
-// shown is what the strip shows on so many lines, and how many are snoozed.
+// shown returns what the strip shows in room lines, and how many are snoozed.
 func (w *watch) shown(room int) (lines []trouble, snoozed int) {
 	for _, t := range w.list {
 		if _, asleep := w.snoozed[t.id]; asleep {
@@ -111,8 +111,8 @@ func (w *watch) shown(room int) (lines []trouble, snoozed int) {
 	return lines, snoozed
 }
 
-// foldLargest makes one line of the kind that has most of them, so that each kind
-// of trouble keeps its place however many there are of another.
+// foldLargest merges the lines of the most frequent kind into one, so that no kind is hidden by
+// another.
 func foldLargest(lines []trouble) []trouble {
 	var count [troubleKinds]int
 	for _, t := range lines {
@@ -141,7 +141,7 @@ func foldLargest(lines []trouble) []trouble {
 	return slices.Replace(slices.Clone(lines), i, i+n, one)
 }
 
-// count is how many there are of a kind, snoozed ones too.
+// count returns how many troubles of a kind there are, including snoozed ones.
 func (w *watch) count(kind troubleKind) (n int) {
 	for i := range w.list {
 		if w.list[i].kind == kind {
@@ -151,13 +151,13 @@ func (w *watch) count(kind troubleKind) (n int) {
 	return n
 }
 
-// find is the trouble of an id among those that are shown.
+// findTrouble returns the index of the trouble with this id, -1 for none.
 func findTrouble(lines []trouble, id string) int {
 	return slices.IndexFunc(lines, func(t trouble) bool { return t.id == id })
 }
 
-// wellSince is when the last trouble ended. What was before this console was opened
-// is known from the backends alone: when one of them changed last.
+// wellSince returns when the last trouble ended. About the time before this console was opened only
+// the backends tell: when one last changed.
 func (w *watch) wellSince(f *frame) time.Time {
 	if !w.ended.IsZero() {
 		return w.ended
@@ -173,7 +173,6 @@ func (w *watch) wellSince(f *frame) time.Time {
 	return since
 }
 
-// snooze takes a trouble out of the strip for a while.
 func (w *watch) snooze(id string, until time.Time) {
 	if w.snoozed == nil {
 		w.snoozed = map[string]time.Time{}
@@ -181,7 +180,7 @@ func (w *watch) snooze(id string, until time.Time) {
 	w.snoozed[id] = until
 }
 
-// dated is a time of day, with its date when that is not today's.
+// dated formats a time of day, with the date unless that is today's.
 func (f *frame) dated(t time.Time) string {
 	t = t.In(f.zone)
 	if now := f.now().In(f.zone); t.YearDay() != now.YearDay() || t.Year() != now.Year() {
@@ -190,7 +189,7 @@ func (f *frame) dated(t time.Time) string {
 	return t.Format("15:04")
 }
 
-// age is a duration in one unit: 8s, 26m, 3h, 4d.
+// age formats a duration in one unit: 8s, 26m, 3h, 4d.
 func age(d time.Duration) string {
 	if d >= 24*time.Hour {
 		return fmt.Sprintf("%.0fd", d.Hours()/24)
@@ -198,7 +197,7 @@ func age(d time.Duration) string {
 	return staleText(d)
 }
 
-// ago is how long ago a time was, 0 for one that is unknown.
+// ago returns how long ago a time was, 0 if it is unknown.
 func (f *frame) ago(t time.Time) time.Duration {
 	if t.IsZero() {
 		return 0
@@ -206,8 +205,7 @@ func (f *frame) ago(t time.Time) time.Duration {
 	return max(f.stats.now().Sub(t), 0)
 }
 
-// byService orders troubles of a kind: those of a service that has no backend left
-// come first.
+// byService orders troubles of a kind: those of services with no usable backend come first.
 func byService(f *frame) func(a, b *trouble) int {
 	eligible := func(t *trouble) int {
 		n := 0
@@ -228,7 +226,7 @@ func byService(f *frame) func(a, b *trouble) int {
 	}
 }
 
-// cutReason is a reason in quotation marks, with a space before it; "" for none.
+// cutReason returns a reason in quotation marks, after a space; "" for none.
 func cutReason(reason string) string {
 	if reason == "" {
 		return ""

@@ -11,7 +11,7 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// troublesOf is what is wrong by what is known of the engine, the worst first.
+// troublesOf returns what is wrong according to the newest status, worst first.
 func troublesOf(f *frame, h *hogs) (list []trouble) {
 	for i := range f.stats.status.Services {
 		s := &f.stats.status.Services[i]
@@ -35,8 +35,7 @@ func troublesOf(f *frame, h *hogs) (list []trouble) {
 	return list
 }
 
-// backendTrouble is what is wrong with a backend: it is down, is about to be, or is
-// draining.
+// backendTrouble returns what is wrong with a backend: it is down, about to be, or draining.
 func backendTrouble(f *frame, s *proxy.ServiceInfo, b *proxy.BackendInfo) (trouble, bool) {
 	target := s.Name + "/" + b.Name
 	t := trouble{name: shortTarget(s.Name, b.Name), pane: paneBackends, row: target, at: s.Name}
@@ -87,7 +86,7 @@ func upText(s *proxy.ServiceInfo) string {
 	return fmt.Sprintf("%d of %d up", n, len(s.Backends))
 }
 
-// serviceTroubles is what is wrong with a service itself.
+// serviceTroubles returns what is wrong with a service itself.
 func serviceTroubles(f *frame, s *proxy.ServiceInfo) (list []trouble) {
 	add := func(t trouble) {
 		t.name, t.at = screen.Safe(s.Name), s.Name
@@ -125,8 +124,8 @@ func serviceTroubles(f *frame, s *proxy.ServiceInfo) (list []trouble) {
 	return list
 }
 
-// queueTrouble is how old a queue is, and what it waits for: where that is a session
-// that holds the slot, it is the one to be kicked.
+// queueTrouble says how old a queue is, and what it waits for. If that is a session that holds the
+// slot, the action is to kick it.
 func queueTrouble(s *proxy.ServiceInfo) trouble {
 	t := trouble{kind: troubleQueue, state: "QUEUE " + screen.Count(float64(s.Queue.Waiting)), pane: paneQueue}
 	oldest := "oldest " + screen.Clock(screen.Seconds(s.Queue.OldestSeconds)) + ", "
@@ -143,7 +142,7 @@ func queueTrouble(s *proxy.ServiceInfo) trouble {
 	return t
 }
 
-// nodeTroubles is the nodes that were lost. One that said goodbye is not missed.
+// nodeTroubles returns the nodes that were lost, but not those that departed.
 func nodeTroubles(f *frame) (list []trouble) {
 	if f.mesh() == nil {
 		return nil
@@ -161,7 +160,7 @@ func nodeTroubles(f *frame) (list []trouble) {
 	return list
 }
 
-// certificateTroubles is the certificates that have expired or soon do.
+// certificateTroubles returns the certificates that have expired or soon will.
 func certificateTroubles(f *frame) (list []trouble) {
 	now := f.stats.now()
 	for i := range f.stats.status.Certificates {
@@ -182,8 +181,7 @@ func certificateTroubles(f *frame) (list []trouble) {
 	return list
 }
 
-// shortTarget is a backend as people call it: with its service, unless its own name
-// begins with that.
+// shortTarget names a backend with its service, unless its own name begins with that.
 func shortTarget(service, backend string) string {
 	if strings.HasPrefix(backend, service) {
 		return screen.Safe(backend)
@@ -191,7 +189,7 @@ func shortTarget(service, backend string) string {
 	return screen.Safe(service + "/" + backend)
 }
 
-// hostOf is the host of a client's address.
+// hostOf returns the host of a client's address.
 func hostOf(client string) string {
 	if i := strings.LastIndexByte(client, ':'); i > 0 {
 		return strings.Trim(client[:i], "[]")

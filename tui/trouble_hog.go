@@ -7,33 +7,31 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// A hog is one client that takes most of a service, of its bytes or of its
-// sessions. It is looked for in the list of sessions, and only where there is
-// enough to take.
+// A hog is one client that takes most of a service's bytes or sessions. It is looked for in the
+// list of sessions, and only if the service has enough of either.
 const (
 	hogShare    = 0.6
-	hogRate     = 64 << 10         // bytes a second of the service, at least
-	hogSessions = 20               // sessions of the service, at least
-	hogSettle   = 10 * time.Second // how long it has to last
-	hogEvery    = 5 * time.Second  // how often sessions are asked for where they are not shown
+	hogRate     = 64 << 10         // minimum bytes a second of the service
+	hogSessions = 20               // minimum sessions of the service
+	hogSettle   = 10 * time.Second // how long it must last
+	hogEvery    = 5 * time.Second  // how often sessions are fetched while they are not shown
 )
 
-// hog is one of them.
 type hog struct {
 	service, host string
-	session       string // its largest
+	session       string // its busiest
 	rate, share   float64
 	sessions      int  // of the client
 	byBytes       bool // else by sessions
 	since         time.Time
 }
 
-// hogs is those that there are, by service.
+// hogs has the current hogs, by service.
 type hogs struct {
 	now map[string]hog
 }
 
-// wanted reports whether there may be one, by the status alone.
+// wanted reports whether, by the status alone, there may be a hog.
 func (h *hogs) wanted(s *stats) bool {
 	for i := range s.status.Services {
 		svc := &s.status.Services[i]
@@ -45,15 +43,15 @@ func (h *hogs) wanted(s *stats) bool {
 	return false
 }
 
-// share is what one client has of a service.
+// share is one client's part of a service.
 type share struct {
 	rate, best float64
 	sessions   int
-	session    string        // its largest
-	steady     time.Duration // how long that has moved about as much, by its average
+	session    string        // its busiest
+	steady     time.Duration // see steadyFor
 }
 
-// sharesOf is what each client has, by service and host, of the live sessions.
+// sharesOf returns each client's share of the live sessions, by service and host.
 func sharesOf(list []*session) map[string]map[string]*share {
 	clients := map[string]map[string]*share{}
 	for _, r := range list {
@@ -84,7 +82,7 @@ func (h *hogs) take(list []*session, at time.Time) {
 	next := map[string]hog{}
 	for service, of := range sharesOf(list) {
 		if len(of) < 2 {
-			continue // it shares with no other
+			continue // the service's only client
 		}
 		rate, n := 0.0, 0
 		for _, c := range of {
@@ -112,8 +110,8 @@ func (h *hogs) take(list []*session, at time.Time) {
 	h.now = next
 }
 
-// steadyFor is how long a session has moved as much as now: all its life, where its
-// average says so. A console that was just opened knows a hog by it at once.
+// steadyFor returns how long a session has had its current rate: all its life if its average is
+// about as high. So a new console recognizes an old hog at once.
 func steadyFor(r *session) time.Duration {
 	if r.AgeSeconds <= 0 || float64(r.BytesIn+r.BytesOut)/r.AgeSeconds < (r.in+r.out)/2 {
 		return 0

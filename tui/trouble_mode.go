@@ -10,11 +10,11 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// troubleMode has the keys after `!`, until one comes that is not its own: that one
-// does what it always does, on the row that `!` has gone to.
+// troubleMode has the focus after `!`, until a key comes that is not its own: that key does what it
+// always does, on the row that `!` went to.
 type troubleMode struct{ w *workspace }
 
-// goTroubles goes to the first trouble, or to the one after that of before.
+// goTroubles goes to the first trouble, or to the one after the last visited.
 func (w *workspace) goTroubles(*frame) intent {
 	t := &troubleMode{w}
 	next := t.next()
@@ -55,7 +55,7 @@ func (t *troubleMode) key(_ *frame, k tea.KeyMsg) intent {
 	return closeAnd{inConsole(func(m *model) tea.Cmd { return m.key(k) })}
 }
 
-// next goes one line further than the one that `!` went to last.
+// next goes to the line after the one that `!` went to last.
 func (t *troubleMode) next() intent {
 	lines, _ := t.w.troubleLines()
 	if len(lines) == 0 {
@@ -64,7 +64,7 @@ func (t *troubleMode) next() intent {
 	return t.line((findTrouble(lines, t.w.watch.at) + 1) % len(lines))
 }
 
-// line gives the keys to the pane and row that a trouble is about.
+// line moves the focus to the pane and row of a trouble.
 func (t *troubleMode) line(i int) intent {
 	w := t.w
 	lines, _ := w.troubleLines()
@@ -75,7 +75,7 @@ func (t *troubleMode) line(i int) intent {
 	return inConsole(func(m *model) tea.Cmd {
 		w.watch.at = to.id
 		if w.view != "" && to.at != "" && to.at != w.view {
-			w.view = "" // it would not be shown
+			w.view = "" // the view would hide it
 		}
 		w.focus = to.pane
 		switch to.pane {
@@ -93,7 +93,7 @@ func (t *troubleMode) line(i int) intent {
 	})
 }
 
-// at is the line that `!` went to, nil when it is gone.
+// at returns the trouble that `!` went to; nil: it has gone.
 func (t *troubleMode) at() *trouble {
 	lines, _ := t.w.troubleLines()
 	if i := findTrouble(lines, t.w.watch.at); i >= 0 {
@@ -102,14 +102,14 @@ func (t *troubleMode) at() *trouble {
 	return nil
 }
 
-// details shows the details of what `!` went to.
+// details shows the details of the trouble that `!` went to.
 func (t *troubleMode) details() intent {
 	to := t.at()
 	if to == nil {
 		return nil
 	}
 	p, id := t.w.panes[to.pane], to.row
-	if to.pane == paneQueue { // all that waits there, rather than one waiter
+	if to.pane == paneQueue { // the service rather than one waiter
 		p, id = t.w.backends, to.at
 	}
 	if id == "" {
@@ -118,7 +118,7 @@ func (t *troubleMode) details() intent {
 	return open{newDetails(p, id)}
 }
 
-// snooze takes what `!` went to out of the strip for an hour.
+// snooze hides the trouble that `!` went to for an hour.
 func (t *troubleMode) snooze() intent {
 	to, w := t.at(), t.w
 	if to == nil {

@@ -12,9 +12,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// sickFleet is ten services with forty backends, of which five things are wrong: two
-// backends are down, a service is paused, a hook fails, and one client takes most of
-// a service.
+// sickFleet is ten services with forty backends, with five troubles: two backends are down, a
+// service is paused, a hook fails, and one client takes most of a service.
 func sickFleet() *fake {
 	f := edge()
 	f.status.Mesh.Peers[1].State = meshinfo.Alive
@@ -44,7 +43,7 @@ func sickFleet() *fake {
 	return f
 }
 
-// hogs lets time pass in which one client of three takes most.
+// hogFor lets time pass in which one client of three takes most.
 func (c *console) hogFor(seconds int) {
 	c.t.Helper()
 	for range seconds {
@@ -66,8 +65,7 @@ func newSickConsole(t *testing.T, w, h int) *console {
 	return c
 }
 
-// All five are named on the first screen, the worst first, at every size that has
-// lines for them.
+// All five are named on the first screen, worst first, at every size that has room for them.
 func TestTroubleIsSeenFirst(t *testing.T) {
 	for _, size := range [][2]int{{80, 24}, {140, 45}, {200, 60}, {100, 30}, {40, 10}, {29, 5}} {
 		t.Run(fmt.Sprintf("%dx%d", size[0], size[1]), func(t *testing.T) {
@@ -81,7 +79,7 @@ func TestTroubleIsSeenFirst(t *testing.T) {
 				if i := strings.Index(c.screen(), want); i >= 0 {
 					at = append(at, i)
 				} else {
-					t.Errorf("not to be seen: %q\n%s", want, c.screen())
+					t.Errorf("not on the screen: %q\n%s", want, c.screen())
 				}
 			}
 			if !slices.IsSorted(at) {
@@ -93,14 +91,14 @@ func TestTroubleIsSeenFirst(t *testing.T) {
 	}
 }
 
-// Each is reached in two keys, and what is done then is done to it.
+// Each trouble is reached with two keys, and the next act applies to it.
 func TestEachTroubleIsTwoKeysAway(t *testing.T) {
 	for key, want := range map[string]struct {
 		pane int
 		row  string
 	}{"1": {paneBackends, "svc5/svc5-c"}, "2": {paneBackends, "svc8/svc8-a"}, "3": {paneQueue, ""}, "4": {paneBackends, "svc6"}, "5": {paneSessions, "s100"}} {
 		c := newSickConsole(t, 80, 24)
-		c.press("5 /") // from anywhere, whatever is filtered
+		c.press("5 /") // from any pane, whatever the filter
 		c.write("nothing")
 		c.press("enter ! " + key)
 		if c.focus != want.pane || want.row != "" && c.grid().CurrentID() != want.row {
@@ -128,7 +126,7 @@ func TestEachTroubleIsTwoKeysAway(t *testing.T) {
 	c.sees(">= 3 svc3")
 }
 
-// A snoozed trouble is away for an hour, and is back when it goes wrong anew.
+// A snoozed trouble is hidden for an hour, unless it happens again.
 func TestSnooze(t *testing.T) {
 	c := newSickConsole(t, 80, 24)
 	c.press("! n")
@@ -143,7 +141,7 @@ func TestSnooze(t *testing.T) {
 	c.sees("svc5-c  DOWN 2h")
 }
 
-// wellFleet is the same when nothing is wrong.
+// wellFleet is sickFleet without troubles.
 func wellFleet() *fake {
 	well := sickFleet()
 	for i := range well.status.Services {
@@ -157,7 +155,7 @@ func wellFleet() *fake {
 	return well
 }
 
-// When the last one ends, the strip says since when all is well.
+// When the last trouble ends, the strip says since when all is well.
 func TestAllIsWell(t *testing.T) {
 	c := newConsole(t, sickFleet(), 80, 24)
 	well := wellFleet()
@@ -168,11 +166,11 @@ func TestAllIsWell(t *testing.T) {
 	c.press("!")
 	c.sees("> all well since 14:02")
 	d := newConsole(t, well, 80, 24)
-	d.sees("all well since 5 Mar 12:02") // of which its backends know
+	d.sees("all well since 5 Mar 12:02") // from the last change of a backend
 	golden(t, "trouble-none", d)
 }
 
-// Where there are more than lines, one kind never hides another.
+// If there are more troubles than lines, one kind never hides another.
 func TestManyTroublesFold(t *testing.T) {
 	engine := sickFleet()
 	for i := range engine.status.Services[9].Backends {
@@ -190,7 +188,7 @@ func TestManyTroublesFold(t *testing.T) {
 	}
 }
 
-// The queue that is shown is that of the cursor; a choice lasts until it moves.
+// The queue is that of the service under the cursor; an explicit choice lasts until the cursor moves.
 func TestTheQueueFollowsTheCursor(t *testing.T) {
 	c := newConsole(t, sickFleet(), 140, 45)
 	shown := func(want string) {
@@ -199,7 +197,7 @@ func TestTheQueueFollowsTheCursor(t *testing.T) {
 			t.Errorf("the queue of %s, not of %s", c.queue.service, want)
 		}
 	}
-	shown("svc3") // which is paused
+	shown("svc3") // paused
 	c.engine.change(func(f *fake) { f.status.Services[7].Queue.Waiting = 500 })
 	c.pass(time.Second)
 	shown("svc3")
@@ -219,8 +217,7 @@ func TestTheQueueFollowsTheCursor(t *testing.T) {
 	shown("svc0")
 }
 
-// Details are as things are now, with their events, sessions and graph, and stay
-// when the thing is gone.
+// Details are live, with events, sessions and graph, and stay when their row is gone.
 func TestDetailsAreLive(t *testing.T) {
 	c := newConsole(t, edge(), 100, 45)
 	c.live()
@@ -240,7 +237,7 @@ func TestDetailsAreLive(t *testing.T) {
 	c.sees("gone: this is what was known last", "backend db-front/pg-d")
 }
 
-// Sessions that end sink below the live ones, and do not take the cursor along.
+// Sessions that end move below the live ones, without the cursor.
 func TestSessionsKeepLiveOnesOnTop(t *testing.T) {
 	c := newConsole(t, edge(), 100, 30)
 	c.press("4")
@@ -263,8 +260,8 @@ func TestSessionsKeepLiveOnesOnTop(t *testing.T) {
 	}
 }
 
-// A certificate is in the strip from 14 days before its end on, and is bad after it;
-// its service is looked at for it. A renewed one is in it no more.
+// A certificate is in the strip from 14 days before it expires, more severe afterwards, and leads
+// to its service. A renewed one is no longer there.
 func TestACertificateNearItsEnd(t *testing.T) {
 	c := newSickConsole(t, 80, 24)
 	expires := func(in time.Duration) {
@@ -288,8 +285,8 @@ func TestACertificateNearItsEnd(t *testing.T) {
 	c.seesNot("CERT")
 }
 
-// Each line of the strip ends with the keys that reach what ends it, at 80 columns
-// without their verb; they do that. Where nothing may be done, they show it.
+// Each line of the strip ends with the keys that end the trouble, at 80 columns without their verb,
+// and these keys work. If the console may not act, they show the details.
 func TestEachLineOfTheStripSaysItsKeys(t *testing.T) {
 	c := newSickConsole(t, 140, 45)
 	c.sees("[! 1 enter]", "[! 3 P resume]", "[! 4 enter]", "[! 5 K kick]")
@@ -303,7 +300,7 @@ func TestEachLineOfTheStripSaysItsKeys(t *testing.T) {
 	c = newConsole(t, edge(), 80, 24)
 	c.sees("QUEUE 7   oldest 03:12, 00:41/02:00 by 10.2.0.9     [! 2 K]")
 	c.press("! 2 K")
-	c.sees("kick s4717 10.2.0.9:51344") // which holds the slot, and not the waiter under the cursor
+	c.sees("kick s4717 10.2.0.9:51344") // the holder of the slot, not the waiter under the cursor
 	c.press("y")
 	c.did("tcpctl kick s4717")
 	c = newConsole(t, edge(), 140, 45)
@@ -320,8 +317,7 @@ func TestEachLineOfTheStripSaysItsKeys(t *testing.T) {
 	c.sees("HELD", "space next]")
 }
 
-// No text of the strip, nor of the rule above the queue, is cut at 80 columns where the
-// names are not long.
+// With short names, no text of the strip or of the rule above the queue is cut at 80 columns.
 func TestTheStripIsNotCutAt80Columns(t *testing.T) {
 	for _, c := range []*console{newSickConsole(t, 80, 24), newConsole(t, edge(), 80, 24)} {
 		for i, line := range strings.Split(c.screen(), "\n") {

@@ -13,9 +13,8 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// workspace is what is open of one engine: the console's own, or another node's.
-// Each has panes of its own, so that no cursor, mark or filter that was meant for
-// one node is there when the next key goes to another.
+// workspace is the view of one engine: the console's own, or another node's. Each has its own
+// panes, so that no cursor, mark or filter meant for one node applies to another.
 type workspace struct {
 	frame
 	source api.Source
@@ -24,7 +23,7 @@ type workspace struct {
 	opened time.Time
 
 	keys     *keymap
-	panes    []pane // by the constants above
+	panes    []pane // by their constants
 	backends *backendsPane
 	queue    *queuePane
 	sessions *sessionsPane
@@ -32,20 +31,19 @@ type workspace struct {
 	nodes    *peersPane // the same in all workspaces
 	focus    int
 	shown    [paneCount]picture     // each pane as it was drawn last
-	places   [paneCount]screen.Rect // where; no height: it is not on the screen
-	calm     [paneCount]calm        // what each needs, without flutter
+	places   [paneCount]screen.Rect // where each is; no height: not on the screen
+	calm     [paneCount]calm        // what each needs, damped
 
 	watch   watch // what is wrong
 	fetches [fetchCount]fetch
-	undos   []undo                  // what undoes the last acts, the newest last
-	follows map[string]*followedAct // this console's acts, by target, until it was shown how they ended
+	undos   []undo                  // what undoes the last acts, newest last
+	follows map[string]*followedAct // this console's acts, by target, until their end was shown
 	then    intent                  // what to do once the node has answered
-	warned  meshinfo.State          // of the node, as it was shown last
+	warned  meshinfo.State          // the node's state that was last warned about
 }
 
-// newWorkspace makes a workspace of a frame that has its display and, unless it is
-// of the console's own engine, own and peer. peers is its pane of nodes, nil for a
-// new one.
+// newWorkspace makes a workspace from a frame with display set and, unless it is the console's own,
+// own and peer, too. peers is its Peers pane, nil for a new one.
 func newWorkspace(ctx context.Context, f frame, source api.Source, peers pane) (*workspace, error) {
 	f.stats = newStats()
 	f.stats.journal.peer = f.peer
@@ -56,7 +54,7 @@ func newWorkspace(ctx context.Context, f frame, source api.Source, peers pane) (
 	w.ctx, w.cancel = context.WithCancel(ctx)
 	w.panes = newPanes()
 	if peers != nil {
-		w.panes[panePeers] = peers // the nodes are the same from everywhere
+		w.panes[panePeers] = peers // one pane for all workspaces
 	}
 	w.backends, w.queue = w.panes[paneBackends].(*backendsPane), w.panes[paneQueue].(*queuePane)
 	w.nodes, _ = w.panes[panePeers].(*peersPane)
@@ -71,7 +69,7 @@ func newPanes() []pane {
 	return []pane{newBackendsPane(), newQueuePane(), newPeersPane(), newSessionsPane(), newEventsPane(), &planPane{}}
 }
 
-// refresh has all panes take what they show from the frame again.
+// refresh makes all panes read the frame again.
 func (w *workspace) refresh() {
 	for _, p := range w.panes {
 		p.refresh(&w.frame)
@@ -81,10 +79,10 @@ func (w *workspace) refresh() {
 
 func (w *workspace) pane() pane { return w.panes[w.focus] }
 
-// grid is the rows of the pane that has the keys, nil when it has none.
+// grid returns the rows of the focused pane; nil: it has none.
 func (w *workspace) grid() grid { return w.pane().grid() }
 
-// isShown reports whether a pane is on the screen, in whatever form.
+// isShown reports whether a pane is on the screen in any form.
 func (w *workspace) isShown(pane int) bool {
 	switch shapeOf(w.width, w.height) {
 	case shapeGrid:
@@ -95,7 +93,7 @@ func (w *workspace) isShown(pane int) bool {
 	return w.focus == pane
 }
 
-// restarted forgets what was about the engine before its restart.
+// restarted forgets what concerned the engine before its restart.
 func (w *workspace) restarted() {
 	w.stats.journal.restart()
 	w.undos = nil
@@ -120,7 +118,7 @@ func (m *model) openNode(node string, then intent) tea.Cmd {
 	for i, p := range m.home.panes {
 		if from, to := p.grid(), w.panes[i].grid(); from != nil && to != nil && i != panePeers {
 			_, by, desc := from.Sorts()
-			to.SetSort(by, desc) // as it is read at home
+			to.SetSort(by, desc) // the same order as in the console's own workspace
 		}
 	}
 	m.workspace, m.stale = w, false
@@ -142,14 +140,14 @@ func (m *model) goHome() tea.Cmd {
 	return m.poll()
 }
 
-// onHome takes the status of the console's own engine while another node is shown:
-// it knows the states of the nodes.
+// onHome takes the status of the console's own engine while another node is shown, for the states
+// of the nodes.
 func (m *model) onHome(s *api.Status, begun, now time.Time) {
 	if m.home.stats.take(s, begun, now) {
 		m.home.restarted()
 	}
 	if m.past != nil {
-		return // its nodes are those of the moment
+		return // the past shows its own nodes
 	}
 	m.panes[panePeers].refresh(&m.frame)
 	m.changed()

@@ -12,9 +12,9 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// Enter on a node shows it; what is done then is done there, and says so in
-// the question, in the command line that does the same, and in the events.
-func TestAPeerIsWorkedOnLikeOneself(t *testing.T) {
+// Enter on a node shows it; acts are then done there, as the question, the equivalent command line
+// and the events say.
+func TestActsOnAPeer(t *testing.T) {
 	c := newConsole(t, edge(), 200, 60)
 	there := c.engine.peer("edge-02")
 	c.press("3 j enter")
@@ -34,15 +34,15 @@ func TestAPeerIsWorkedOnLikeOneself(t *testing.T) {
 		t.Fatalf("undone by %+v", got)
 	}
 	c.press("5 z")
-	c.sees("--peer edge-02") // its events have the line that is typed here
+	c.sees("--peer edge-02") // its events show the command as typed here
 	c.press("esc esc esc")
 	c.seesNot("edge-01 > edge-02")
 	c.sees("[3 Peers")
 	c.press("1 U")
-	c.sees("nothing to undo") // what was done there is not undone here
+	c.sees("nothing to undo") // acts on the peer are not undone here
 }
 
-// Marks, cursor and filter stay with the node they were made for.
+// Marks, cursor and filter belong to one node.
 func TestMarksStayWithTheirNode(t *testing.T) {
 	c := newConsole(t, edge(), 100, 30)
 	c.press("A")
@@ -56,14 +56,14 @@ func TestMarksStayWithTheirNode(t *testing.T) {
 	}
 }
 
-// A drain on every node goes to each, and each one's answer is shown.
+// A drain on every node is sent to each, and each answer is shown.
 func TestEverywhere(t *testing.T) {
 	c := newConsole(t, edge(), 100, 30)
 	c.engine.change(func(f *fake) {
 		heal(f)
 		p := f.status.Mesh.Peers
 		p[1].State, p[1].Cause = meshinfo.Down, meshinfo.Unreachable
-		// A node that is no member is not asked: one that left, and one that was made up.
+		// Nodes that are not members are not asked: one that departed, and an invented one.
 		f.status.Mesh.Peers = append(p, api.Peer{Peer: meshinfo.Peer{ID: "4", Name: "edge-04", State: meshinfo.Down, Cause: meshinfo.Departed, Trusted: true}},
 			api.Peer{Peer: meshinfo.Peer{ID: "5", Name: "edge-02", State: meshinfo.Refused, Detail: "mesh: refused"}})
 	})
@@ -84,7 +84,7 @@ func TestEverywhere(t *testing.T) {
 	}
 }
 
-// What was done on every node is taken back there, and nowhere else.
+// An act on every node is undone on the nodes that did it, and on no other.
 func TestEverywhereIsUndone(t *testing.T) {
 	c := newConsole(t, edge(), 100, 30)
 	c.engine.change(func(f *fake) {
@@ -109,7 +109,7 @@ func TestEverywhereIsUndone(t *testing.T) {
 	}
 }
 
-// The same from a dialog's own field, and by words.
+// The same from a dialog's field, and from the command line.
 func TestEverywhereByWords(t *testing.T) {
 	c := newConsole(t, edge(), 100, 30)
 	c.engine.change(heal)
@@ -119,7 +119,7 @@ func TestEverywhereByWords(t *testing.T) {
 	c.press("enter")
 	c.sees("tcpctl drain db-front/pg-b --limit 5m --peer all")
 	c.press("esc")
-	c.press("d tab") // the question of one line has its options behind tab
+	c.press("d tab") // tab opens the options
 	for range 10 {
 		if d := c.overlay().(*dialog); d.at > 0 && d.at <= len(d.fields) && d.fields[d.at-1].name == "on" {
 			break
@@ -142,7 +142,7 @@ func TestEverywhereByWords(t *testing.T) {
 	c.sees("there is no such node")
 }
 
-// Without a secret no node is looked into, and the console says why.
+// Without a secret no node can be opened, and the console says why.
 func TestWithoutASecret(t *testing.T) {
 	c := newConsole(t, edge(), 100, 30)
 	c.engine.change(func(f *fake) { f.status.Mesh.Secret = false })
@@ -154,11 +154,11 @@ func TestWithoutASecret(t *testing.T) {
 	c.press("esc d")
 	c.sees("cannot act")
 	if c.away() || len(c.engine.acts()) > 0 {
-		t.Fatal("a peer was looked into without a secret")
+		t.Fatal("a peer was opened without a secret")
 	}
 }
 
-// A node that goes down while it is looked at says so, and is stale.
+// If a node goes down while it is shown, the console says so, and shows STALE.
 func TestAPeerGoesDown(t *testing.T) {
 	c := newConsole(t, edge(), 100, 30)
 	c.press("3 j enter")
@@ -176,7 +176,7 @@ func TestAPeerGoesDown(t *testing.T) {
 	c.seesNot("STALE")
 }
 
-// slow is a node that answers nothing: every question hangs.
+// slow is a node that never answers: every query hangs.
 type slow struct{ api.Source }
 
 func (slow) Status(ctx context.Context) (*api.Status, error) {
@@ -189,16 +189,16 @@ func (slow) Events(ctx context.Context, _ uint64, _ bool) (proxy.EventPage, erro
 	return proxy.EventPage{}, ctx.Err()
 }
 
-// The console does not wait for a node that hangs, and its answers come to nothing
-// once it is no longer looked at.
+// The console does not wait for a node that hangs, and ignores its answers once it is no longer
+// shown.
 func TestAPeerHangs(t *testing.T) {
 	c := newConsole(t, edge(), 100, 30, func(cfg *Config) { cfg.Peer = func(string) api.Source { return slow{} } })
 	c.press("3 j")
-	_, cmd := c.Update(keyMsg("enter")) // which must return, whatever the node does
+	_, cmd := c.Update(keyMsg("enter")) // must return, whatever the node does
 	c.sees("> edge-02", "WAIT")
 	_, _ = c.Update(keyMsg("esc")) // the message
 	_, _ = c.Update(keyMsg("esc"))
-	c.carry(cmd) // what was asked is given up at once: its context is over
+	c.carry(cmd) // the queries end at once: their context is done
 	c.seesNot("edge-01 > edge-02")
 	c.sees("LIVE")
 }

@@ -1,13 +1,11 @@
-// Package noquery keeps Bubble Tea from querying the terminal when the program
-// starts. Bubble Tea's own init asks for the colour of the background and waits
-// five seconds for the answer, in every program that is linked with it: where the
-// terminal does not answer, even "tcpctl version" took that long, and what was
-// typed meanwhile was taken for the answer and lost. The themes do not need it.
+// Package noquery keeps Bubble Tea from querying the terminal when the program starts. In every
+// program linked with it, Bubble Tea's init asks for the background colour and waits up to five
+// seconds for the answer: on a terminal that does not answer, even "tcpctl version" took that long,
+// and keys typed meanwhile were taken for the answer and lost. The themes do not need it.
 //
-// A terminal that calls itself dumb is not asked, so it is called that while
-// packages are initialised. This one imports os alone: by Go's order (by import
-// path, as soon as all imports are done) it comes before os/exec, which Bubble
-// Tea needs. A test of tui fails when that order changes.
+// A dumb terminal is not asked, so TERM is set to dumb while packages are initialised. This package
+// imports only os: in Go's order (by import path, once all imports are initialised) it comes before
+// os/exec, which Bubble Tea imports. A test of tui fails if that order changes.
 package noquery
 
 import "os"

@@ -59,8 +59,7 @@ func Rule(c *Canvas, y int, glyphs *themes.Glyphs, text, end string, focused boo
 	}
 }
 
-// bar is how far something is. It stands where it is told to: an animation would not
-// let the screen be idle.
+// bar is a progress bar without animation, which would keep the screen from being idle.
 var bar = progress.New(progress.WithoutPercentage(), progress.WithFillCharacters('#', '-'), progress.WithColorProfile(termenv.ANSI256),
 	func(m *progress.Model) {
 		m.FullColor, m.EmptyColor = carried(themes.GaugeLow), carried(themes.GaugeEmpty)

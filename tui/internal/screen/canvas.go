@@ -1,6 +1,5 @@
-// Package screen draws: cells on a canvas, text measured in columns, boxes,
-// graphs, and the columns of a table. It knows roles of a theme and no colours,
-// and nothing of what it draws.
+// Package screen draws cells on a canvas: text measured in columns, boxes, graphs, and the columns
+// of a table. It knows the roles of a theme, but no colours, and nothing about what it draws.
 package screen
 
 import (
@@ -38,7 +37,7 @@ type Canvas struct {
 	W, H   int
 	stride int
 	cells  []Cell
-	top    int // of a part: its first line in the whole
+	top    int // of a part: its first line in the whole canvas
 }
 
 // Top is the first line of a part in the canvas that it is a part of.
@@ -52,7 +51,6 @@ func New(w, h int) *Canvas {
 	return c
 }
 
-// emptyCell is a cell with nothing on it.
 var emptyCell = Cell{' ', Ink{FG: themes.Text, BG: themes.Surface}}
 
 // Clear makes every cell a space.
@@ -99,7 +97,7 @@ func (c *Canvas) Text(x, y int, s string, role themes.Role) int {
 	return x
 }
 
-// put draws one rune. A wide one that does not fit is a space.
+// put draws one rune. A wide one that does not fit becomes a space.
 func put(row []Cell, x int, r rune, k Ink) int {
 	w := runeWidth(r)
 	if x < 0 || x >= len(row) {
@@ -115,8 +113,8 @@ func put(row []Cell, x int, r rune, k Ink) int {
 	return x + w
 }
 
-// at is the rune in a column, and whether it takes the next one too. Half of a
-// wide rune that was drawn over would shift the whole line: it is a space.
+// at returns the rune in a column, and whether it is two columns wide. The remaining half of a wide
+// rune that was partly overwritten is a space: it would shift the whole line.
 func at(row []Cell, x int) (r rune, wide bool) {
 	r = row[x].Rune
 	if r == 0 {
@@ -148,7 +146,7 @@ func (c *Canvas) Fill(x, y, n int, r rune, role themes.Role) {
 	}
 }
 
-// stretch is n cells of a line from x on, as far as there are any.
+// stretch returns n cells of a line from x on, clipped to the canvas.
 func (c *Canvas) stretch(x, y, n int) []Cell {
 	if y < 0 || y >= c.H {
 		return nil

@@ -28,8 +28,7 @@ type Column[T any] struct {
 // Slot is where a column is drawn. Column is its index.
 type Slot struct{ Column, X, W int }
 
-// gap is the room before a column. Numbers are aligned to the right and mostly
-// have some of their own.
+// gap returns the space before a column. Numbers are right-aligned and mostly bring their own.
 func (c *Column[T]) gap(first bool) int {
 	switch {
 	case first:
@@ -40,8 +39,8 @@ func (c *Column[T]) gap(first bool) int {
 	return 2
 }
 
-// grow gives the columns that were chosen what room is left. Names share it first, one
-// column each in turn: they are what is cut otherwise.
+// grow distributes the remaining room among the chosen columns. Names come first, one cell each in
+// turn, since they are cut otherwise.
 func grow[T any](cols []Column[T], byPrio []int, chosen map[int]int, room int) {
 	for grown := true; grown && room > 0; {
 		grown = false
@@ -72,7 +71,7 @@ func Fit[T any](cols []Column[T], w, skip int) []Slot {
 		}
 		skip--
 	}
-	// The most important ones are chosen first, until one does not fit.
+	// Choose by importance until one does not fit.
 	byPrio := slices.Clone(order)
 	slices.SortStableFunc(byPrio, func(a, b int) int { return cols[a].Prio - cols[b].Prio })
 	used := 0
@@ -81,7 +80,7 @@ func Fit[T any](cols []Column[T], w, skip int) []Slot {
 		need := cols[i].Width + cols[i].gap(len(chosen) == 0)
 		if used+need > w {
 			if len(chosen) == 0 {
-				chosen[i] = w // the first is shown, however narrow
+				chosen[i] = w // the first is always shown, however narrow
 				used = w
 			}
 			break

@@ -11,15 +11,15 @@ import (
 	"github.com/tcpctl/tcpctl/themes"
 )
 
-// carrier makes the styles of components: a role is the colour of its number, which
-// Component turns back, so that a theme still decides at the end.
+// carrier makes the styles of components: a role is encoded as a colour number, which Component
+// decodes, so that the theme decides in the end.
 var carrier = func() *lipgloss.Renderer {
 	r := lipgloss.NewRenderer(io.Discard)
 	r.SetColorProfile(termenv.ANSI256)
 	return r
 }()
 
-// carried is the colour that stands for a role: above those that are written otherwise.
+// carried returns the colour that encodes a role. The first 16 have another notation.
 func carried(role themes.Role) string { return strconv.Itoa(int(role) + 16) }
 
 // Style is a role as a style of lipgloss, for components that draw with such.

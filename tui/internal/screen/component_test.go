@@ -6,8 +6,7 @@ import (
 	"github.com/tcpctl/tcpctl/themes"
 )
 
-// What a component draws with the styles of roles is in those roles on the canvas, and
-// every role comes back.
+// What a component draws with the style of a role has that role on the canvas, for every role.
 func TestComponentKeepsRoles(t *testing.T) {
 	c := New(12, 1)
 	for r := range themes.NumRoles {
@@ -24,7 +23,7 @@ func TestComponentKeepsRoles(t *testing.T) {
 	}
 }
 
-// A bar is as wide as it is told to be, however far it is.
+// A bar has the given width at any progress.
 func TestBarHasItsWidth(t *testing.T) {
 	for part, want := range map[float64]string{-1: "[----------]", 0: "[----------]", 0.44: "[####------]", 0.45: "[#####-----]", 1: "[##########]", 2: "[##########]"} {
 		c := New(12, 1)

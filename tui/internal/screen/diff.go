@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// diffGap is how many cells that are the same are written again rather than moved
-// over: a move takes about as many bytes.
+// diffGap is the longest run of unchanged cells that is written again instead of skipped: a cursor
+// move takes about as many bytes.
 const diffGap = 5
 
 // Diff writes what changes a terminal that shows before into one that shows c: the
@@ -24,7 +24,7 @@ func (c *Canvas) Diff(before *Canvas, p *Palette) string {
 		b.WriteString("\x1b[H\x1b[2J")
 	}
 	cleared := p.Plain || p.blank(emptyCell.Ink) // an empty cell need not be written on a cleared screen
-	now := reset                                 // the terminal's ink
+	now := reset                                 // the terminal's current ink
 	for y := range c.H {
 		row, old := c.Row(y), []Cell(nil)
 		if before != nil {
@@ -55,9 +55,8 @@ func (c *Canvas) Diff(before *Canvas, p *Palette) string {
 	return b.String()
 }
 
-// nextRun is the next stretch of a line, from x on, that has to be written: cells
-// that differ, and those between two of them that are near each other. It begins and
-// ends at whole runes.
+// nextRun returns the next part of a line, from x on, that has to be written: cells that differ,
+// and short gaps between them. It begins and ends at whole runes.
 func nextRun(row, old []Cell, x int, cleared bool) (from, to int) {
 	differs := func(i int) bool {
 		if old == nil {
@@ -75,7 +74,7 @@ func nextRun(row, old []Cell, x int, cleared bool) (from, to int) {
 		}
 	}
 	for from > 0 && from < len(row) && (row[from].Rune == 0 || old != nil && old[from].Rune == 0) {
-		from-- // the second half of a wide rune, as it is or as it was
+		from-- // the second half of a new or old wide rune
 	}
 	for to < len(row) && (row[to].Rune == 0 || old != nil && old[to].Rune == 0) {
 		to++

@@ -13,7 +13,7 @@ import (
 	"github.com/tcpctl/tcpctl/themes"
 )
 
-// paper is a terminal that knows what Diff writes: moves, clearing, inks and runes.
+// paper is a terminal that understands what Diff writes: moves, clearing, inks and runes.
 type paper struct {
 	cells [][]Cell
 	ink   string
@@ -67,7 +67,7 @@ func (p *paper) take(t *testing.T, s string) {
 			t.Fatalf("%q is written beyond the screen, at %d, %d", r, x, y)
 		}
 		for i := range w {
-			// A wide rune that is half written over is gone.
+			// Overwriting half of a wide rune erases it.
 			if old := p.cells[y][x+i]; old.Rune == 0 && x+i > 0 {
 				p.cells[y][x+i-1].Rune = ' '
 			} else if runeWidth(old.Rune) == 2 && x+i+1 < len(p.cells[y]) {
@@ -85,8 +85,8 @@ func (p *paper) take(t *testing.T, s string) {
 	}
 }
 
-// Whatever was on the screen, what Diff writes makes it what it should be: each rune
-// in its ink, wide ones whole.
+// Whatever was on the screen, Diff's output makes it what it should be: each rune in its ink, wide
+// ones whole.
 func TestDiffMakesTheScreenWhatItShouldBe(t *testing.T) {
 	for _, name := range []string{"default", "dark", "light"} {
 		theme, err := themes.Load(name, "")
@@ -133,7 +133,7 @@ func TestDiffMakesTheScreenWhatItShouldBe(t *testing.T) {
 	}
 }
 
-// What changes is all that is written: a clock costs a few bytes, not its line.
+// Only changes are written: a clock costs a few bytes, not its whole line.
 func TestDiffWritesLittle(t *testing.T) {
 	theme, err := themes.Load("default", "")
 	if err != nil {

@@ -29,7 +29,7 @@ func Graph(c *Canvas, values []float64, most float64, kind string, down bool, ro
 	}
 }
 
-// dots are the bits of a braille cell, from the lowest up, left and right.
+// dots are the bits of a braille cell, left and right, each from the bottom up.
 var dots = [2][4]rune{{0x40, 0x04, 0x02, 0x01}, {0x80, 0x20, 0x10, 0x08}}
 
 func braille(c *Canvas, values []float64, most float64, down bool, role themes.Role) {
@@ -62,8 +62,8 @@ func braille(c *Canvas, values []float64, most float64, down bool, role themes.R
 	}
 }
 
-// blocks draws with runes that fill a cell step by step: up, or under from its
-// upper edge down.
+// blocks draws bars with runes that fill a cell in steps: up from its lower edge, or under from its
+// upper edge.
 func blocks(c *Canvas, values []float64, most float64, down bool, role themes.Role, up, under []rune) {
 	steps := up
 	if down {
@@ -84,8 +84,8 @@ func blocks(c *Canvas, values []float64, most float64, down bool, role themes.Ro
 	}
 }
 
-// level scales a value to whole steps. Any traffic is at least one step, so that
-// little differs from none.
+// level scales a value to whole steps. Any traffic is at least one step, so that a little differs
+// from none.
 func level(v, most float64, steps int) int {
 	if v <= 0 || most <= 0 {
 		return 0

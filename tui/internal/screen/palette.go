@@ -30,8 +30,8 @@ func NewPalette(t *themes.Theme, profile termenv.Profile) *Palette {
 
 const reset = "\x1b[0m"
 
-// sgr is the sequence of an ink. It begins with a reset, so that no line depends
-// on the one above it: the renderer skips lines that have not changed.
+// sgr returns the escape sequence of an ink. It begins with a reset, so that no line depends on the
+// one above it: the renderer skips unchanged lines.
 func (p *Palette) sgr(k Ink) string {
 	if s, ok := p.seen[k]; ok {
 		return s
@@ -40,13 +40,13 @@ func (p *Palette) sgr(k Ink) string {
 	background := k.BG != themes.Surface
 	badge := background && isState(k.FG) && (bg.Reverse || bg.FG.Kind != themes.None)
 	if badge {
-		// The word of a state keeps its own colour under the cursor. It is drawn in
-		// reverse: as legible as before, and no hole in the bar.
+		// The word of a state keeps its colour under the cursor. It is drawn in reverse: as legible
+		// as before, without a gap in the bar.
 		background, bg = false, p.theme.Style(themes.Surface)
-		badge = fg.BG.Kind == themes.None // else it stands on its own colour already
+		badge = fg.BG.Kind == themes.None // otherwise it already has its own background
 	}
-	// The reasons for reverse are or-ed: if two of them cancelled out, the
-	// selection would vanish on a cell that is itself drawn in reverse.
+	// The reasons for reverse are or-ed: if two cancelled out, the selection would vanish on a cell
+	// that is itself in reverse.
 	style := p.style.NewStyle().
 		Bold(fg.Bold || background && bg.Bold).
 		Faint(fg.Dim || background && bg.Dim || k.Mod&dim != 0).
@@ -57,7 +57,7 @@ func (p *Palette) sgr(k Ink) string {
 		back = fg.BG
 	}
 	if background && bg.FG.Kind != themes.None {
-		front = bg.FG // a cursor with both colours is readable only with both
+		front = bg.FG // a cursor style with both colours is readable only with both
 	}
 	if front.Kind == themes.None {
 		front = p.theme.Style(themes.Text).FG
@@ -75,7 +75,7 @@ func (p *Palette) sgr(k Ink) string {
 	return s
 }
 
-// isState reports whether a role says how something is.
+// isState reports whether a role stands for a state.
 func isState(r themes.Role) bool {
 	return r >= themes.StateUp && r <= themes.StateIdle || r == themes.OK || r == themes.Warn || r == themes.Error
 }
@@ -90,7 +90,7 @@ func colorOf(c themes.Color) lipgloss.TerminalColor {
 	return lipgloss.Color(strconv.Itoa(int(c.N)))
 }
 
-// blank reports whether a space in this ink looks like one without any.
+// blank reports whether a space in this ink looks like an uncoloured one.
 func (p *Palette) blank(k Ink) bool { return p.sgr(k) == reset }
 
 func hex(c themes.Color) string {

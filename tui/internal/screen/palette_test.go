@@ -9,9 +9,8 @@ import (
 	"github.com/tcpctl/tcpctl/themes"
 )
 
-// Under the cursor a state keeps the colour that it has elsewhere, as a background
-// where the theme's cursor would change it: never white on bright green, and no hole
-// in the bar.
+// Under the cursor a state keeps its colour, as the background if the theme's cursor would change
+// it: never white on bright green, and no gap in the bar.
 func TestAStateKeepsItsColourUnderTheCursor(t *testing.T) {
 	for _, e := range themes.List("") {
 		theme, err := themes.Load(e.Name, "")
@@ -37,7 +36,7 @@ func TestAStateKeepsItsColourUnderTheCursor(t *testing.T) {
 		}
 		text := p.sgr(Ink{FG: themes.Text, BG: themes.Cursor})
 		if text == p.sgr(Ink{FG: themes.Text, BG: themes.Surface}) {
-			t.Errorf("%s: the cursor is not to be seen", theme.Name)
+			t.Errorf("%s: the cursor is not visible", theme.Name)
 		}
 	}
 }

@@ -11,15 +11,15 @@ import (
 	proxytext "github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// narrow measures runes. East Asian "ambiguous" ones are narrow whatever the
-// locale says, because Bubble Tea's renderer measures them so.
+// narrow measures runes. East Asian "ambiguous" ones count as narrow in any locale, as in Bubble
+// Tea's renderer.
 var narrow = &runewidth.Condition{}
 
-// runeWidth is 1 or 2 columns. Only runes that Safe lets through are drawn, and
-// Safe lets none of width 0 through.
+// runeWidth returns 1 or 2 columns. Only runes that pass Safe are drawn, and none of those has
+// width 0.
 func runeWidth(r rune) int {
 	if r < 0x1100 || r >= 0x2500 && r < 0x25a0 || r >= 0x2800 && r < 0x2900 {
-		return 1 // nothing wide is below U+1100; lines, blocks and braille
+		return 1 // below U+1100 nothing is wide; lines, blocks and braille are narrow
 	}
 	return narrow.RuneWidth(r)
 }
@@ -28,8 +28,8 @@ func runeWidth(r rune) int {
 // each rune of the result takes one or two columns.
 func Safe(s string) string { return strings.Map(safeRune, proxytext.Safe(s)) }
 
-// safeRune is Safe for one rune: it also drops or replaces runes that are not
-// drawn in columns of their own.
+// safeRune is Safe for one rune: it also drops or replaces runes that do not occupy columns of
+// their own.
 func safeRune(r rune) rune {
 	r = proxytext.Rune(r)
 	switch {
@@ -40,7 +40,7 @@ func safeRune(r rune) rune {
 	case joins(r):
 		return '?'
 	}
-	// Terminals disagree where two tables of widths do.
+	// If two width tables disagree, terminals do, too.
 	if w := narrow.RuneWidth(r); w != 1 && w != 2 || w != ansi.StringWidth(string(r)) {
 		return '?'
 	}
@@ -141,7 +141,7 @@ func Wrap(s string, w int) []string {
 				lines, line = append(lines, line), ""
 			}
 			head := Cut(word, w)
-			if head == "" { // one wide rune in one column
+			if head == "" { // a wide rune does not fit into one column
 				head = string([]rune(word)[:1])
 			}
 			lines, word = append(lines, head), word[len(head):]

@@ -8,14 +8,14 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// Every rune that there is, between two letters and beside itself: what safe
-// lets through is drawn as wide as we think, by the renderer's own measure.
-func TestEveryRuneIsDrawnAsWideAsWeThink(t *testing.T) {
+// Every rune, between two letters and next to itself: what Safe lets through has the width that we
+// assume, by the renderer's own measure.
+func TestEveryRuneHasTheWidthWeAssume(t *testing.T) {
 	for r := rune(0); r <= utf8.MaxRune; r++ {
 		s := "a" + string(r) + string(r) + "b"
 		clean := Safe(s)
 		if got, want := ansi.StringWidth(clean), Width(clean); got != want {
-			t.Fatalf("%U: %q is %d columns wide, we think %d", r, clean, got, want)
+			t.Fatalf("%U: %q is %d columns wide, we assume %d", r, clean, got, want)
 		}
 		for _, c := range clean {
 			if c < ' ' || c == 0x7f || c >= 0x80 && c < 0xa0 {

@@ -49,7 +49,7 @@ func (t *Table[T]) Jump(to int) {
 	}
 	t.at, t.touched = max(to, 0), true
 	t.cur = t.idAt(t.at)
-	t.gone = time.Time{} // the operator has seen where it is
+	t.gone = time.Time{} // the operator sees where the cursor is
 	t.version++
 	t.follow(t.at == 0 && t.sortBy == 0)
 }

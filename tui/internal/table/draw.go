@@ -17,7 +17,7 @@ type Look[T any] struct {
 	After func(row T, c *screen.Canvas, y int, at func(column int) int)
 }
 
-// margin is the columns of the cursor's sign and the mark.
+// margin is the width of the cursor's sign and the mark.
 const margin = 2
 
 // Draw draws the rows around the cursor, and returns how many lines it took.
@@ -38,7 +38,7 @@ func (t *Table[T]) Draw(c *screen.Canvas, look Look[T]) int {
 				return margin + s.X
 			}
 		}
-		return c.W // it is not shown
+		return c.W // not shown
 	}
 	tall := func(i int) bool { return look.Second != nil && t.Tall(t.Row(i)) }
 	t.reveal(c.H-y, tall)
@@ -60,7 +60,7 @@ func (t *Table[T]) Draw(c *screen.Canvas, look Look[T]) int {
 			next++
 		}
 		if i == t.at && look.Focused {
-			c.Fill(0, y, 1, '>', themes.Prompt) // also where there are no colours
+			c.Fill(0, y, 1, '>', themes.Prompt) // visible without colours, too
 			c.Tint(0, y, c.W, themes.Cursor)
 		}
 		y = next
@@ -102,8 +102,7 @@ func (t *Table[T]) drawRow(c *screen.Canvas, y int, r T, cols []screen.Column[T]
 	}
 }
 
-// reveal scrolls so that the cursor's row is on the h lines there are, with its
-// second line.
+// reveal scrolls until the cursor's row, with its second line, is within the h lines.
 func (t *Table[T]) reveal(h int, tall func(i int) bool) {
 	if t.Len() == 0 {
 		t.top = 0
@@ -127,7 +126,7 @@ func (t *Table[T]) reveal(h int, tall func(i int) bool) {
 			break
 		}
 	}
-	// Lines that would stay empty at the end show rows from above instead.
+	// Rather than leave lines empty at the end, show more rows from above.
 	below := 0
 	for i := t.top; i < t.Len() && below <= h; i++ {
 		below += height(i)

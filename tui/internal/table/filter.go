@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// A filter is terms that a row has to match, all of them:
+// A filter is a list of terms, all of which a row must match:
 //
 //	pg !down state:up act>100 ~dbf
 //
@@ -22,21 +22,20 @@ type filter struct {
 type term struct {
 	not   bool
 	fuzzy bool
-	col   string // "" is any
+	col   string // "": any
 	op    string // "", ":", ">", "<", ">=", "<=", "="
 	word  string // lower case
 	num   float64
 }
 
-// cells is a row as a filter sees it.
+// cells gives a filter access to a row.
 type cells interface {
 	columnNames() []string
-	// text is a column as it is shown, number what it is sorted by.
+	// text returns a column as shown, number the value it is sorted by.
 	text(col int) string
 	number(col int) (float64, bool)
 }
 
-// cellsOf is the cells of a row of a table.
 type cellsOf[T any] struct {
 	*Table[T]
 	row T
@@ -75,9 +74,8 @@ func parseTerm(w string) (t term, ok bool) {
 		return t, rest != ""
 	}
 	t.word = w
-	// The first of these characters is the operator, unless the word begins
-	// with it: ":5432" looks for a port. Where what is before it turns out to be
-	// no column, as in "10.0.0.1:80", the whole is a word.
+	// The first of these characters is the operator, unless the word begins with it: ":5432" looks
+	// for a port. If what precedes it is no column, as in "10.0.0.1:80", the whole is a word.
 	if i := strings.IndexAny(w, ":<>="); i > 0 {
 		op := w[i : i+1]
 		rest := w[i+1:]
@@ -124,8 +122,8 @@ func (f filter) matches(row cells) bool {
 	return true
 }
 
-// plain reports whether a filter is words only: they may name a group and mean
-// all of it, as "act>100" does not.
+// plain reports whether a filter has words only: these may name a group and then match all of it,
+// unlike "act>100".
 func (f filter) plain() bool {
 	for _, t := range f.terms {
 		if t.not || t.fuzzy || t.col != "" {
@@ -146,7 +144,7 @@ func (t *term) matches(row cells) bool {
 	}
 	word := t.word
 	if t.col != "" {
-		word = t.col + t.op + t.word // no column of that name: it is a word
+		word = t.col + t.op + t.word // no column has that name: it is a word
 	}
 	for i := range names {
 		s := strings.ToLower(row.text(i))
@@ -176,13 +174,13 @@ func (t *term) matchesIn(row cells, col int) bool {
 	return n == t.num
 }
 
-// isNamed reports whether a column is called word: NEW/s is new/s, and new.
+// isNamed reports whether word names a column: both new/s and new name NEW/s.
 func isNamed(name, word string) bool {
 	name = strings.ToLower(name)
 	return name == word || strings.TrimSuffix(name, "/s") == word
 }
 
-// inOrder reports whether s has the letters in this order.
+// inOrder reports whether s contains the letters in this order.
 func inOrder(s, letters string) bool {
 	for _, r := range s {
 		if letters == "" {

@@ -54,8 +54,8 @@ func (t *Table[T]) SetFilter(expression string) {
 // Filter is the expression that rows have to match, "" for none.
 func (t *Table[T]) Filter() string { return t.filter.text }
 
-// rearrange is asked for by the operator, who expects the cursor to move: it
-// does not count as a row that has gone.
+// rearrange arranges the rows at the operator's request: the cursor may move, which does not count
+// as the loss of its row.
 func (t *Table[T]) rearrange() {
 	t.version++
 	t.arrange()
@@ -80,8 +80,8 @@ func (t *Table[T]) applyFilter() {
 			}
 			continue
 		}
-		// A head that matches by name is shown with all of its group, else with
-		// those of its group that match.
+		// A head that matches by name is shown with its whole group, otherwise with those of the
+		// group that match.
 		all := t.filter.plain() && t.filter.matches(cellsOf[T]{t, r})
 		head := len(t.order)
 		t.order = append(t.order, i)
@@ -136,8 +136,8 @@ func (t *Table[T]) applySort() {
 	})
 }
 
-// groups is the places of the groups: those with the sickest rows first, and else
-// in the order in which they came.
+// groups returns the positions of the groups: those with the sickest rows first, otherwise in the
+// order of arrival.
 func (t *Table[T]) groups() map[string]int {
 	type place struct {
 		name  string
@@ -164,7 +164,7 @@ func (t *Table[T]) groups() map[string]int {
 	return at
 }
 
-// before is the comparison of two rows of which the first comes first, or not.
+// before returns -1 if the first of two rows comes first, otherwise 1.
 func before(first bool) int {
 	if first {
 		return -1
@@ -172,7 +172,7 @@ func before(first bool) int {
 	return 1
 }
 
-// compare compares two rows by what they are sorted by.
+// compare compares two rows by the current sort order.
 func (t *Table[T]) compare(x, y T) int {
 	if t.sortBy == 0 {
 		return t.Rank(y) - t.Rank(x)

@@ -1,7 +1,6 @@
-// Package table is a table whose rows are selected by what they are, never by
-// where they stand: rows that come, go and change places move neither the
-// cursor nor the marks. It is filtered, sorted and drawn the same whatever its
-// rows are.
+// Package table is a table whose rows are selected by id, never by position: rows that come, go and
+// move change neither the cursor nor the marks. Filters, sorting and drawing are the same for all
+// types of rows.
 package table
 
 import (
@@ -32,24 +31,24 @@ type Table[T any] struct {
 	Unfollow func()
 
 	rows  []T
-	order []int // of the rows that are shown; nil: all, as they came
+	order []int // of the rows that are shown; nil: all, in order of arrival
 	kept  int   // how many rows are shown, heads not counted
 
 	cur     string // the id under the cursor
 	at      int    // its index in what is shown
 	top     int    // the first row that is drawn
 	page    int    // how many rows were drawn
-	lines   []int  // the row on each line of the canvas that they were drawn on; -1: none
-	scrollX int    // how many columns are scrolled away
-	away    bool   // a cursor that would follow was moved away
-	touched bool   // the operator has moved the cursor: it stays with its row
+	lines   []int  // the row on each line of the canvas, as last drawn; -1: none
+	scrollX int    // how many columns are scrolled out on the left
+	away    bool   // a following cursor was moved away
+	touched bool   // the operator has moved the cursor: it now stays with its row
 
 	marks    map[string]bool
 	lastMark string
 	filter   filter
-	sortBy   int // 0: the sickest first; else the column's index + 1
+	sortBy   int // 0: sickest first; else the column's index + 1
 	desc     bool
-	asGiven  bool // with sortBy 0: as they came
+	asGiven  bool // with sortBy 0: in order of arrival
 
 	gone    time.Time // when the row under the cursor went away
 	names   []string  // of the columns
@@ -104,8 +103,8 @@ func (t *Table[T]) Clear() {
 	t.Set(nil, time.Time{})
 }
 
-// arrange filters and sorts the rows, finds the cursor's row again, and reports
-// whether another one is there now.
+// arrange filters and sorts the rows, puts the cursor back on its row, and reports whether that has
+// gone.
 func (t *Table[T]) arrange() (gone bool) {
 	t.order, t.kept = nil, t.count(t.rows)
 	if len(t.filter.terms) > 0 {
@@ -119,7 +118,7 @@ func (t *Table[T]) arrange() (gone bool) {
 
 func (t *Table[T]) isHead(row T) bool { return t.Head != nil && t.Head(row) }
 
-// count is how many rows there are, heads not counted.
+// count returns the number of rows, without heads.
 func (t *Table[T]) count(rows []T) int {
 	if t.Head == nil {
 		return len(rows)
@@ -133,9 +132,8 @@ func (t *Table[T]) count(rows []T) int {
 	return n
 }
 
-// find puts the cursor back on its row. Where that has gone, it stands on the
-// one that took its place. A cursor that was never moved is on the first row,
-// heads aside.
+// find puts the cursor back on its row, or, if that has gone, on the one that took its place. A
+// cursor that was never moved is on the first row that is no head.
 func (t *Table[T]) find() (gone bool) {
 	n := t.Len()
 	line := t.at - t.top
@@ -159,7 +157,7 @@ func (t *Table[T]) find() (gone bool) {
 	return true
 }
 
-// first is where a cursor starts: on a row, not on the head of its group.
+// first returns where a cursor starts: on a row, not on the head of its group.
 func (t *Table[T]) first() int {
 	if t.Len() > 1 && t.isHead(t.Row(0)) && !t.isHead(t.Row(1)) {
 		return 1

@@ -79,7 +79,7 @@ func TestMarksGoWithTheirRows(t *testing.T) {
 	tab.Set(items("a", "b", "c", "d"), time.Time{})
 	tab.Mark()
 	tab.Move(1)
-	tab.MarkRange() // from a to c
+	tab.MarkRange() // a to c
 	tab.Set(items("c", "a", "x"), time.Time{})
 	tab.SetFilter("a")
 	ids, hidden := tab.Chosen()
@@ -144,8 +144,8 @@ func TestGroupsStayTogether(t *testing.T) {
 	}
 }
 
-// The sickest come first, and the groups that have them, until another order is
-// asked for; a column may sort over the bounds of the groups.
+// The sickest rows, and the groups that have them, come first until another order is chosen; a
+// column may sort across groups.
 func TestTheSickestComeFirst(t *testing.T) {
 	tab := newTable()
 	tab.Group, tab.Head = item.group, func(i item) bool { return !strings.Contains(i.id, "/") }
@@ -164,12 +164,12 @@ func TestTheSickestComeFirst(t *testing.T) {
 		t.Error("numbers start with the least")
 	}
 	if tab.SortBy("n", true); tab.desc {
-		t.Error("they cannot be turned round")
+		t.Error("they cannot be reversed")
 	}
 }
 
-// A cursor that was never moved stays at the top, where the worst is; one that was
-// moved goes with its row. Whatever comes under an untouched cursor counts as new.
+// A cursor that was never moved stays at the top, on the worst row; one that was moved stays with
+// its row. A row that comes under an unmoved cursor counts as new.
 func TestAnUntouchedCursorStaysAtTheTop(t *testing.T) {
 	now := time.Unix(1000, 0)
 	tab := newTable()
@@ -195,7 +195,7 @@ func TestAnUntouchedCursorStaysAtTheTop(t *testing.T) {
 	}
 }
 
-// However small the window, the cursor's row is drawn, and the lines are used.
+// However small the window, the cursor's row is drawn, and no line is wasted.
 func TestDrawKeepsTheCursorInSight(t *testing.T) {
 	tab := newTable()
 	tab.Tall = func(i item) bool { return i.n > 7 }
@@ -208,7 +208,7 @@ func TestDrawKeepsTheCursorInSight(t *testing.T) {
 			c := screen.New(20, h)
 			used := tab.Draw(c, look)
 			if !strings.Contains(c.Plain(), "> "+tab.CurrentID()) {
-				t.Errorf("%d lines: %s is not to be seen:\n%s", h, tab.CurrentID(), c.Plain())
+				t.Errorf("%d lines: %s is not visible:\n%s", h, tab.CurrentID(), c.Plain())
 			}
 			if all := 10; used < min(h, all)-1 { // a tall row above may not fit
 				t.Errorf("%d lines, cursor on %s: %d used\n%s", h, tab.CurrentID(), used, c.Plain())
