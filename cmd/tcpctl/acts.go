@@ -13,7 +13,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// actCommands makes a command of each act in the one table.
+// actCommands makes a command from each act in api.Acts.
 func actCommands() []*cobra.Command {
 	var all []*cobra.Command
 	for i := range api.Acts {
@@ -55,7 +55,7 @@ func actCommand(a *api.Act) *cobra.Command {
 	return takesAll(cmd)
 }
 
-// paramFlags makes a flag of each option that a request keeps.
+// paramFlags adds a flag for each option.
 func paramFlags(f *pflag.FlagSet, params []api.Param, o *api.Options) {
 	for _, p := range params {
 		if p.Name == "wait" {
@@ -68,7 +68,7 @@ func paramFlags(f *pflag.FlagSet, params []api.Param, o *api.Options) {
 	}
 }
 
-// paramFlag is the flag of one option.
+// paramFlag implements the flag of one option.
 type paramFlag struct {
 	param api.Param
 	to    *api.Options
@@ -92,7 +92,7 @@ func (f *paramFlag) Type() string {
 	return "string"
 }
 
-// arguments refuses wrong arguments before an instance is asked.
+// arguments rejects wrong arguments before an instance is asked.
 func arguments(a *api.Act) cobra.PositionalArgs {
 	least, most := 0, 1
 	if a.On == api.OnService || a.On == api.OnBackend {
@@ -113,7 +113,7 @@ func arguments(a *api.Act) cobra.PositionalArgs {
 	return cobra.RangeArgs(least, most)
 }
 
-// split separates an act's targets from what follows them.
+// split separates an act's targets from its other arguments.
 func split(a *api.Act, args []string) (targets, others []string) {
 	switch {
 	case a.On == api.OnNothing:
@@ -176,8 +176,8 @@ func printResult(w io.Writer, res api.Result) {
 	}
 }
 
-// follow shows the progress of an act until it is done: on a terminal in one
-// line, else a line a change.
+// follow shows the progress of an act until it is done: in one line on a terminal, otherwise with a
+// line for each change.
 func follow(ctx context.Context, src api.Source, a *api.Act, target string, r *api.Request) error {
 	progress := newProgress()
 	for {

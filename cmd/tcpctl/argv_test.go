@@ -12,9 +12,8 @@ import (
 	"testing"
 )
 
-// TestRule19CommandsRunWhereTheyBelong: a window's where it was typed, a
-// backend's restart in the engine; both get their words as they are, and have
-// a process group of their own.
+// TestRule19CommandsRunWhereTheyBelong: a window's command runs where it was typed, a backend's
+// restart in the engine. Both get their arguments unchanged, and a process group of their own.
 func TestRule19CommandsRunWhereTheyBelong(t *testing.T) {
 	t.Parallel()
 	needs(t, "ps")
@@ -24,7 +23,7 @@ func TestRule19CommandsRunWhereTheyBelong(t *testing.T) {
 	}
 	t.Cleanup(b.die)
 	dir := t.TempDir()
-	// tell writes its folder, its group, itself and the first of its words.
+	// tell writes its folder, process group, process id and first argument.
 	tell := filepath.Join(dir, "tell")
 	script := "#!/bin/sh\nout=$1; shift\n{ pwd; ps -o pgid= -p $$; echo $$; printf '%s\\n' \"$1\"; } >$out.new\nmv $out.new $out\n"
 	if err := os.WriteFile(tell, []byte(script), 0o700); err != nil {
@@ -42,7 +41,7 @@ func TestRule19CommandsRunWhereTheyBelong(t *testing.T) {
 	}
 	in.tcpctl("restart", "db/a")
 
-	here, err := os.Getwd() // where the engine was started
+	here, err := os.Getwd() // the engine's folder, too
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,16 +14,16 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// backend is a server that says its name before each line that it gives back.
-// It can die and come back at the same address.
+// backend is a server that echoes each line after its name. It can die and come back at the same
+// address.
 type backend struct {
 	name, addr string
-	port       *proxytest.Port // addr is its own also while it is dead; released when nothing refers to it
+	port       *proxytest.Port // keeps addr reserved while it is dead
 
 	mu    sync.Mutex
 	ln    net.Listener
 	conns map[net.Conn]bool
-	moody bool // it accepts clients, and resets each once it has asked
+	moody bool // it resets each client after its first request
 	wg    sync.WaitGroup
 }
 
@@ -50,7 +50,7 @@ func (b *backend) start() error {
 	return nil
 }
 
-// die is what kill -9 does: each client that is connected sees a reset.
+// die has the effect of kill -9: each connected client sees a reset.
 func (b *backend) die() {
 	b.mu.Lock()
 	proxytest.StopListening(b.ln)
@@ -91,7 +91,7 @@ func (b *backend) serve(c net.Conn) {
 	delete(b.conns, c)
 }
 
-// resets says whether it answers nothing, and makes the close of c a reset.
+// resets reports whether the backend is moody or dead and, if so, makes the close of c a reset.
 func (b *backend) resets(c net.Conn) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -107,21 +107,21 @@ func (b *backend) setMoody(moody bool) {
 	b.moody = moody
 }
 
-// patience only catches hangs.
+// patience is generous: it only catches hangs.
 const patience = time.Minute
 
-// pace is between two visits of one client that comes again and again. A handful of them
-// without it would take the whole machine from the tests beside.
+// pace is the pause between two visits of a client that visits repeatedly. Without it, a few of
+// these clients would starve the other tests.
 const pace = 5 * time.Millisecond
 
-// slowPace is that of many clients over many seconds.
+// slowPace is the pace of many clients over many seconds.
 const slowPace = 10 * pace
 
-// client is one that talks in lines.
+// client is a client that talks in lines.
 type client struct {
 	*net.TCPConn
 	r    *bufio.Reader
-	gone string // how it ended before it could do anything
+	gone string // how the connection ended, if a write failed
 }
 
 func dial(addr string) (*client, error) {
@@ -133,8 +133,8 @@ func dial(addr string) (*client, error) {
 	return &client{TCPConn: c.(*net.TCPConn), r: bufio.NewReader(c)}, nil
 }
 
-// says also notes a reset: the write that meets one takes the error, and a read would
-// find the end.
+// says also records a reset: the failed write consumes the error, and a later read would see only
+// the end.
 func (c *client) says(line string) error {
 	_, err := fmt.Fprintln(c, line)
 	if errors.Is(err, syscall.ECONNRESET) {
@@ -151,7 +151,7 @@ func (c *client) hears(line string) error {
 	return err
 }
 
-// sees says how the connection ends: "fin" or "reset".
+// sees waits for the end of the connection, "fin" or "reset".
 func (c *client) sees() (string, error) {
 	if c.gone != "" {
 		return c.gone, nil

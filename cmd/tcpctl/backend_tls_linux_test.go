@@ -23,7 +23,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// issuer signs certificates into a folder.
+// issuer is a CA that writes certificates into a folder.
 type issuer struct {
 	t    *testing.T
 	dir  string
@@ -31,7 +31,7 @@ type issuer struct {
 	key  *ecdsa.PrivateKey
 }
 
-// newIssuer writes NAME.pem, which is its own.
+// newIssuer makes a CA and writes its own certificate to NAME.pem.
 func newIssuer(t *testing.T, dir, name string) *issuer {
 	t.Helper()
 	i := &issuer{t: t, dir: dir}
@@ -45,7 +45,7 @@ func newIssuer(t *testing.T, dir, name string) *issuer {
 	return i
 }
 
-// issue writes FILE.pem and FILE.key, for a name, valid until so long from now.
+// issue writes FILE.pem and FILE.key for a name, valid for that long from now.
 func (i *issuer) issue(file, name string, until time.Duration) {
 	i.t.Helper()
 	der, key := i.sign(&x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
@@ -70,8 +70,8 @@ func (i *issuer) sign(template *x509.Certificate) (der []byte, key *ecdsa.Privat
 	return der, key
 }
 
-// webServers is an nginx with a server over TLS for each certificate in dir, which
-// answers with its name.
+// webServers runs an nginx with a TLS server for each certificate in dir, which answers with the
+// certificate's name.
 func webServers(t *testing.T, dir string, certificates ...string) (addrs map[string]string) {
 	t.Helper()
 	addrs = map[string]string{}
@@ -92,8 +92,8 @@ func webServers(t *testing.T, dir string, certificates ...string) (addrs map[str
 	return addrs
 }
 
-// TestTLSToNginx: nginx behind, curl in front. What is wrong with a certificate
-// is in status, by a word, and no client notices.
+// TestTLSToNginx: nginx as backend, curl as client. Status says in a word what is wrong with a
+// certificate, and no client is affected.
 func TestTLSToNginx(t *testing.T) {
 	t.Parallel()
 	needs(t, "nginx", "curl")
@@ -140,9 +140,8 @@ func TestTLSToNginx(t *testing.T) {
 	}
 }
 
-// TestThreeServicesOnOnePort: openssl and curl pick them by name, nginx has the
-// certificates. A live session stays when its service is reloaded away, and over
-// an upgrade.
+// TestThreeServicesOnOnePort: openssl and curl select them by name, nginx has the certificates. A
+// live session survives the removal of its service by a reload, and an upgrade.
 func TestThreeServicesOnOnePort(t *testing.T) {
 	t.Parallel()
 	needs(t, "nginx", "curl", "openssl")

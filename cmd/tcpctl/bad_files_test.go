@@ -9,9 +9,8 @@ import (
 	"time"
 )
 
-// TestBadFilesChangeNothing: each of config's bad files is refused by run, by
-// check and by reload with status 2, by file and line; the
-// instance that was to take it serves on as before.
+// TestBadFilesChangeNothing: run, check and reload refuse each of config's bad files with status 2,
+// file and line; the instance that should load it is unaffected.
 func TestBadFilesChangeNothing(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("internal/config/testdata/bad/*.toml")
@@ -54,7 +53,7 @@ backends = ["`+b.addr+`"]
 			t.Fatalf("%s: it has changed something: %+v", name, st)
 		}
 	}
-	c.SetDeadline(time.Now().Add(patience)) // the files may have taken longer than that since the dial
+	c.SetDeadline(time.Now().Add(patience)) // renewed: the files may have taken longer than the deadline set at the dial
 	c.says("still here?")
 	if err := c.hears("a: still here?"); err != nil {
 		t.Error(err)

@@ -15,8 +15,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// noVNC installs it, with a page that runs a script, and gives the folder. The
-// test skips where a program for it is missing.
+// noVNC installs noVNC, with a page that runs a script, and returns its folder. The test is skipped
+// if a program is missing.
 func noVNC(t *testing.T, page, script string) (chromium, vnc, web string) {
 	t.Helper()
 	chromium, vnc, web = installed(t, "chromium"), installed(t, "Xtigervnc"), t.TempDir()
@@ -29,11 +29,10 @@ func noVNC(t *testing.T, page, script string) (chromium, vnc, web string) {
 	return chromium, vnc, web
 }
 
-// TestNoVNCAgain has noVNC, in Chromium, reach a real VNC server through the bridge
-// that serves it, and again once the bridge has been alone with the server for
-// longer than that takes to blacklist a peer that connects and says nothing (five
-// connections, and a check would be made every 200 ms). The server has seen the two
-// connections of the page alone.
+// TestNoVNCAgain: noVNC in Chromium connects to a real VNC server through the bridge that serves
+// the page, and again after a pause in which active checks (one every 200 ms) would have made the
+// server blacklist the bridge, as it does after five connections that send nothing. The server has
+// seen only the page's two connections.
 func TestNoVNCAgain(t *testing.T) {
 	t.Parallel()
 	chromium, vnc, web := noVNC(t, "index.html", comeBack)
@@ -52,9 +51,9 @@ func TestNoVNCAgain(t *testing.T) {
 	}
 }
 
-// TestNoVNCByPath has it come to three servers on one port, by path and with a
-// token. Each server has seen its own client and no other: not the one that had a
-// wrong token, which its service has refused with 401 and counted.
+// TestNoVNCByPath: noVNC reaches three servers on one port, by path and with a token. Each server
+// has seen only its own client, and not the one with a wrong token, which its service has refused
+// with 401 and counted.
 func TestNoVNCByPath(t *testing.T) {
 	t.Parallel()
 	chromium, vnc, web := noVNC(t, "desks.html", visitDesks)
@@ -66,7 +65,7 @@ func TestNoVNCByPath(t *testing.T) {
 		server, log := startVNC(t, vnc, screens[i])
 		logs = append(logs, log)
 		pages := ""
-		if i == 0 { // a page of one service has clients of all
+		if i == 0 { // the page of one service connects to all
 			pages = fmt.Sprintf(", web = %q", web)
 		}
 		text += fmt.Sprintf("[services.%s]\nlisten = %q\nbackends = [%q]\ncheck = { type = \"passive\" }\nws = { path = \"/desk/%[1]s\", auth = \"token:%[4]s\"%[5]s }\n", name, addr, server, tokens, pages)
@@ -80,7 +79,8 @@ func TestNoVNCByPath(t *testing.T) {
 		t.Errorf("a wrong token: status %d, %v", status, err)
 	}
 	for i, refused := range []string{"", "refused 1: auth 1", "refused 1: auth 1"} {
-		// A client has its 401 before it is counted. Not Total: the first has connections that chromium opens and leaves.
+		// A client gets its 401 before it is counted. Total is not checked: Chromium opens unused connections to the
+		// first service.
 		waitUntil(t, "one client of "+names[i], func() bool {
 			var st struct{ Services []proxy.ServiceInfo }
 			if err := json.Unmarshal([]byte(in.tcpctl("status", "--json")), &st); err != nil {
@@ -96,8 +96,7 @@ func TestNoVNCByPath(t *testing.T) {
 	}
 }
 
-// TestWSMakesNoChecks: what TestNoVNCAgain has in its file is what tcpctl ws has by
-// default.
+// TestWSMakesNoChecks: the settings in TestNoVNCAgain's file are the defaults of tcpctl ws.
 func TestWSMakesNoChecks(t *testing.T) {
 	for flag, want := range map[string]string{"check": health.Passive, "no-backend": proxy.Reject} {
 		if f := wsCommand().Flags().Lookup(flag); f.DefValue != want {

@@ -18,8 +18,8 @@ import (
 // browserPatience is for a browser on a busy machine.
 const browserPatience = 90 * time.Second
 
-// TestBrowser has Chromium open a page that the bridge serves, talk to an echo
-// through it, in text and in binary, and close.
+// TestBrowser: Chromium opens a page that the bridge serves, exchanges text and binary messages
+// with an echo server through it, and closes.
 func TestBrowser(t *testing.T) {
 	t.Parallel()
 	chromium := installed(t, "chromium")
@@ -38,7 +38,7 @@ func TestBrowser(t *testing.T) {
 	}
 }
 
-// echoPage says through the bridge what it has found.
+// echoPage reports its results through the bridge.
 const echoPage = `<!doctype html><meta charset="utf-8"><script>
 const url = location.href.replace("http", "ws");
 const found = [];
@@ -68,7 +68,7 @@ function binary() {
 text();
 </script>`
 
-// installed is the path of a program, or the test skips.
+// installed returns the path of a program, or skips the test.
 func installed(t *testing.T, program string) string {
 	t.Helper()
 	path, err := exec.LookPath(program)
@@ -78,14 +78,14 @@ func installed(t *testing.T, program string) string {
 	return path
 }
 
-// browse opens a page headless, until the test ends.
+// browse opens a page in a headless browser until the test ends.
 func browse(t *testing.T, chromium, url string) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "chromium")
 	if err != nil {
 		t.Fatal(err)
 	}
-	// These keep it from looking for anything but the page.
+	// These flags keep it from fetching anything but the page.
 	cmd := exec.Command(chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
 		"--enable-logging=stderr", "--user-data-dir="+dir, url)
@@ -101,7 +101,7 @@ func browse(t *testing.T, chromium, url string) {
 		if t.Failed() {
 			t.Logf("%s said\n%s", chromium, said.Bytes())
 		}
-		for range 50 { // its children go on writing for a moment
+		for range 50 { // its children still write for a moment
 			if os.RemoveAll(dir) == nil {
 				return
 			}
@@ -110,7 +110,7 @@ func browse(t *testing.T, chromium, url string) {
 	})
 }
 
-// echoServer gives back what comes, but for a line that begins with "report ".
+// echoServer echoes everything except lines that begin with "report ".
 type echoServer struct {
 	addr    string
 	reports chan string
@@ -158,7 +158,7 @@ func (e *echoServer) serve(c net.Conn) {
 	}
 }
 
-// report waits for what a page has found.
+// report waits for a page's report.
 func (e *echoServer) report(t *testing.T) string {
 	t.Helper()
 	select {

@@ -92,7 +92,7 @@ func printChecked(cmd *cobra.Command, c *checked) {
 	}
 }
 
-// findings lists the errors of a file, one by one where they can be separated.
+// findings lists the errors of a file, one by one if they can be separated.
 func findings(level string, err error) []finding {
 	all := []finding{}
 	found, ok := errors.AsType[config.Errors](err)
@@ -105,7 +105,7 @@ func findings(level string, err error) []finding {
 	return all
 }
 
-// diffRunning compares a file with what the running instance has.
+// diffRunning compares a file with the running instance's configuration.
 func diffRunning(cmd *cobra.Command, file *config.File) ([]config.Change, error) {
 	src := source(cmd)
 	defer src.Close()

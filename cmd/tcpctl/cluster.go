@@ -27,7 +27,7 @@ const clusterLong = `Creates a cluster of nodes of the mesh, and changes its vot
 
 With --dry-run each shows what it would do, and what would be lost.`
 
-// clusterStatusCommand is below the act "cluster", which changes what it shows.
+// clusterStatusCommand is a subcommand of the act "cluster".
 func clusterStatusCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -57,7 +57,7 @@ func clusterStatusCommand() *cobra.Command {
 	return cmd
 }
 
-// leaderView is the cluster as the node that leads sees it; nil: none is known to.
+// leaderView returns the cluster as the leader sees it; nil: no leader is known.
 func leaderView(ctx context.Context, src *control.Client, c *api.Cluster) (*api.Cluster, error) {
 	if c.Leader == "" || c.Role == api.ClusterLeader {
 		return c, nil
@@ -69,12 +69,12 @@ func leaderView(ctx context.Context, src *control.Client, c *api.Cluster) (*api.
 		return c, err
 	}
 	if st.Cluster == nil || st.Cluster.Role != api.ClusterLeader {
-		return c, nil // another one leads by now
+		return c, nil // another node leads now
 	}
 	return st.Cluster, nil
 }
 
-// printCluster prints what a node knows, with the leases and entries that leading has.
+// printCluster prints a node's view c, with the leases and entries from the leader's view.
 func printCluster(w io.Writer, c, leading *api.Cluster) {
 	lease := "no lease: it grants no slots"
 	if c.LeaseSeconds > 0 {
@@ -98,13 +98,13 @@ func printCluster(w io.Writer, c, leading *api.Cluster) {
 	clusterTable(c, leading).print(w)
 }
 
-// clusterTable is the voters, and behind them who has a lease and does not vote.
+// clusterTable lists the voters, followed by other nodes that have a lease.
 func clusterTable(c, leading *api.Cluster) table {
 	shown := map[string]bool{}
 	lease := func(id, name string) string {
 		runs := 0.0
 		for _, l := range leading.Leases {
-			if l.ID == id || id == "" && l.Name == name { // the id is not known yet of one that is to vote
+			if l.ID == id || id == "" && l.Name == name { // the id of a future voter is not known yet
 				shown[l.ID] = true
 				runs = max(runs, l.LeaseSeconds)
 			}
@@ -117,7 +117,7 @@ func clusterTable(c, leading *api.Cluster) table {
 	t := table{{"NODE", "STATE", "REACHED", "LEASE", "ENTRY", "LAG"}}
 	for i := range c.Voters {
 		v := &c.Voters[i]
-		seen := v // by the leader, who knows most
+		seen := v // by the leader, which knows most
 		if j := slices.IndexFunc(leading.Voters, func(o api.Voter) bool { return o.Name == v.Name }); j >= 0 {
 			seen = &leading.Voters[j]
 		}
@@ -126,7 +126,7 @@ func clusterTable(c, leading *api.Cluster) table {
 		case seen.Leads:
 			state = "leads"
 		case leading.Term == 0 && !seen.Missing:
-			state = "?" // a node that does not vote does not know
+			state = "?" // a node that does not vote cannot know
 		case seen.Learner:
 			state = "catches up"
 		case seen.Missing:

@@ -14,12 +14,12 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// A checkedServer is a backend that is asked for a path of each node's own, and knows how many asked at a time.
+// A checkedServer is a backend that each node checks with its own path, and that counts concurrent checks.
 type checkedServer struct {
 	*httptest.Server
 	mu        sync.Mutex
 	down      bool
-	who       []string // that have checked, one after another
+	who       []string // the nodes that checked, in order
 	now, most int
 }
 
@@ -34,7 +34,7 @@ func newCheckedServer(t *testing.T) *checkedServer {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 		b.mu.Unlock()
-		time.Sleep(5 * time.Millisecond) // as long as a check takes somebody's place
+		time.Sleep(5 * time.Millisecond) // how long a check uses a slot of the backend
 		b.mu.Lock()
 		b.now--
 		b.mu.Unlock()
@@ -49,7 +49,7 @@ func (b *checkedServer) set(down bool) {
 	b.down = down
 }
 
-// untilOne waits until so many checks in a row are of one node, and returns its name.
+// untilOne waits until that many consecutive checks came from one node, and returns its name.
 func (b *checkedServer) untilOne(t *testing.T, checks int) (who string) {
 	t.Helper()
 	b.mu.Lock()
@@ -72,8 +72,8 @@ func (b *checkedServer) untilOne(t *testing.T, checks int) (who string) {
 	}
 }
 
-// TestRule25dOneNodeChecks for all, within slots; another takes over where it is killed, and what it finds holds on
-// all nodes.
+// TestRule25dOneNodeChecks: one node checks for all, within the slots; if it is killed another takes over, and its
+// results apply on all nodes.
 func TestRule25dOneNodeChecks(t *testing.T) {
 	t.Parallel()
 	b := newCheckedServer(t)
@@ -118,7 +118,7 @@ func TestRule25dOneNodeChecks(t *testing.T) {
 	t.Logf("%s, then %s; %d checks, at most %d at a time", first, second, len(b.who), b.most)
 }
 
-// seesBackend waits until a node has the backend in a state by another's checks, and says so.
+// seesBackend waits until a node shows the backend in a state according to another node's checks.
 func seesBackend(in *running, state, by string) {
 	in.t.Helper()
 	in.until("it is "+state+", checked by "+by, func(s *proxy.ServiceInfo) bool {

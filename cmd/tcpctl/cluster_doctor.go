@@ -11,7 +11,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// clusterDoctorCommand is below the act "cluster".
+// clusterDoctorCommand is a subcommand of the act "cluster".
 func clusterDoctorCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{

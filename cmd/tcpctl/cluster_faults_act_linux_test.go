@@ -16,7 +16,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// faultActs are what goes wrong, at each node by itself.
+// faultActs injects faults into the nodes, independently of each other.
 type faultActs struct {
 	lab  *faultLab
 	seed uint64
@@ -24,7 +24,7 @@ type faultActs struct {
 	mu       sync.Mutex
 	did      map[string]int
 	rejoined int
-	slowest  time.Duration // from the end of all faults until each node has admitted clients
+	slowest  time.Duration // longest time from the end of all faults until each node admitted clients
 	calms    int
 }
 
@@ -51,10 +51,10 @@ func (a *faultActs) recovery() string {
 	return fmt.Sprintf("%d times all was well again, after %v at most; %d voters had to rejoin", a.calms, a.slowest.Round(time.Millisecond), a.rejoined)
 }
 
-// faultsAtATime is how many faults there are before all has to be well again.
+// faultsAtATime is the number of faults between two checks that the cluster recovers.
 const faultsAtATime = 50
 
-// run makes so many faults.
+// run injects that many faults.
 func (a *faultActs) run(faults int) {
 	rands := make([]*rand.Rand, len(a.lab.nodes))
 	for i := range rands {
@@ -79,13 +79,13 @@ func (a *faultActs) run(faults int) {
 	}
 }
 
-// fault is one, from its beginning to its end.
+// fault injects one fault and ends it.
 func (a *faultActs) fault(n *faultNode, r *rand.Rand) {
 	long := time.Duration(50+r.IntN(850)) * time.Millisecond
 	if r.IntN(5) < 2 {
 		long = time.Duration(2500+r.IntN(3500)) * time.Millisecond
 	}
-	if r.IntN(2) == 0 { // one that holds a slot, if it comes to that
+	if r.IntN(2) == 0 { // preferably one that holds a slot
 		for began := time.Now(); time.Since(began) < time.Second && !a.lab.server.holds(n); time.Sleep(2 * time.Millisecond) {
 		}
 	}
@@ -135,7 +135,7 @@ func (a *faultActs) fault(n *faultNode, r *rand.Rand) {
 	}
 }
 
-// link cuts a node's link, or one direction of it: mute, it hears and is not heard.
+// link cuts a node's link, or one direction of it: a mute node hears but is not heard.
 func (n *faultNode) link(kind string, cut bool) error {
 	s := n.lab.segment
 	var argv []string
@@ -161,8 +161,8 @@ func (n *faultNode) link(kind string, cut bool) error {
 	return nil
 }
 
-// fullDisk leaves the voter no space. It stops voting at the first write that fails,
-// and votes again after a restart (rule 34).
+// fullDisk fills the voter's disk. It stops voting at the first failed write, and votes again after
+// a restart (rule 34).
 func (a *faultActs) fullDisk(n *faultNode, long time.Duration) error {
 	n.begins(false, false)
 	defer n.ends()
@@ -190,7 +190,7 @@ func (a *faultActs) fullDisk(n *faultNode, long time.Duration) error {
 	return nil
 }
 
-// command is one of the node's, once it answers.
+// command runs a command on the node, retrying until it answers.
 func (n *faultNode) command(words ...string) error {
 	if _, err := waitReady(n.socket); err != nil {
 		return err
@@ -201,8 +201,8 @@ func (n *faultNode) command(words ...string) error {
 	return nil
 }
 
-// calm waits until all is well again: three vote, each node has a lease, and admits
-// clients that have come since.
+// calm waits until the cluster has recovered: three nodes vote, and each has a lease and admits new
+// clients.
 func (a *faultActs) calm() {
 	l := a.lab
 	l.t.Helper()

@@ -15,26 +15,26 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
 )
 
-// A faultVisit is one client: it comes, is admitted with a token, holds a slot and
-// gives it back, or is ended.
+// A faultVisit is one client: it connects, is admitted with a token, holds a slot, and gives it
+// back or is ended.
 type faultVisit struct {
 	node    *faultNode
-	process int // that took clients when it came; 0: not known
+	process int // the one that accepted clients when it dialled; 0: unknown
 	conn    *net.TCPConn
 	r       *bufio.Reader
 	token   uint64
-	call    time.Time // before it came
+	call    time.Time // before it dialled
 	got     time.Time // when it knew that it was admitted
-	free    time.Time // from when its slot may be free; zero: from never
+	free    time.Time // from when its slot may be free; zero: never
 }
 
-// errTooLong is of a client that waits for ever, as far as a test can tell.
+// errTooLong is the error of a client that was not served within faultWait.
 var errTooLong = errors.New("it was not served")
 
-// faultWait is how long a client waits: three hundred are before it, and faults.
+// faultWait is how long a client waits: three hundred others are ahead of it, and there are faults.
 const faultWait = 5 * patience
 
-// dial comes to a service of a node.
+// dial connects to a service of a node.
 func (n *faultNode) dial(service string) (*faultVisit, error) {
 	_, process := n.untouched()
 	v := &faultVisit{node: n, process: process, call: time.Now()}
@@ -71,8 +71,8 @@ func (v *faultVisit) admitted(until time.Time) error {
 	return nil
 }
 
-// hold talks to the backend for a while, and as long as its node is cut off. It
-// returns false if the session was ended.
+// hold talks to the backend for a while, and for as long as its node is cut off. It returns false
+// if the session was ended.
 func (v *faultVisit) hold(long time.Duration) bool {
 	end := v.got.Add(long)
 	for {
@@ -89,7 +89,7 @@ func (v *faultVisit) hold(long time.Duration) bool {
 			}
 			return false
 		}
-		v.free = said // it was there then: its slot cannot have been another's
+		v.free = said // it held the slot then: no other client can have had it
 		if left := time.Until(end); left > 0 {
 			time.Sleep(min(left, 20*time.Millisecond))
 		} else if v.node.cutSince().IsZero() {
@@ -100,8 +100,8 @@ func (v *faultVisit) hold(long time.Duration) bool {
 	}
 }
 
-// release gives the slot back. Its node may have ended the session before that, and since
-// the backend has answered last.
+// release gives the slot back. Its node may have ended the session earlier, but not before the
+// backend's last answer.
 func (v *faultVisit) release() {
 	if v.free.IsZero() {
 		v.free = v.got
@@ -109,10 +109,10 @@ func (v *faultVisit) release() {
 	v.conn.Close()
 }
 
-// record keeps what a client has seen for the judge.
+// record stores what a client has seen, for judge.
 func (l *faultLab) record(v *faultVisit) {
-	// What a stopped node has not ended may be another's from its stop on, whatever this
-	// client sees; it may have seen its token only afterwards.
+	// A slot whose session a stopped node has not ended may pass to another client from the stop
+	// on, whatever this client sees. It may even see its token only later.
 	if at, ok := v.node.stoppedAt(l.server.arrived(v.token).Add(-faultLease), v.free); ok && at.Before(v.free) {
 		v.free = at
 		if at.Before(v.call) {
@@ -125,8 +125,8 @@ func (l *faultLab) record(v *faultVisit) {
 	l.history = append(l.history, faultSeen{v.token, v.call.Sub(l.began), v.got.Sub(l.began), v.free.Sub(l.began), l.line(v)})
 }
 
-// line is where a client had its place: all nodes have one, or each process has its own;
-// 0: not known.
+// line identifies the queue in which a client waited: one for all nodes, or one per process; 0:
+// unknown.
 func (l *faultLab) line(v *faultVisit) int {
 	if l.shares {
 		return v.process
@@ -134,7 +134,7 @@ func (l *faultLab) line(v *faultVisit) int {
 	return 1
 }
 
-// visits are those of one client, one after the other.
+// visits makes the visits of one client, one after another.
 func (l *faultLab) visits(n *faultNode, r *rand.Rand) {
 	for {
 		select {
@@ -146,7 +146,7 @@ func (l *faultLab) visits(n *faultNode, r *rand.Rand) {
 		if err != nil {
 			continue // no process listens
 		}
-		if r.IntN(20) == 0 { // it has no patience
+		if r.IntN(20) == 0 { // it gives up at once
 			if v.admitted(time.Now().Add(time.Duration(r.IntN(3000))*time.Millisecond)) != nil {
 				continue
 			}
@@ -167,17 +167,17 @@ func (l *faultLab) visits(n *faultNode, r *rand.Rand) {
 	}
 }
 
-// A faultPlace is a waiter of whom it is known that it had its place by then.
+// A faultPlace is a waiter that is known to have had its place at a time.
 type faultPlace struct {
 	token uint64
 	by    time.Duration
 	line  int
 }
 
-// probes are clients that are known to have their place at some moment: who comes later
-// is granted later. In one order over all nodes a place is committed once another client,
-// which came to the same node after them and asked for another lock, has its grant: ops
-// of a node are in order.
+// probes makes clients of which it is known when they had their place: clients that come later must
+// be granted later. With one order over all nodes, a place is certainly committed once another
+// client, which came to the same node later and asked for another lock, has its grant: a node's
+// operations are committed in order.
 func (l *faultLab) probes(r *rand.Rand) {
 	for {
 		select {
@@ -204,7 +204,7 @@ func (l *faultLab) probes(r *rand.Rand) {
 			}
 			continue
 		}
-		// A lease that is lost costs a place in one order, and none at the node itself.
+		// The loss of a lease costs a place in a common order, but not in a node's own.
 		now, _ = n.untouched()
 		if line := l.line(v); ok && line != 0 && (l.shares || now == epoch && !l.lackedSince(v.call)) {
 			l.mu.Lock()
@@ -216,7 +216,7 @@ func (l *faultLab) probes(r *rand.Rand) {
 	}
 }
 
-// waits waits until a client is in the queue of its node.
+// waits reports whether a client has entered its node's queue.
 func (l *faultLab) waits(n *faultNode, v *faultVisit) bool {
 	c := control.Dial(n.socket)
 	defer c.Close()
@@ -233,12 +233,12 @@ func (l *faultLab) waits(n *faultNode, v *faultVisit) bool {
 			}
 		}
 		if ctx.Err() != nil {
-			return false // it was served meanwhile
+			return false // already served
 		}
 	}
 }
 
-// marks waits until what the node has said is committed.
+// marks waits until the node's operations so far are committed.
 func (l *faultLab) marks(n *faultNode) bool {
 	mark, err := n.dial(faultMarker)
 	if err != nil || mark.admitted(time.Now().Add(5*time.Second)) != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// faultSeen is what one client has seen, in times of one clock.
+// faultSeen is what one client has seen, with times of one clock.
 type faultSeen struct {
 	token           uint64
 	call, got, free time.Duration
@@ -22,11 +22,11 @@ type faultSeen struct {
 // A faultOp is an operation on the lock: to get a slot, or to give it back.
 type faultOp struct {
 	acquire bool
-	rank    int // of its token among those that clients have seen
+	rank    int // rank of its token among those that clients have seen
 }
 
-// faultModel is a lock of so many slots that hands tokens out in order. rank is that
-// of the first token.
+// faultModel is a lock with that many slots that issues tokens in order. rank is that of the first
+// token.
 func faultModel(slots, rank int) porcupine.Model {
 	return porcupine.Model{
 		Init: func() any { return [2]int{0, rank} }, // holders, next rank
@@ -40,9 +40,9 @@ func faultModel(slots, rank int) porcupine.Model {
 	}
 }
 
-// linearizable checks a history, ordered by token, in parts that overlap by half: the
-// time that one takes grows faster than its length. It returns the first part that no
-// lock in one process could have had.
+// linearizable checks a history, ordered by token, in parts that overlap by half, since the time
+// for one part grows faster than its length. It returns an error for the first part that no lock in
+// one process could have produced.
 func linearizable(all []faultSeen, slots int) error {
 	const part = 400
 	for from := 0; from == 0 || from < len(all); from += part / 2 {
@@ -50,7 +50,7 @@ func linearizable(all []faultSeen, slots int) error {
 		to := min(from+part, len(all))
 		for i, v := range all[from:to] {
 			ops = append(ops, porcupine.Operation{ClientId: i, Input: faultOp{true, from + i}, Call: int64(v.call), Return: int64(v.got)},
-				// What is seen of a release at once is nothing: it has no end.
+				// Nothing shows when a release takes effect: it has no end.
 				porcupine.Operation{ClientId: i, Input: faultOp{false, from + i}, Call: int64(v.free), Return: math.MaxInt64 / 2})
 		}
 		if r := porcupine.CheckOperationsTimeout(faultModel(slots, from), ops, patience); r != porcupine.Ok {
@@ -60,8 +60,8 @@ func linearizable(all []faultSeen, slots int) error {
 	return nil
 }
 
-// tooMany says of a history that is not linearizable which token had no slot, if each
-// before it had its own as early as can be.
+// tooMany names the token of a non-linearizable history that had no slot, if each token before it
+// held its slot as briefly as possible.
 func tooMany(all []faultSeen, slots int) string {
 	var held []faultSeen
 	at := time.Duration(0)
@@ -79,8 +79,8 @@ func tooMany(all []faultSeen, slots int) string {
 	return ""
 }
 
-// overtaken counts those that came after a waiter had its place in the same line, and
-// finds one that was granted before it. seen is ordered by token.
+// overtaken counts the clients that came after a waiter had its place in the same queue, and finds
+// one that was granted before it. seen is ordered by token.
 func overtaken(seen []faultSeen, places []faultPlace) (pairs int, first error) {
 	for _, p := range places {
 		for _, v := range seen {
@@ -95,7 +95,7 @@ func overtaken(seen []faultSeen, places []faultPlace) (pairs int, first error) {
 	return pairs, first
 }
 
-// atOnce is how many held a slot at a time, by what they saw, and who.
+// atOnce returns the maximum number of concurrent holders, by what they saw, and which they were.
 func atOnce(seen []faultSeen) (most int, who []faultSeen) {
 	type event struct {
 		at   time.Duration
@@ -117,8 +117,7 @@ func atOnce(seen []faultSeen) (most int, who []faultSeen) {
 	return most, slices.DeleteFunc(slices.Clone(seen), func(v faultSeen) bool { return v.got > at || v.free <= at })
 }
 
-// backwards finds one who came to a line after another had its token, and has a lower
-// one.
+// backwards finds a client that joined a queue after another had its token, and got a lower one.
 func backwards(seen []faultSeen) error {
 	type event struct {
 		at time.Duration
@@ -143,9 +142,9 @@ func backwards(seen []faultSeen) error {
 	return nil
 }
 
-// judgeHistory says whether a lock could have had the history, ordered by token. Where
-// nodes hand out slots by themselves, tokens have an order at each of them only, so that
-// porcupine has nothing to search for: it is one if there were never too many.
+// judgeHistory says whether a lock could have produced the history, ordered by token. If nodes
+// grant slots by themselves, tokens are ordered only within a node, and porcupine is of no use: the
+// history is right if there were never too many holders.
 func (l *faultLab) judgeHistory(seen []faultSeen) string {
 	var text string
 	var err error
@@ -165,7 +164,7 @@ func (l *faultLab) judgeHistory(seen []faultSeen) string {
 	return text
 }
 
-// judge looks at all that clients have seen.
+// judge checks all that clients have seen.
 func (l *faultLab) judge() string {
 	l.mu.Lock()
 	seen, places := l.history, l.places
@@ -187,7 +186,7 @@ func (l *faultLab) judge() string {
 	return fmt.Sprintf("%s; order: %d places against %d that came after them, wrong: %v", history, len(places), pairs, err)
 }
 
-// TestFaultsAreFound: the judge takes what a lock does, and finds what it cannot do.
+// TestFaultsAreFound: the judge accepts possible histories of a lock, and rejects impossible ones.
 func TestFaultsAreFound(t *testing.T) {
 	t.Parallel()
 	for _, h := range []struct {
@@ -228,7 +227,7 @@ func TestFaultsAreFound(t *testing.T) {
 	}
 }
 
-// TestFaultsOfSharesAreFound: where nodes hand out slots by themselves, too.
+// TestFaultsOfSharesAreFound: the same if nodes grant slots by themselves.
 func TestFaultsOfSharesAreFound(t *testing.T) {
 	t.Parallel()
 	for _, h := range []struct {

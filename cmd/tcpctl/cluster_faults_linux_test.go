@@ -9,12 +9,11 @@ import (
 	"time"
 )
 
-// TestFaultsOfACluster has three nodes share one lock, with clients at each, while nodes
-// are killed, stopped and cut off, links go deaf and mute, disks are full, and processes
-// are upgraded. The backend counts who is there at once and fences; what clients saw is
-// judged at the end. The lock has two slots in one order, or thirty that nodes hand out
-// by themselves. TCPCTL_FAULTS=1000 has each at length (30 minutes), and
-// TCPCTL_FAULTS_SEED=N has the same faults again, as far as that goes.
+// TestFaultsOfACluster: three nodes share one lock, with clients at each, while nodes are killed,
+// stopped and cut off, links go deaf and mute, disks are full, and processes are upgraded. The
+// backend counts concurrent clients and fences; what clients saw is judged at the end. The lock has
+// two slots in one order, or thirty that nodes grant by themselves. TCPCTL_FAULTS=1000 runs both at
+// length (30 minutes), and TCPCTL_FAULTS_SEED=N repeats the same faults, as far as possible.
 func TestFaultsOfACluster(t *testing.T) {
 	t.Parallel()
 	t.Run("strict", func(t *testing.T) {
@@ -55,14 +54,14 @@ func faultsOfACluster(t *testing.T, clients int, c faultLabConfig) {
 	acts := &faultActs{lab: l, seed: seed, did: map[string]int{}}
 	acts.run(faults)
 	l.noMoreVisits()
-	l.visitors.Wait() // each is served: nobody came after them
+	l.visitors.Wait() // all are served: no more clients come
 	l.allSlotsAreFree()
 	verdict := l.judge()
 	t.Logf("seed %d: %d faults in %v (%s): %d grants over %d nodes, %s; %s; %s", seed, acts.total(), time.Since(l.began).Round(time.Second), acts,
 		len(l.history), len(l.nodes), l.server, verdict, acts.recovery())
 }
 
-// allSlotsAreFree holds all slots at once, and gives them back: no permit was lost.
+// allSlotsAreFree takes all slots at once, and gives them back: none was lost.
 func (l *faultLab) allSlotsAreFree() {
 	l.t.Helper()
 	var held []*faultVisit

@@ -27,19 +27,19 @@ import (
 
 const (
 	faultService = "db"   // the lock
-	faultMarker  = "mark" // another, whose grants tell what was committed before them
-	faultLocal   = "own"  // a lock of the node alone, to compare with
+	faultMarker  = "mark" // a second lock, whose grants show what was committed before them
+	faultLocal   = "own"  // a lock of one node, for comparison
 	faultLease   = 3 * time.Second
 )
 
-// faultChecks is the port of the backend that is checked.
+// faultChecks is the backend's port for checks.
 const faultChecks = 9002
 
 var faultPorts = map[string]int{faultService: 7000, faultMarker: 7001, faultLocal: 7002}
 
-// A faultLab is nodes of one cluster, each in a network namespace, which are
-// connected by a bridge. Each namespace has its node's clients and a socket of the
-// backend on loopback, where no fault of the network is.
+// A faultLab has the nodes of one cluster, each in a network namespace, connected by a bridge. Each
+// namespace has its node's clients, and a socket of the backend on loopback, which network faults
+// do not affect.
 type faultLab struct {
 	faultLabConfig
 	t       *testing.T
@@ -50,27 +50,27 @@ type faultLab struct {
 	server  *faultServer
 
 	visitors sync.WaitGroup
-	stop     chan struct{} // closed: no client comes any more
+	stop     chan struct{} // closed when no more clients may come
 
 	mu      sync.Mutex
 	history []faultSeen
 	places  []faultPlace
-	notes   []string    // what was done lately
+	notes   []string    // recent actions
 	faulty  int         // nodes that have a fault now
-	lacks   []faultStop // when a majority of them had one
-	wrong   int         // errors that were reported: after many the rest is the same
+	lacks   []faultStop // times when a majority had a fault
+	wrong   int         // number of errors; after many no more are printed
 }
 
 type faultLabConfig struct {
 	slots  int
-	hold   time.Duration // clients hold a slot for less, but for a few
-	shares bool          // nodes hand out slots by themselves
-	memory bool          // the logs are in memory, in a file system that can be filled
-	apart  bool          // the nodes are of one mesh, and of no cluster
-	checks bool          // one node checks the backend of the lock, in slots of its own
+	hold   time.Duration // most clients hold a slot for less than this
+	shares bool          // nodes grant slots by themselves
+	memory bool          // the logs are in a small tmpfs, which can be filled
+	apart  bool          // the nodes are in one mesh, but in no cluster
+	checks bool          // one node checks the lock's backend, within slots
 }
 
-// A faultNode is one of them: a process, or none.
+// A faultNode is one node: a process, or none.
 type faultNode struct {
 	lab                           *faultLab
 	name, ns                      string
@@ -80,15 +80,15 @@ type faultNode struct {
 	served                        atomic.Int64 // clients that were admitted here
 
 	mu     sync.Mutex
-	exited chan struct{} // closed once the process that was started last has ended
-	epoch  int           // faults that began or ended here and may cost it its lease
-	starts int           // of processes, by an upgrade
+	exited chan struct{} // closed once the last started process has ended
+	epoch  int           // number of begins and ends of faults that may cost it its lease
+	starts int           // number of processes started by upgrades
 	moving bool          // an upgrade is under way
-	cutAt  time.Time     // since when it is cut off; zero: it is not
+	cutAt  time.Time     // since when the node is cut off; zero: it is not
 	stops  []faultStop
 }
 
-// A faultStop is a time in which a node did not run, and could not end its sessions, or in which a majority had faults.
+// A faultStop is a period in which a node did not run, and so could not end its sessions, or in which a majority had faults.
 type faultStop struct{ from, to time.Time }
 
 func newFaultLab(t *testing.T, c faultLabConfig) *faultLab {
@@ -164,7 +164,7 @@ func (l *faultLab) newNode(i int) *faultNode {
 	return n
 }
 
-// config is the node's file; more is appended to it.
+// config returns the node's configuration, with more appended.
 func (n *faultNode) config(more string) string {
 	l, text, order := n.lab, "", ""
 	if l.shares {
@@ -244,8 +244,8 @@ func (l *faultLab) untilWhole() {
 	}
 }
 
-// start begins a process. It has a higher priority than what else runs on the machine:
-// one that gets no processor for a tenth of a lease is a stopped one.
+// start starts a process, with higher priority than the rest of the machine: without CPU for a
+// tenth of a lease it would count as stopped.
 func (n *faultNode) start() error {
 	log, err := os.OpenFile(n.log, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -265,7 +265,7 @@ func (n *faultNode) start() error {
 	return nil
 }
 
-// pids are the processes that serve: several after an upgrade.
+// pids returns the serving processes: several after an upgrade.
 func (n *faultNode) pids() (pids []int) {
 	for pid, words := range commandLines() {
 		if slices.Contains(words, n.socket) && slices.Contains(words, "run") {
@@ -281,7 +281,7 @@ func (n *faultNode) signal(s syscall.Signal) {
 	}
 }
 
-// kill is kill -9 of all its processes, and waits until they have ended.
+// kill kills all the node's processes with SIGKILL, and waits until they have ended.
 func (n *faultNode) kill() {
 	killAll(n.socket)
 	n.mu.Lock()
@@ -310,7 +310,6 @@ func (n *faultNode) service(name string) (*proxy.ServiceInfo, error) {
 	return st.Service(name), nil
 }
 
-// until waits until a check of the node passes.
 func (n *faultNode) until(what string, check func() error) {
 	n.lab.t.Helper()
 	for began := time.Now(); ; restSince(began) {
@@ -319,12 +318,12 @@ func (n *faultNode) until(what string, check func() error) {
 			return
 		}
 		if time.Since(began) > 2*patience {
-			n.lab.t.Fatalf("%s never came to %q: %v\n%s", n.name, what, err, n.lab.describe())
+			n.lab.t.Fatalf("%s: timeout waiting for %q: %v\n%s", n.name, what, err, n.lab.describe())
 		}
 	}
 }
 
-// describe says how all nodes stand.
+// describe returns the state of all nodes.
 func (l *faultLab) describe() string {
 	var b strings.Builder
 	for _, n := range l.nodes {
@@ -339,8 +338,8 @@ func (l *faultLab) describe() string {
 	return b.String()
 }
 
-// inside does something in the node's network namespace: sockets that are made by
-// this goroutine belong to it.
+// inside calls do in the node's network namespace: sockets that this goroutine creates belong to
+// it.
 func (n *faultNode) inside(do func() error) error {
 	runtime.LockOSThread()
 	ours, err := os.Open("/proc/thread-self/ns/net")
@@ -355,7 +354,7 @@ func (n *faultNode) inside(do func() error) error {
 	}
 	err = do()
 	if back := unix.Setns(int(ours.Fd()), unix.CLONE_NEWNET); back != nil {
-		return back // the thread stays locked, and ends with its goroutine
+		return back // the thread stays locked, so it ends with its goroutine
 	}
 	runtime.UnlockOSThread()
 	return err
@@ -373,7 +372,7 @@ func (n *faultNode) dialInside(port int) (c *net.TCPConn, err error) {
 	return c, err
 }
 
-// begins and ends frame a fault that may cost the node its lease.
+// begins and ends are called around a fault that may cost the node its lease.
 func (n *faultNode) begins(cut, stop bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -396,8 +395,8 @@ func (n *faultNode) ends() {
 	}
 }
 
-// upgrade has another process take over. Waiters keep their places in the one before,
-// which is a member by itself.
+// upgrade starts another process, which takes over. Waiters keep their places in the old one, which
+// remains a member of its own.
 func (n *faultNode) upgrade() (err error) {
 	n.moves(true)
 	defer n.moves(false)
@@ -416,8 +415,8 @@ func (n *faultNode) moves(now bool) {
 	n.starts++
 }
 
-// untouched returns numbers that are the same as long as no fault is here, and as the
-// same process takes clients; process is 0 where one takes over from another.
+// untouched returns numbers that stay the same as long as the node has no fault and the same
+// process accepts clients; process is 0 during an upgrade.
 func (n *faultNode) untouched() (epoch, process int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -427,7 +426,7 @@ func (n *faultNode) untouched() (epoch, process int) {
 	return n.epoch, n.host*1_000_000 + n.starts
 }
 
-// troubles notes that a node more has a fault, or one less.
+// troubles changes the number of nodes that have a fault.
 func (l *faultLab) troubles(more int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -441,8 +440,8 @@ func (l *faultLab) troubles(more int) {
 	}
 }
 
-// lackedSince reports whether there was no majority since a time, or shortly before, for long enough to cost
-// each node its lease, and with it the places of its clients.
+// lackedSince reports whether, since a time or shortly before it, there was no majority for long enough to
+// cost each node its lease, and so its clients their places.
 func (l *faultLab) lackedSince(from time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -455,15 +454,15 @@ func (l *faultLab) lackedSince(from time.Time) bool {
 	})
 }
 
-// cutSince is since when it is cut off; zero: it is not.
+// cutSince returns since when the node is cut off; zero: it is not.
 func (n *faultNode) cutSince() time.Time {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.cutAt
 }
 
-// stoppedAt is when the node was first stopped in a time, for long enough to have
-// missed the end of its lease.
+// stoppedAt returns when, within a period, the node was first stopped for long enough to miss the
+// end of its lease.
 func (n *faultNode) stoppedAt(from, to time.Time) (at time.Time, ok bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -479,7 +478,7 @@ func (n *faultNode) stoppedAt(from, to time.Time) (at time.Time, ok bool) {
 	return at, false
 }
 
-// wrongf reports an error; after many the rest says nothing new.
+// wrongf reports an error; after many it prints no more.
 func (l *faultLab) wrongf(format string, args ...any) {
 	l.mu.Lock()
 	l.wrong++
@@ -491,12 +490,12 @@ func (l *faultLab) wrongf(format string, args ...any) {
 	}
 }
 
-// notef remembers what was done, for those who read of an error.
+// notef records an action, to be printed with the next error.
 func (l *faultLab) notef(format string, args ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.notes = append(l.notes[max(0, len(l.notes)-30):], l.now()+" "+fmt.Sprintf(format, args...))
 }
 
-// now is what the nodes' logs have, too.
+// now formats the time as in the nodes' logs.
 func (l *faultLab) now() string { return time.Now().Format("15:04:05.000") }

@@ -16,26 +16,26 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// A faultServer is the backend behind all nodes: it counts who is there at once, and
-// fences off those that a stopped node could not end.
+// A faultServer is the backend of all nodes: it counts concurrent sessions, and fences off those
+// that a stopped node could not end.
 type faultServer struct {
 	lab       *faultLab
 	wg        sync.WaitGroup
 	listeners []net.Listener
 
 	mu      sync.Mutex
-	conns   sync.Map // to their end
+	conns   sync.Map // open connections
 	live    map[*faultHolder]bool
 	seen    map[uint64]time.Time // when a token came
 	most    int
-	over    int           // more than the slots, of nodes that ran
-	fenced  int           // of nodes that were stopped
-	ended   int           // by nodes that were cut off
-	lastCut time.Time     // when one of these ended, and its slot has not moved yet
-	checks  int           // that were answered
-	came    time.Time     // the last holder
+	over    int           // holders beyond the slots, of running nodes
+	fenced  int           // sessions of stopped nodes that were fenced off
+	ended   int           // sessions ended by nodes that were cut off
+	lastCut time.Time     // when the last of these ended; zero: its slot has moved
+	checks  int           // number of answered checks
+	came    time.Time     // when the last holder came
 	gap     time.Duration // the longest time without one
-	closest time.Duration // the shortest time from such an end to the next holder; 0: none
+	closest time.Duration // the shortest time from lastCut to the next holder; 0: none
 }
 
 // A faultHolder is a session that holds a slot.
@@ -53,7 +53,7 @@ func (s *faultServer) String() string {
 		s.most, s.lab.slots, s.over, s.fenced, s.ended, s.closest.Round(time.Millisecond), s.checks)
 }
 
-// listen is called in the node's namespace. mark: every session is let be.
+// listen is called in the node's namespace. With mark, every session is accepted.
 func (s *faultServer) listen(n *faultNode, port int, mark bool) error {
 	ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 	if err != nil {
@@ -112,7 +112,7 @@ func (s *faultServer) serve(n *faultNode, c *net.TCPConn, mark bool) {
 	r := bufio.NewReader(c)
 	header, err := proxyproto.Read(r)
 	if err != nil {
-		return // the node was killed before it could say it
+		return // the node was killed before it sent the header
 	}
 	h := &faultHolder{node: n, conn: c, began: time.Now()}
 	tlvs, _ := header.TLVs()
@@ -140,7 +140,7 @@ func (s *faultServer) serve(n *faultNode, c *net.TCPConn, mark bool) {
 	}
 }
 
-// begins takes note of a session. It returns false if it is fenced off.
+// begins registers a session. It returns false if the session is fenced off.
 func (s *faultServer) begins(h *faultHolder) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -175,14 +175,14 @@ func (s *faultServer) begins(h *faultHolder) bool {
 	return s.live[h]
 }
 
-// arrived is when the session with a token came.
+// arrived returns when the session with a token came.
 func (s *faultServer) arrived(token uint64) time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.seen[token]
 }
 
-// sweepLocked removes those whose end has arrived, and was not read yet.
+// sweepLocked removes sessions whose end has arrived but was not read yet.
 func (s *faultServer) sweepLocked() {
 	for h := range s.live {
 		raw, err := h.conn.SyscallConn()
@@ -200,8 +200,8 @@ func (s *faultServer) sweepLocked() {
 	}
 }
 
-// oldestStoppedLocked is the holder with the oldest token of those whose node was
-// stopped since, or a moment before: it has not ended what it did not know to be over.
+// oldestStoppedLocked returns the holder with the oldest token among those whose node was stopped
+// since they came, or a moment before: such a node could not end its sessions in time.
 func (s *faultServer) oldestStoppedLocked() (old *faultHolder) {
 	for h := range s.live {
 		if _, stopped := h.node.stoppedAt(h.began.Add(-faultLease), time.Now()); stopped && (old == nil || h.token < old.token) {
@@ -232,7 +232,7 @@ func (s *faultServer) endLocked(h *faultHolder, reset bool) {
 		return
 	}
 	delete(s.live, h)
-	// Clients of a node that is cut off stay, so that it is the node that ends them.
+	// Clients of a node that is cut off do not leave by themselves, so it is the node that ends them.
 	if cut := h.node.cutSince(); reset && !cut.IsZero() && time.Since(cut) > faultLease/2 {
 		s.ended++
 		s.lastCut = time.Now()
@@ -251,7 +251,7 @@ func (s *faultServer) holds(n *faultNode) bool {
 	return false
 }
 
-// longestGap is the longest time without a holder, and begins anew.
+// longestGap returns the longest time without a holder since the last call.
 func (s *faultServer) longestGap() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -14,8 +14,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// TestClusterFigures measures what lock/cluster/DESIGN.md has in its table, and
-// asserts nothing. TCPCTL_FIGURES=20s is how long each figure takes.
+// TestClusterFigures measures the table in lock/cluster/DESIGN.md, and asserts nothing.
+// TCPCTL_FIGURES=20s is the time for each figure.
 func TestClusterFigures(t *testing.T) {
 	long, err := time.ParseDuration(os.Getenv("TCPCTL_FIGURES"))
 	if err != nil {
@@ -50,7 +50,7 @@ func TestClusterFigures(t *testing.T) {
 	}
 }
 
-// figure is one, by itself with -run.
+// figure measures one figure, as a subtest for -run.
 func (l *faultLab) figure(name string, take func()) {
 	all := l.t
 	defer func() { l.t = all }()
@@ -60,7 +60,7 @@ func (l *faultLab) figure(name string, take func()) {
 	})
 }
 
-// figureAcquire is one client at a time, for whom a slot is free.
+// figureAcquire measures one client at a time, with a free slot.
 func (l *faultLab) figureAcquire(long time.Duration) {
 	leader, shared := l.leader(), faultMarker
 	if l.shares {
@@ -97,8 +97,8 @@ func (l *faultLab) visit(n *faultNode, service string) *faultVisit {
 	return v
 }
 
-// figureMoves has the clients of one node take all slots, one after another: those that
-// the others had idle come to it.
+// figureMoves measures how slots move: the clients of one node take all slots, one after another,
+// including those idle at other nodes.
 func (l *faultLab) figureMoves(times int) {
 	var took []time.Duration
 	for i := range times {
@@ -118,8 +118,8 @@ func (l *faultLab) figureMoves(times int) {
 		took[len(took)/2].Round(10*time.Microsecond), took[len(took)*9/10].Round(time.Millisecond), took[len(took)-1].Round(time.Millisecond))
 }
 
-// figureOrder has three clients for each slot, seven of ten at one node, and finds for
-// how long they were passed by those who came later at other nodes.
+// figureOrder has three clients for each slot, seven of ten at one node, and measures for how long
+// later clients of other nodes overtook them.
 func (l *faultLab) figureOrder(long time.Duration) {
 	var mu sync.Mutex
 	var seen []*faultVisit
@@ -154,7 +154,7 @@ func (l *faultLab) figureOrder(long time.Duration) {
 		passed[len(passed)/2].Round(time.Millisecond), passed[len(passed)*99/100].Round(time.Millisecond), passed[len(passed)-1].Round(time.Millisecond))
 }
 
-// figureGrants has 64 clients wait for the slots, which each gives back at once.
+// figureGrants measures 64 clients that take slots and give them back at once.
 func (l *faultLab) figureGrants(long time.Duration) {
 	var rate [2]float64
 	for i, c := range []struct {
@@ -188,7 +188,7 @@ func (l *faultLab) figureGrants(long time.Duration) {
 	l.t.Logf("slots: %d, clients: 64: %.0f grants/s over 3 nodes, %.0f/s of a lock of one node: %.2f of it", l.slots, rate[1], rate[0], rate[1]/rate[0])
 }
 
-// keepVisiting takes slots at a node, one after another, until stop is closed.
+// keepVisiting visits a node's service repeatedly until stop is closed.
 func (l *faultLab) keepVisiting(stop <-chan struct{}, n *faultNode, service string, served func()) {
 	for {
 		select {
@@ -201,7 +201,7 @@ func (l *faultLab) keepVisiting(stop <-chan struct{}, n *faultNode, service stri
 	}
 }
 
-// figureLeader kills the leader, under clients of the other two nodes.
+// figureLeader kills the leader while the other two nodes have clients.
 func (l *faultLab) figureLeader(times int) {
 	var gaps []time.Duration
 	for range times {
@@ -229,7 +229,7 @@ func (l *faultLab) figureLeader(times int) {
 	l.t.Logf("kill -9 of the leader, %d times: no grant for %v", times, gaps)
 }
 
-// figureDeadNode kills a node that has all slots, of which a client of another waits for one.
+// figureDeadNode kills a node that has all slots while a client of another node waits for one.
 func (l *faultLab) figureDeadNode(times int) {
 	var took []string
 	for range times {
@@ -251,14 +251,14 @@ func (l *faultLab) figureDeadNode(times int) {
 		took = append(took, fmt.Sprintf("%.2f", next.got.Sub(began).Seconds()/faultLease.Seconds()))
 		next.release()
 		for _, v := range held {
-			v.release() // and not before, by the garbage collector
+			v.release() // keep v alive until here: the garbage collector could close it
 		}
 		l.again(n)
 	}
 	l.t.Logf("the slot of a node that was killed moved after %s leases", strings.Join(took, ", "))
 }
 
-// again starts a node that was killed.
+// again restarts a node that was killed.
 func (l *faultLab) again(n *faultNode) {
 	if err := n.start(); err != nil {
 		l.t.Fatal(err)
@@ -266,7 +266,7 @@ func (l *faultLab) again(n *faultNode) {
 	l.untilWhole()
 }
 
-// figureIdle is what each node needs while there are no clients.
+// figureIdle measures what each node needs without clients.
 func (l *faultLab) figureIdle(long time.Duration) {
 	time.Sleep(5 * time.Second)
 	before, began := make([]time.Duration, len(l.nodes)), time.Now()
@@ -283,7 +283,7 @@ func (l *faultLab) figureIdle(long time.Duration) {
 	}
 }
 
-// cpu is how long all threads of the node have run.
+// cpu returns the CPU time of the node's processes.
 func (n *faultNode) cpu() (sum time.Duration) {
 	for _, pid := range n.pids() {
 		sum += cpuOf(pid)
@@ -303,7 +303,7 @@ func cpuOf(pid int) (sum time.Duration) {
 	return sum
 }
 
-// rss is in MB.
+// rss returns the resident memory in MB.
 func (n *faultNode) rss() (sum float64) {
 	for _, pid := range n.pids() {
 		sum += rssOf(pid)
@@ -315,13 +315,13 @@ func rssOf(pid int) float64 {
 	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
 	words := strings.Fields(string(text))
 	if len(words) < 2 {
-		return 0 // it has ended
+		return 0 // the process has ended
 	}
 	pages, _ := strconv.Atoi(words[1])
 	return float64(pages*os.Getpagesize()) / 1e6
 }
 
-// leader is the node that leads, and other one that does not.
+// leader returns the node that leads.
 func (l *faultLab) leader() *faultNode {
 	for began := time.Now(); time.Since(began) < patience; restSince(began) {
 		for _, n := range l.nodes {

@@ -18,8 +18,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// clusterNodes starts three nodes whose service has one slot over all of them, and
-// returns them with their configurations, and the file that on_expire writes.
+// clusterNodes starts three nodes whose service has one slot in the cluster. It returns them with
+// their configuration files, and the file that on_expire writes.
 func clusterNodes(t *testing.T) (all []*running, files []string, fenced string) {
 	t.Helper()
 	fenced = filepath.Join(t.TempDir(), "fenced")
@@ -32,8 +32,7 @@ hooks = { on_expire = { run = ["/bin/sh", "-c", "echo $TCPCTL_REASON $TCPCTL_TOK
 	return all, files, fenced
 }
 
-// clusterOf starts three nodes of one cluster before one backend; their service has these
-// lines, too.
+// clusterOf starts three nodes of one cluster with one backend; lines are added to their service.
 func clusterOf(t *testing.T, lines string) (all []*running, files []string) {
 	t.Helper()
 	b, err := newBackend("x")
@@ -46,7 +45,7 @@ func clusterOf(t *testing.T, lines string) (all []*running, files []string) {
 	})
 }
 
-// clusterBefore starts three nodes of one cluster, each of whose service has lines of its own.
+// clusterBefore starts three nodes of one cluster; lines returns each node's lines of the service.
 func clusterBefore(t *testing.T, lines func(node string) string) (all []*running, files []string) {
 	t.Helper()
 	dir := logDir(t)
@@ -92,7 +91,7 @@ dir = %q
 	return all, files
 }
 
-// line is the queue of the service db on all nodes, as a node tells it.
+// line returns the cluster's queue of the service db, as seen by this node.
 func (in *running) line() (line api.Line) {
 	in.t.Helper()
 	if err := json.Unmarshal([]byte(in.tcpctl("queue", "db", "--json")), &line); err != nil {
@@ -101,14 +100,14 @@ func (in *running) line() (line api.Line) {
 	return line
 }
 
-// seesTheLine checks that each node tells the same of the one queue of all: holder has
-// the slot, at the third node, and next waits at the first.
+// seesTheLine checks that each node shows the same queue: holder has the slot, at the third node,
+// and next waits at the first.
 func seesTheLine(t *testing.T, all []*running, holder, next *client) {
 	t.Helper()
 	for _, in := range all {
 		var line api.Line
 		for began := time.Now(); time.Since(began) < patience; restSince(began) {
-			if line = in.line(); len(line.Waiters) == 1 && line.Waiters[0].Position == 1 { // its voter may hear of it a moment later
+			if line = in.line(); len(line.Waiters) == 1 && line.Waiters[0].Position == 1 { // its voter may learn of it a moment later
 				break
 			}
 		}
@@ -130,8 +129,8 @@ func seesTheLine(t *testing.T, all []*running, holder, next *client) {
 	}
 }
 
-// TestALockOverThreeNodes: one slot for the clients of all nodes, with tokens that
-// grow; it moves from a node that was killed once its lease is over.
+// TestALockOverThreeNodes: one slot for the clients of all nodes, with growing tokens. When a node
+// is killed, its slot moves once its lease is over.
 func TestALockOverThreeNodes(t *testing.T) {
 	t.Parallel()
 	all, files, fenced := clusterNodes(t)
@@ -179,7 +178,7 @@ func TestALockOverThreeNodes(t *testing.T) {
 	if out := all[1].tcpctl("cluster", "slots", "db", "1"); !strings.Contains(out, "1 slot on all") {
 		t.Errorf("cluster slots: %s", out)
 	}
-	next.Close() // it had the second
+	next.Close() // it had the second slot
 	all[0].until("its slot is not there any more", func(s *proxy.ServiceInfo) bool { return s.Lock.InUse == 0 })
 	if next, err = dial(all[0].addr()); err != nil {
 		t.Fatal(err)

@@ -13,7 +13,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// TestAClusterIsRenewed by the lines of the README: a fourth node votes in the place of the first, and all are upgraded.
+// TestAClusterIsRenewed runs the commands of the README: a fourth node replaces the first as voter, and all are upgraded.
 func TestAClusterIsRenewed(t *testing.T) {
 	t.Parallel()
 	script := regexp.MustCompile(`(?m)^    tcpctl reload --peer all .*\n(    tcpctl .*\n){3}`).FindString(readFile(t, "../../README.md"))

@@ -17,8 +17,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// restartNodes starts three nodes before the backends a and b, and returns what a restart of
-// one writes when it begins, and what has it end.
+// restartNodes starts three nodes with the backends a and b. It returns the file that a restart
+// writes when it begins, and a function that lets it end.
 func restartNodes(t *testing.T) (all []*running, began string, end func()) {
 	t.Helper()
 	script, began, end := untilEnd(t, "$TCPCTL_BACKEND")
@@ -38,8 +38,8 @@ func restartNodes(t *testing.T) (all []*running, began string, end func()) {
 	return all, began, end
 }
 
-// TestARollOfACluster: one backend after the other, on all nodes, and the report has a row for
-// each of both. Its command line is killed meanwhile, and changes nothing.
+// TestARollOfACluster: one backend after the other is restarted on all nodes, and the report has a row for each node and backend.
+// That the command that began it is killed meanwhile changes nothing.
 func TestARollOfACluster(t *testing.T) {
 	t.Parallel()
 	all, began, end := restartNodes(t)
@@ -75,8 +75,8 @@ func TestARollOfACluster(t *testing.T) {
 	}
 }
 
-// TestRule27TheLeaderDiesInARestart: the backend gets no client of those that live, the command
-// runs on, and the report names the node that was lost.
+// TestRule27TheLeaderDiesInARestart: the backend gets no client from the surviving nodes, the
+// command continues, and the report names the lost node.
 func TestRule27TheLeaderDiesInARestart(t *testing.T) {
 	t.Parallel()
 	all, began, end := restartNodes(t)
@@ -106,8 +106,8 @@ func TestRule27TheLeaderDiesInARestart(t *testing.T) {
 	}
 }
 
-// TestARollOfRedis restarts three of Debian's redis-server, one after another, under clients of
-// all three nodes that come again for each command.
+// TestARollOfRedis restarts three of Debian's redis-server, one after another, while clients of all
+// three nodes connect anew for each command.
 func TestARollOfRedis(t *testing.T) {
 	t.Parallel()
 	for _, program := range []string{"redis-server", "redis-cli"} {
@@ -154,7 +154,7 @@ func TestADrainOfACluster(t *testing.T) {
 	t.Parallel()
 	all, _, _ := restartNodes(t)
 	var live []*client
-	for range 4 { // some of them are at a
+	for range 4 { // some of them on backend a
 		c := mustDial(t, all[2].addr())
 		if err := saysHello(c); err != nil {
 			t.Fatal(err)
@@ -178,7 +178,7 @@ func TestADrainOfACluster(t *testing.T) {
 	}
 }
 
-// TestRule27ADryRun shows what all nodes have, who would own it, and a node that is lost.
+// TestRule27ADryRun: it shows what is live on all nodes, which node would own the plan, and a node that is lost.
 func TestRule27ADryRun(t *testing.T) {
 	t.Parallel()
 	all, _, _ := restartNodes(t)
@@ -216,7 +216,7 @@ func TestRule27ADryRun(t *testing.T) {
 			t.Errorf("restart %s:\n%s", name, out)
 		}
 	}
-	leading(t, all) // once all of them vote
+	leading(t, all) // wait until all vote
 	all[1].cmd.Process.Signal(syscall.SIGKILL)
 	all[1].cmd.Wait()
 	all[2].until("its lease is over", func(*proxy.ServiceInfo) bool {

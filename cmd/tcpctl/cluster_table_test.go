@@ -7,8 +7,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// TestANodeThatIsToVoteIsOneLine: its lease is its own, though nobody knows yet by which id it will vote.
-func TestANodeThatIsToVoteIsOneLine(t *testing.T) {
+// TestAFutureVoterIsOneLine: its lease is matched by name, since the id with which it will vote is not known yet.
+func TestAFutureVoterIsOneLine(t *testing.T) {
 	c := &api.Cluster{Term: 2, Voters: []api.Voter{{Name: "edge-1", ID: "1", Leads: true, Reached: true, Entry: 9}, {Name: "edge-2", Missing: true}},
 		Leases: []api.NodeLease{{Name: "edge-1", ID: "1", LeaseSeconds: 2}, {Name: "edge-2", ID: "2", LeaseSeconds: 2.5}, {Name: "edge-3", ID: "3", LeaseSeconds: 1}}}
 	var out strings.Builder

@@ -13,8 +13,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// logDir is a folder for the logs of a cluster, in memory where the system has such a folder: each entry is synced,
-// and a disk that others use, too, takes long for it.
+// logDir returns a folder for the logs of a cluster, in memory if the system has such a folder: each entry is
+// synced, which takes long on a busy disk.
 func logDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "tcpctl")
@@ -25,7 +25,7 @@ func logDir(t *testing.T) string {
 	return dir
 }
 
-// A clusterLab is processes of one cluster, by name; each has its file and folder.
+// A clusterLab has the processes of one cluster, by name; each has its own file and folder.
 type clusterLab struct {
 	t     *testing.T
 	dir   string
@@ -79,7 +79,7 @@ func (l *clusterLab) kill(name string) {
 	l.nodes[name].cmd.Wait()
 }
 
-// until waits until a node says something of its cluster.
+// until waits until the output of a node's cluster status is ok.
 func (l *clusterLab) until(name, what string, ok func(out string) bool) {
 	l.t.Helper()
 	out := ""
@@ -91,7 +91,7 @@ func (l *clusterLab) until(name, what string, ok func(out string) bool) {
 	l.t.Fatalf("%s never said %q:\n%s", name, what, out)
 }
 
-// leader is who leads, as a node says, once three vote.
+// leader returns the leader according to a node, once three nodes vote.
 func (l *clusterLab) leader(name string, not string) (leader string) {
 	l.t.Helper()
 	l.until(name, "three vote and one leads", func(out string) bool {
@@ -101,7 +101,7 @@ func (l *clusterLab) leader(name string, not string) (leader string) {
 	return leader
 }
 
-// doctor waits until the doctor says all of these at a node.
+// doctor waits until the doctor at a node says all of these.
 func (l *clusterLab) doctor(name string, status int, says ...string) {
 	l.t.Helper()
 	for began := time.Now(); ; restSince(began) {
@@ -116,8 +116,8 @@ func (l *clusterLab) doctor(name string, status int, says ...string) {
 	}
 }
 
-// TestAClusterIsRecovered: two of three voters are lost. One goes on alone, as its
-// operator insists; the fourth node follows, and one that comes back joins again.
+// TestAClusterIsRecovered: two of three voters are lost. With --force, one continues alone; the
+// fourth node follows, and one that comes back rejoins.
 func TestAClusterIsRecovered(t *testing.T) {
 	t.Parallel()
 	l := newClusterLab(t, "edge-1", "edge-2", "edge-3", "edge-4")
@@ -150,7 +150,7 @@ func TestAClusterIsRecovered(t *testing.T) {
 	if out := last.tcpctl("cluster", "recover", "--dry-run"); !strings.Contains(out, "what the others have agreed on since is lost") {
 		t.Errorf("a dry run: %s", out)
 	}
-	for began := time.Now(); ; restSince(began) { // until no lease can run any more
+	for began := time.Now(); ; restSince(began) { // until every lease must have ended
 		out, status := last.try("cluster", "recover", "--force")
 		if status == 0 {
 			break
@@ -172,8 +172,8 @@ func TestAClusterIsRecovered(t *testing.T) {
 	l.until("edge-2", "it votes", func(out string) bool { return strings.Contains(out, id) && strings.Contains(out, "this node: voter") })
 }
 
-// TestAClusterOfProcesses: made by one, joined by all; the leader is killed, a
-// majority is lost and comes back, and a log that was lost is made anew.
+// TestAClusterOfProcesses: one node makes the cluster, all join; the leader is killed, a majority
+// is lost and comes back, and a lost log is rebuilt.
 func TestAClusterOfProcesses(t *testing.T) {
 	t.Parallel()
 	l := newClusterLab(t, "edge-1", "edge-2", "edge-3", "edge-4")

@@ -24,8 +24,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// fencedBackend counts its clients, and notes the token of each with its first line,
-// which it sends back.
+// fencedBackend counts its clients, and records the token and first line of each, which it echoes.
 type fencedBackend struct {
 	ln     net.Listener
 	wg     sync.WaitGroup
@@ -67,7 +66,7 @@ func (b *fencedBackend) serve(c net.Conn) {
 	b.conns[c] = true
 	b.most = max(b.most, len(b.conns))
 	b.mu.Unlock()
-	defer func() { // before the other end can know
+	defer func() { // before the other end sees the close
 		b.mu.Lock()
 		delete(b.conns, c)
 		b.mu.Unlock()
@@ -95,8 +94,7 @@ func (b *fencedBackend) serve(c net.Conn) {
 	io.Copy(io.Discard, r)
 }
 
-// sharedLock starts three nodes with one lock of two slots over all of them, whose
-// binaries can be replaced.
+// sharedLock starts three nodes with one lock of two slots; their binaries can be replaced.
 func sharedLock(t *testing.T, b *fencedBackend, env ...string) (all []*upgradable) {
 	t.Helper()
 	dir := logDir(t)
@@ -139,7 +137,7 @@ dir = %q
 	return all
 }
 
-// untilVotes waits until a node that was upgraded votes again.
+// untilVotes waits until an upgraded node votes again.
 func (in *running) untilVotes() {
 	in.t.Helper()
 	for began := time.Now(); ; restSince(began) {
@@ -153,7 +151,7 @@ func (in *running) untilVotes() {
 	}
 }
 
-// queues brings a client to a node, whose place is committed before it returns: a later one of any node is behind it.
+// queues connects a client to a node, and returns once its place is committed: later clients of any node are behind it.
 func queues(t *testing.T, all []*upgradable, i int, line string) *client {
 	t.Helper()
 	c := mustDial(t, all[i].addr())
@@ -168,8 +166,8 @@ func queues(t *testing.T, all []*upgradable, i int, line string) *client {
 	return c
 }
 
-// showsLine waits until the queue that a node tells of is that of these clients, of
-// whichever node and process: the first have slots, the others wait in that order.
+// showsLine waits until a node shows exactly these clients, of any node and process, in the queue:
+// the ones in hold have slots, the others wait in that order.
 func (in *upgradable) showsLine(hold, wait []*client) {
 	in.t.Helper()
 	var want, is []string
@@ -189,9 +187,9 @@ func (in *upgradable) showsLine(hold, wait []*client) {
 	in.t.Errorf("the line is\n%s\nand not\n%s", strings.Join(is, "\n"), strings.Join(want, "\n"))
 }
 
-// TestRule35AnUpgradeKeepsTicketsAndLease: each node is upgraded, while clients of
-// all of them hold the slots and wait. None fails or loses its place, and who comes
-// meanwhile is behind those who wait in a process that was replaced.
+// TestRule35AnUpgradeKeepsTicketsAndLease: each node is upgraded while clients of all nodes hold
+// slots and wait. None fails or loses its place, and clients that come meanwhile are behind those
+// waiting in a replaced process.
 func TestRule35AnUpgradeKeepsTicketsAndLease(t *testing.T) {
 	t.Parallel()
 	b := newFencedBackend(t)
@@ -211,7 +209,7 @@ func TestRule35AnUpgradeKeepsTicketsAndLease(t *testing.T) {
 	come()
 	hears(0)
 	hears(1)
-	for _, i := range []int{0, 0, 1, 2} { // of the first, three processes have clients then
+	for _, i := range []int{0, 0, 1, 2} { // the first node then has clients in three processes
 		in := all[i]
 		pid := in.status().Node.PID
 		in.tcpctl("upgrade")
@@ -243,9 +241,9 @@ func TestRule35AnUpgradeKeepsTicketsAndLease(t *testing.T) {
 	}
 }
 
-// TestRule35ANewProcessThatDiesLater: once it has the node's part, nobody speaks for the
-// process before it, which ends its sessions before their slots go to others. The node
-// comes back beside that one.
+// TestRule35ANewProcessThatDiesLater: once it has taken over the node's part, nothing renews the
+// old process's lease, so that process ends its sessions before their slots go to others. The node
+// restarts while the old process still runs.
 func TestRule35ANewProcessThatDiesLater(t *testing.T) {
 	t.Parallel()
 	b := newFencedBackend(t)
@@ -289,8 +287,8 @@ func TestRule35ANewProcessThatDiesLater(t *testing.T) {
 	}
 }
 
-// TestRule35AnotherCluster: a file with another lease or folder, or without the
-// cluster, is one that the new process cannot go on with. The old one serves on.
+// TestRule35AnotherCluster: with another lease or folder, or without the cluster, the new process
+// cannot take over. The old one keeps serving.
 func TestRule35AnotherCluster(t *testing.T) {
 	t.Parallel()
 	b := newFencedBackend(t)
@@ -320,8 +318,8 @@ func TestRule35AnotherCluster(t *testing.T) {
 	}
 }
 
-// TestRule35UpgradesUnderLoad: clients come and go on all nodes, while each is
-// upgraded, twice. No client fails, and there are never three at a time.
+// TestRule35UpgradesUnderLoad: clients come and go on all nodes while each is upgraded twice. No
+// client fails, and there are never three at a time.
 func TestRule35UpgradesUnderLoad(t *testing.T) {
 	t.Parallel()
 	b := newFencedBackend(t)
@@ -371,8 +369,8 @@ func TestRule35UpgradesUnderLoad(t *testing.T) {
 	}
 }
 
-// TestRule35UpgradesInARow: a process is replaced as soon as it lets itself be. Those who
-// wait in it are served, as are those of the others.
+// TestRule35UpgradesInARow: a process is replaced as soon as it can be. Its waiters are served, as
+// are those of the others.
 func TestRule35UpgradesInARow(t *testing.T) {
 	t.Parallel()
 	b := newFencedBackend(t)
@@ -401,7 +399,7 @@ func TestRule35UpgradesInARow(t *testing.T) {
 		c.Close()
 	}
 	var served sync.WaitGroup
-	for n, c := range waiters { // in whichever order: a place is had from the first lease on
+	for n, c := range waiters { // in any order: places exist only from the first lease on
 		served.Go(func() {
 			if err := c.hears("x: waits"); err != nil {
 				t.Errorf("client %d: %v", n, err)
@@ -413,8 +411,8 @@ func TestRule35UpgradesInARow(t *testing.T) {
 	in.ends()
 }
 
-// TestRule35ANewProcessThatDies: it is killed at the moments of an upgrade. The one
-// before it goes on under its own lease: its clients keep slots and places.
+// TestRule35ANewProcessThatDies: it is killed at each stage of an upgrade. The old process
+// continues with its own lease: its clients keep slots and places.
 func TestRule35ANewProcessThatDies(t *testing.T) {
 	t.Parallel()
 	for _, at := range []string{"ready", "accepting"} {

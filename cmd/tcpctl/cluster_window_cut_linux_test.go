@@ -15,8 +15,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// namespaced starts three nodes of one cluster, each in a network namespace, whose service
-// has these lines. at is what runs a program beside a node.
+// namespaced starts three nodes of one cluster, each in a network namespace; lines are added to
+// their service. at runs a program in a node's namespace.
 func namespaced(t *testing.T, lines string) (s *segment, all []*running, at func(node int, argv ...string) *exec.Cmd) {
 	t.Helper()
 	s = newSegment(t)
@@ -55,15 +55,15 @@ dir = %q
 	}
 }
 
-// TestRule27ANodeIsCutOffInAWindow: PostgreSQL restarts under pgbench on three nodes, and one of
-// them is cut off while the command runs. No transaction fails on any; the report names the
-// node, and is complete once it is back.
+// TestRule27ANodeIsCutOffInAWindow: PostgreSQL restarts under pgbench on three nodes, and one node
+// is cut off while the command runs. No transaction fails on any; the report names the node, and is
+// completed once it is back.
 func TestRule27ANodeIsCutOffInAWindow(t *testing.T) {
 	t.Parallel()
 	pg := newPostgres(t)
 	_, port, _ := net.SplitHostPort(pg.addr)
 	s, all, at := namespaced(t, fmt.Sprintf("backends = [{ name = \"pg\", addr = \"unix:%s/.s.PGSQL.%s\" }]\n", pg.dir, port))
-	const each = 35 // at 25 a second: some after the window, too
+	const each = 35 // at 25 a second, so that some come after the window
 	names := [...]string{"edge-1", "edge-2", "edge-3"}
 	var benches []*exec.Cmd
 	var said []*os.File

@@ -7,8 +7,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// TestAWindowOfAClusterAfterAnUpgrade waits for the sessions of the process that was replaced,
-// which is one node with the process that took over.
+// TestAWindowOfAClusterAfterAnUpgrade: it waits for the sessions of the replaced process, which
+// belongs to the same node as its successor.
 func TestAWindowOfAClusterAfterAnUpgrade(t *testing.T) {
 	t.Parallel()
 	all := scopeNodes(t)

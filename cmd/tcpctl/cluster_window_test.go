@@ -15,8 +15,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// scopeNodes starts three nodes whose service is of scope cluster, and returns them once
-// two of them, and all that lead, know of each other.
+// scopeNodes starts three nodes whose service has scope cluster, and returns them once all can act
+// on all.
 func scopeNodes(t *testing.T) []*running {
 	t.Helper()
 	all, _ := clusterOf(t, "scope = \"cluster\"\n")
@@ -24,7 +24,7 @@ func scopeNodes(t *testing.T) []*running {
 	return all
 }
 
-// mayAct waits until acts on all three nodes can be agreed on, and each knows of all.
+// mayAct waits until each node knows all three, and acts on all nodes are possible.
 func mayAct(all []*running) {
 	for _, in := range all {
 		in.until("it may do acts", func(*proxy.ServiceInfo) bool {
@@ -38,7 +38,7 @@ func mayAct(all []*running) {
 	}
 }
 
-// leading is the node that leads, and two that do not.
+// leading returns the leader and the other two nodes.
 func leading(t *testing.T, all []*running) (leader *running, others []*running) {
 	t.Helper()
 	for leader == nil {
@@ -54,8 +54,8 @@ func leading(t *testing.T, all []*running) (leader *running, others []*running) 
 	return leader, others
 }
 
-// crowd is clients of nodes that come again and again, until stop is called, which says how
-// many each node has served.
+// crowd is clients that visit each node repeatedly until stop is called. It counts how many each
+// node has served.
 type crowd struct {
 	t      *testing.T
 	all    sync.WaitGroup
@@ -78,7 +78,7 @@ func newCrowdThat(t *testing.T, nodes []*running, visit func(*client) error) *cr
 	return c
 }
 
-// stop waits until each node has served clients once more.
+// stop ends the clients after each node has served some more.
 func (c *crowd) stop(nodes []*running) {
 	c.t.Helper()
 	for i, in := range nodes {
@@ -102,8 +102,8 @@ func allHold(nodes []*running) {
 	}
 }
 
-// TestAWindowOfACluster: the clients of all nodes are held while one command runs, and one
-// report has the numbers of all.
+// TestAWindowOfACluster: the clients of all nodes are held while one command runs, and one report
+// has all nodes' numbers.
 func TestAWindowOfACluster(t *testing.T) {
 	t.Parallel()
 	all := scopeNodes(t)
@@ -140,8 +140,8 @@ func TestAWindowOfACluster(t *testing.T) {
 	}
 }
 
-// TestRule27TheLeaderDiesInAWindow: gates stay closed, the command runs on, and no client of
-// the others fails; the report names the one that was lost.
+// TestRule27TheLeaderDiesInAWindow: gates stay closed, the command continues, and no client of the
+// other nodes fails; the report names the lost node.
 func TestRule27TheLeaderDiesInAWindow(t *testing.T) {
 	t.Parallel()
 	leader, others := leading(t, scopeNodes(t))
@@ -168,7 +168,7 @@ func TestRule27TheLeaderDiesInAWindow(t *testing.T) {
 	}
 }
 
-// TestRule18TheOwnerOfAClustersWindow is killed: the command runs on, and all nodes open at
+// TestRule18TheOwnerOfAClustersWindow: it is killed; the command continues, and all nodes resume at
 // the max.
 func TestRule18TheOwnerOfAClustersWindow(t *testing.T) {
 	t.Parallel()
@@ -193,7 +193,7 @@ func TestRule18TheOwnerOfAClustersWindow(t *testing.T) {
 	}
 }
 
-// TestNoQuorumNothingIsDone: exit status 4, and --here acts on the node alone.
+// TestNoQuorumNothingIsDone: acts fail with exit status 4, and --here acts on the node alone.
 func TestNoQuorumNothingIsDone(t *testing.T) {
 	t.Parallel()
 	all := scopeNodes(t)

@@ -14,16 +14,16 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// completeTime is how long a shell waits: an instance that does not answer
-// completes nothing.
+// completeTime bounds the time to complete a word: an instance that does not answer must not block
+// the shell.
 const completeTime = time.Second
 
-// offer gives the words that could come next, each with its description after a
-// tab; args are the words before.
+// offer returns the possible next words, each with its description after a tab; args are the words
+// before.
 type offer func(ctx context.Context, src api.Source, args []string) []string
 
-// completions gives every command and flag that names something of the
-// running instance the names that it has now.
+// completions makes every command and flag that names something of the running instance complete
+// its current names.
 func completions(root *cobra.Command) {
 	offers := map[string]offer{
 		"status": once(services), "sessions": once(services), "queue": once(services), "window": once(services), "report": once(reports),
@@ -53,7 +53,7 @@ func completions(root *cobra.Command) {
 	}
 }
 
-// ask makes what cobra calls of an offer.
+// ask converts an offer to cobra's type.
 func ask(o offer) func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	return func(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
 		if cmd.Name() == "window" && len(args) > 0 {
@@ -77,7 +77,7 @@ func ask(o offer) func(*cobra.Command, []string, string) ([]string, cobra.ShellC
 	}
 }
 
-// nameEnd is where the word ends and its description begins.
+// nameEnd returns where the word ends and its description begins.
 func nameEnd(word string) int {
 	if i := strings.IndexByte(word, '\t'); i >= 0 {
 		return i
@@ -85,7 +85,7 @@ func nameEnd(word string) int {
 	return len(word)
 }
 
-// offerOf makes the offer of an act from what it is done to.
+// offerOf returns the offer for an act's targets.
 func offerOf(a *api.Act) offer {
 	var o offer
 	switch {
@@ -116,7 +116,7 @@ func offerOf(a *api.Act) offer {
 	return once(o)
 }
 
-// once offers the first word only, more each that is not given yet.
+// once offers only the first word; more offers each word that was not given yet.
 func once(o offer) offer {
 	return func(ctx context.Context, src api.Source, args []string) []string {
 		if len(args) > 0 {
@@ -158,7 +158,7 @@ func backends(ctx context.Context, src api.Source, _ []string) (all []string) {
 	return all
 }
 
-// backendNames are the backends of all services, for a flag.
+// backendNames offers the backends' names of all services, for a flag.
 func backendNames(ctx context.Context, src api.Source, args []string) (all []string) {
 	for _, word := range backends(ctx, src, args) {
 		_, name := api.SplitTarget(word)
@@ -177,7 +177,7 @@ func sessionIDs(ctx context.Context, src api.Source, _ []string) (all []string) 
 	return all
 }
 
-// nodeNames are the nodes of the mesh, and "all".
+// nodeNames offers the nodes of the mesh, and "all".
 func nodeNames(ctx context.Context, src api.Source, _ []string) (all []string) {
 	st, err := src.Status(ctx)
 	if err != nil || st.Mesh == nil {

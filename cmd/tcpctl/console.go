@@ -17,7 +17,7 @@ import (
 	"github.com/tcpctl/tcpctl/tui"
 )
 
-// showConsole shows the console of an instance in this process.
+// showConsole runs the console of an instance of this process.
 func showConsole(ctx context.Context, in *instance.Instance, hangup <-chan struct{}) (instance.ConsoleEnd, error) {
 	cfg, err := consoleConfig(&in.File().Console)
 	if err != nil {
@@ -40,11 +40,11 @@ func showConsole(ctx context.Context, in *instance.Instance, hangup <-chan struc
 	return instance.ConsoleClosed, err
 }
 
-// consoleConfig is the file's settings of the console.
+// consoleConfig converts the file's settings of the console.
 func consoleConfig(c *config.Console) (tui.Config, error) {
 	cfg := tui.Config{ThemeDir: themeDir(), Keys: c.Keys, Confirm: c.Confirm, Mouse: c.Mouse, History: historyFile()}
 	if c.Theme == "" || c.Theme == "default" {
-		return cfg, nil // which respects NO_COLOR
+		return cfg, nil // the default theme respects NO_COLOR
 	}
 	theme, err := themes.Load(c.Theme, cfg.ThemeDir)
 	if err == nil {
@@ -53,7 +53,7 @@ func consoleConfig(c *config.Console) (tui.Config, error) {
 	return cfg, err
 }
 
-// themeDir is where the user's own themes are.
+// themeDir returns the folder of the user's own themes.
 func themeDir() string {
 	if dir, err := os.UserConfigDir(); err == nil {
 		return filepath.Join(dir, "tcpctl", "themes")
@@ -79,7 +79,7 @@ func attachCommand() *cobra.Command {
 	return cmd
 }
 
-// attach shows the console of another process's engine, until the operator closes it.
+// attach runs the console on another process's engine until the operator closes it.
 func attach(cmd *cobra.Command, readOnly bool) error {
 	l := launch{}
 	if !l.wantsConsole() {
@@ -93,7 +93,7 @@ func attach(cmd *cobra.Command, readOnly bool) error {
 	file := config.New()
 	if path, err := config.Find(); err == nil {
 		if f, err := config.Load(path); err == nil {
-			file = f // of which the console's part is the user's
+			file = f // whose [console] table applies to this user's console
 		}
 	}
 	cfg, err := consoleConfig(&file.Console)
@@ -120,7 +120,7 @@ func attach(cmd *cobra.Command, readOnly bool) error {
 	return err
 }
 
-// relaySignals ends an attached console by the signals that end a process.
+// relaySignals ends an attached console on the signals that end a process.
 func relaySignals(ctx context.Context, s *instance.Signals, stop context.CancelFunc, hup chan<- struct{}) {
 	select {
 	case <-s.Stop:

@@ -11,16 +11,16 @@ import (
 	"github.com/tcpctl/tcpctl/tui"
 )
 
-// consoleFile is the file in the state folder with how consoles were left: a tui.Kept
-// by the instance that each shows, and over SSH by the key that it is shown to.
+// consoleFile is the file in the state folder that says how consoles were left: a tui.Kept for each
+// instance, and over SSH for each key.
 const consoleFile = "console.json"
 
-// keeping guards the file: consoles over SSH are in one process.
+// keeping guards the file: several consoles over SSH run in one process.
 var keeping sync.Mutex
 
-// keepConsole has a console begin as the last one of the same name was left, and
-// keeps how this one is. Without a state folder nothing is kept. A theme that the
-// configuration names is not overridden by one that was chosen once.
+// keepConsole restores how the last console of the same name was left, and saves how this one is
+// left. Without a state folder nothing is saved. A theme from the configuration takes precedence
+// over a saved one.
 func keepConsole(cfg *tui.Config, name string) {
 	dir, err := statedir.Make("")
 	if err != nil {
@@ -34,15 +34,15 @@ func keepConsole(cfg *tui.Config, name string) {
 	cfg.Keep = func(k tui.Kept) {
 		keeping.Lock()
 		defer keeping.Unlock()
-		all := readKept(path) // another console may have written meanwhile
+		all := readKept(path) // read again: another console may have written meanwhile
 		all[name] = k
 		if err := writeKept(path, all); err != nil {
-			slog.Debug("console: its settings were not kept: " + err.Error())
+			slog.Debug("console: its settings were not saved: " + err.Error())
 		}
 	}
 }
 
-// readKept reads what was kept; nothing of a file that is missing or damaged.
+// readKept reads the file; it returns an empty map if that is missing or damaged.
 func readKept(path string) map[string]tui.Kept {
 	all := map[string]tui.Kept{}
 	if text, err := os.ReadFile(path); err == nil && json.Unmarshal(text, &all) != nil {
@@ -51,7 +51,7 @@ func readKept(path string) map[string]tui.Kept {
 	return all
 }
 
-// writeKept replaces the file in one step: a reader sees the old or the new one.
+// writeKept replaces the file atomically: a reader sees the old or the new one.
 func writeKept(path string, all map[string]tui.Kept) error {
 	text, err := json.MarshalIndent(all, "", "  ")
 	if err != nil {
@@ -61,7 +61,7 @@ func writeKept(path string, all map[string]tui.Kept) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(tmp.Name()) // which fails once it has been renamed
+	defer os.Remove(tmp.Name()) // fails after the rename
 	_, err = tmp.Write(append(text, '\n'))
 	if closed := tmp.Close(); err == nil {
 		err = closed

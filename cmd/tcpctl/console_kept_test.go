@@ -9,7 +9,7 @@ import (
 	"github.com/tcpctl/tcpctl/tui"
 )
 
-// How a console was left is kept for each instance; a damaged file costs that alone.
+// How a console was left is saved for each instance; a damaged file only loses that.
 func TestHowAConsoleWasLeftIsKept(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("STATE_DIRECTORY", dir)

@@ -10,8 +10,8 @@ import (
 	"github.com/tcpctl/tcpctl/tui"
 )
 
-// showRemote shows the console to a client over SSH, in the name of its key. It
-// closes alone: to stop the instance is an act like the others.
+// showRemote runs a console for a client over SSH, in the name of its key. Its end does not stop
+// the instance, for which there is an act.
 func showRemote(ctx context.Context, in *instance.Instance, s *sshd.Session) error {
 	cfg, err := consoleConfig(&in.File().Console)
 	if err != nil {
@@ -21,7 +21,7 @@ func showRemote(ctx context.Context, in *instance.Instance, s *sshd.Session) err
 	cfg.Source, cfg.Instance, cfg.Where = operator{local, s.By, s.ReadOnly}, local.Node.Name, "@ssh"
 	cfg.Attached, cfg.ReadOnly = true, s.ReadOnly
 	cfg.Input, cfg.Output, cfg.Sizes, cfg.Env = s, s, s.Sizes, s.Env
-	cfg.History, cfg.ThemeDir = "", "" // which are of the instance's own user
+	cfg.History, cfg.ThemeDir = "", "" // these belong to the instance's own user
 	keepConsole(&cfg, "@ssh "+s.Fingerprint)
 	if fleet := in.Fleet(); fleet != nil {
 		cfg.Peer = func(node string) api.Source { return operator{fleet.PeerFor(node, s.By), s.By, s.ReadOnly} }
@@ -30,7 +30,7 @@ func showRemote(ctx context.Context, in *instance.Instance, s *sshd.Session) err
 	return err
 }
 
-// operator is a source in the name of one who acts; one who may only look is refused.
+// operator is a source that acts in the name of an operator, and refuses acts of a read-only one.
 type operator struct {
 	api.Planner
 	by       string

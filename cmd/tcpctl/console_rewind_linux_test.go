@@ -12,9 +12,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// TestRewindAfterARestart: the console of a process that was started after the
-// one before it was killed shows the moments of that one as they were: a backend
-// before its death and after, a pause while it held, and the note.
+// TestRewindAfterARestart: after a process was killed and started again, the console of the new one
+// shows moments of the old one: a backend before and after its death, a pause, and a note.
 func TestRewindAfterARestart(t *testing.T) {
 	t.Parallel()
 	a, err := newBackend("a")
@@ -33,7 +32,7 @@ func TestRewindAfterARestart(t *testing.T) {
 		t.Helper()
 		in.until("b is "+want, func(s *proxy.ServiceInfo) bool { return s.Backends[1].State == want })
 	}
-	// Each state is held for a while: a moment is one recorded second.
+	// Each state lasts for a while: a moment is one recorded second.
 	hold := func() time.Time {
 		time.Sleep(1500 * time.Millisecond)
 		at := time.Now()
@@ -71,8 +70,7 @@ func TestRewindAfterARestart(t *testing.T) {
 	at(paused, `PAUSED +db `, `! DOWN +b `, `OPS-77`)
 	term.press("d")
 	term.sees(`acts are off`)
-	// The report of the stretch is written where the console says, and not over a
-	// file that is there.
+	// The report of the period is written where the console says, but not over an existing file.
 	for _, form := range []string{"html", "md", "json"} {
 		name := filepath.Join(t.TempDir(), "night."+form)
 		write := func() {

@@ -31,7 +31,7 @@ type sshConsole struct {
 	dir, addr string
 }
 
-// newSSHConsole has these lines in its authorized_keys.
+// newSSHConsole starts one with these lines in its authorized_keys.
 func newSSHConsole(t *testing.T, keys ...string) *sshConsole {
 	t.Helper()
 	c := &sshConsole{t: t, dir: t.TempDir(), addr: proxytest.FreePort(t)}
@@ -41,12 +41,12 @@ func newSSHConsole(t *testing.T, keys ...string) *sshConsole {
 
 func (c *sshConsole) path(name string) string { return filepath.Join(c.dir, name) }
 
-// text is a configuration with a host key.
+// text returns a configuration with a host key.
 func (c *sshConsole) text(hostKey string) string {
 	return fmt.Sprintf("[services.db]\nlisten = \"127.0.0.1:0\"\nbackends = [\"127.0.0.1:1\"]\n[console.ssh]\nlisten = %q\nauthorized_keys = %q\nhost_key = %q\n", c.addr, c.path("keys"), c.path(hostKey))
 }
 
-// operatorKey is an operator's key, with its line in authorized_keys.
+// operatorKey makes an operator's key, and its line for authorized_keys.
 func operatorKey(t *testing.T, name string) (ssh.Signer, string) {
 	t.Helper()
 	_, private, err := ed25519.GenerateKey(nil)
@@ -60,7 +60,7 @@ func operatorKey(t *testing.T, name string) (ssh.Signer, string) {
 	return signer, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(signer.PublicKey()))) + " " + name
 }
 
-// hostKey writes a host key of elliptic curves, or of another kind than that.
+// hostKey writes a host key: Ed25519, or another type.
 func (c *sshConsole) hostKey(name string, edwards bool) ssh.PublicKey {
 	c.t.Helper()
 	var private any
@@ -83,14 +83,14 @@ func (c *sshConsole) hostKey(name string, edwards bool) ssh.PublicKey {
 	return signer.PublicKey()
 }
 
-// dial connects, and tells the host key that the server has proved.
+// dial connects, and returns the host key that the server has proved.
 func (c *sshConsole) dial(who ssh.Signer) (client *ssh.Client, host ssh.PublicKey, err error) {
 	client, err = ssh.Dial("tcp", c.addr, &ssh.ClientConfig{User: "any", Auth: []ssh.AuthMethod{ssh.PublicKeys(who)}, Timeout: 30 * time.Second,
 		HostKeyCallback: func(_ string, _ net.Addr, key ssh.PublicKey) error { host = key; return nil }})
 	return client, host, err
 }
 
-// open opens a console at 140x45; what it shows is collected.
+// open opens a console at 140x45, and collects its output.
 func (c *sshConsole) open(who ssh.Signer) *openConsole {
 	c.t.Helper()
 	client, _, err := c.dial(who)
@@ -131,7 +131,7 @@ func (o *openConsole) Write(p []byte) (int, error) {
 	return o.out.Write(p)
 }
 
-// sees waits until a text has been drawn since the last call, and tells all of it.
+// sees waits until a text has been drawn since the last call, and returns all that was drawn.
 func (o *openConsole) sees(want string) (got string) {
 	o.t.Helper()
 	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
@@ -156,8 +156,8 @@ func (o *openConsole) types(keys string) {
 	}
 }
 
-// A reload with another host key proves the new one to new clients: none is refused
-// meanwhile, and consoles that are open stay. A bad one changes nothing.
+// After a reload with another host key new clients get the new one: none is refused meanwhile, and
+// open consoles stay. A bad host key changes nothing.
 func TestAReloadOfTheHostKeyRefusesNoClient(t *testing.T) {
 	t.Parallel()
 	ana, line := operatorKey(t, "ana")
@@ -211,7 +211,7 @@ func TestAReloadOfTheHostKeyRefusesNoClient(t *testing.T) {
 	}
 	client.Close()
 	if string(host.Marshal()) != string(keys["two"].Marshal()) {
-		t.Error("a bad host key has taken the place of the one that served")
+		t.Error("a bad host key has replaced the one in use")
 	}
 	close(stop)
 	coming.Wait()
@@ -219,7 +219,7 @@ func TestAReloadOfTheHostKeyRefusesNoClient(t *testing.T) {
 	stays.sees("Help: Backends")
 }
 
-// How a console over SSH was left is kept for its key, and for no other.
+// How a console over SSH was left is saved for its key only.
 func TestAConsoleOverSSHIsAsItsKeyLeftIt(t *testing.T) {
 	t.Parallel()
 	ana, anaLine := operatorKey(t, "ana")
@@ -231,7 +231,7 @@ func TestAConsoleOverSSHIsAsItsKeyLeftIt(t *testing.T) {
 	c.running = runInstance(t, []string{"env", "STATE_DIRECTORY=" + c.path("state")}, "run", "-c", c.configured.path, "--no-ui")
 	o := c.open(ana)
 	o.sees("LIVE")
-	o.types(":theme dark\r") // first, because it is read while the next is typed
+	o.types(":theme dark\r") // first: the theme is read while the next is typed
 	o.types(":sort act\r")
 	o.sees("sort ACT")
 	o.types("q")

@@ -12,9 +12,9 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// TestConsoleOverSSH: OpenSSH's client shows the console; the key's comment is who
-// acts, a read-only key only looks, a reload with a bad file changes nothing, one
-// that takes a key out closes its console, and an upgrade keeps address and host key.
+// TestConsoleOverSSH: OpenSSH's client shows the console. The key's comment is the operator's name,
+// a read-only key cannot act, a reload with a bad file changes nothing, one that removes a key
+// closes its console, and an upgrade keeps address and host key.
 func TestConsoleOverSSH(t *testing.T) {
 	t.Parallel()
 	for _, program := range []string{"ssh", "ssh-keygen"} {

@@ -18,8 +18,8 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
 )
 
-// terminal is a tmux of its own with one window: what a person would see and
-// press, in front of the real binary.
+// terminal is a tmux server with one window, which runs the real binary: tests see and press what a
+// person would.
 type terminal struct {
 	t      *testing.T
 	server string // tmux's socket
@@ -27,8 +27,8 @@ type terminal struct {
 	socket string // tcpctl's
 }
 
-// openTerminal runs tcpctl in a window of w by h, with further environment.
-// The window stays when tcpctl ends, and shows its exit status.
+// openTerminal runs tcpctl in a window of w by h, with additions to its environment. The window
+// stays after tcpctl ends, and shows its exit status.
 func openTerminal(t *testing.T, w, h int, env []string, args ...string) *terminal {
 	t.Helper()
 	if _, err := exec.LookPath("tmux"); err != nil {
@@ -40,7 +40,7 @@ func openTerminal(t *testing.T, w, h int, env []string, args ...string) *termina
 	}
 	term := &terminal{t: t, server: filepath.Join(dir, "tmux"), dir: dir, socket: filepath.Join(dir, "s")}
 	t.Cleanup(func() {
-		// First the instance: a terminal that is lost would not end it.
+		// End the instance first: the loss of its terminal would not end it.
 		src := control.Dial(term.socket)
 		if st, err := src.Status(context.Background()); err == nil {
 			syscall.Kill(st.Node.PID, syscall.SIGKILL)
@@ -75,8 +75,8 @@ func (term *terminal) press(keys ...string) {
 	}
 }
 
-// escapes presses Escape, and waits until that has taken the pattern off the screen: in
-// one read with the next key it would be Alt. The first one may only dismiss a message.
+// escapes presses Escape until the pattern has left the screen: read together with the next key,
+// Escape would be Alt. The first one may only dismiss a message.
 func (term *terminal) escapes(pattern string) {
 	term.t.Helper()
 	re := regexp.MustCompile("(?m)" + pattern)
@@ -121,13 +121,13 @@ func (term *terminal) until(what string, holds func(string) bool) string {
 	}
 }
 
-// TestConsoleDrains is the tour: a drain by keys, undone, on a real engine.
+// TestConsoleDrains: a drain by keys and its undo, on a real engine.
 func TestConsoleDrains(t *testing.T) {
 	t.Parallel()
 	term := openTerminal(t, 80, 24, nil, "demo", "--socket", "SOCKET")
 	term.sees(`LIVE .* UP \d/\d .* PEERS 3/3`)
 	term.sees(`^> \+ UP +web-a`)
-	term.sees(`conn [1-9]`) // it lives
+	term.sees(`conn [1-9]`) // there are clients
 	term.press("?")
 	term.sees("Help: Backends")
 	term.escapes("Help: Backends")
@@ -141,7 +141,7 @@ func TestConsoleDrains(t *testing.T) {
 	term.press("y")
 	term.sees(`~ DRAIN +web-a`)
 	term.sees(`(\d+/\d+ remaining|web/web-a is drained)`)
-	term.sees(`web/web-a is drained: no sessions remain`) // those of the demo are short
+	term.sees(`web/web-a is drained: no sessions remain`) // the demo's sessions are short
 	term.sees(`~ DRAIN +web-a +\S+ +0 `)
 	term.press("u")
 	term.sees(`^[> ] [+] UP +web-a`)
@@ -173,8 +173,8 @@ func TestConsoleDrains(t *testing.T) {
 	term.seesNot("Throughput") // the screen is as it was
 }
 
-// TestConsoleLooksIntoPeers drains a backend of another node, and one on all.
-func TestConsoleLooksIntoPeers(t *testing.T) {
+// TestConsoleActsOnPeers drains a backend of another node, and one on all nodes.
+func TestConsoleActsOnPeers(t *testing.T) {
 	t.Parallel()
 	term := openTerminal(t, 120, 40, nil, "demo", "--socket", "SOCKET")
 	term.sees("PEERS 3/3")
@@ -201,8 +201,8 @@ func TestConsoleLooksIntoPeers(t *testing.T) {
 	term.sees(`demo-3 +drain web/web-c: \d+ session`)
 }
 
-// TestConsoleOutlivesTheEngine: what is attached shows that it knows nothing
-// new, and goes on when there is an engine again.
+// TestConsoleOutlivesTheEngine: an attached console shows STALE without an engine, and continues
+// when there is one again.
 func TestConsoleOutlivesTheEngine(t *testing.T) {
 	t.Parallel()
 	term := openTerminal(t, 80, 24, nil, "attach", "--socket", "SOCKET")
@@ -232,7 +232,7 @@ func TestConsoleOutlivesTheEngine(t *testing.T) {
 	engine.Wait()
 }
 
-// TestConsoleHangup: the terminal goes, the clients stay.
+// TestConsoleHangup: the loss of the terminal does not affect clients.
 func TestConsoleHangup(t *testing.T) {
 	t.Parallel()
 	term := openTerminal(t, 80, 24, nil, "demo", "--socket", "SOCKET")
@@ -253,7 +253,7 @@ func TestConsoleHangup(t *testing.T) {
 	for began := time.Now(); ; restSince(began) {
 		st, err := src.Status(context.Background())
 		if err != nil {
-			t.Fatal(err) // it must answer all the time
+			t.Fatal(err) // it must always answer
 		}
 		if st.Node.PID == pid && st.Service("web").Sessions.Total > before+5 {
 			break
@@ -268,8 +268,7 @@ func TestConsoleHangup(t *testing.T) {
 	}
 }
 
-// TestConsoleWithoutColours is readable, and shows where the cursor is, where
-// a terminal can do less.
+// TestConsoleWithoutColours: on limited terminals the console is readable and shows its cursor.
 func TestConsoleWithoutColours(t *testing.T) {
 	t.Parallel()
 	for _, env := range []string{"NO_COLOR=1", "TERM=dumb", "LANG=C LC_ALL=C"} {
@@ -290,8 +289,8 @@ func TestConsoleWithoutColours(t *testing.T) {
 	}
 }
 
-// TestConsoleTerm: TERM ends it with a clean screen, on the main screen and
-// with the terminal's line settings as they were; KILL cannot, and reset does.
+// TestConsoleTerm: SIGTERM ends it on the main screen with the terminal's settings restored; after
+// SIGKILL, reset restores them.
 func TestConsoleTerm(t *testing.T) {
 	t.Parallel()
 	term := openTerminal(t, 80, 24, nil, "demo", "--socket", "SOCKET")

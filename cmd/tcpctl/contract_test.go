@@ -20,8 +20,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// beyond are the keys of a status that the contract's example does not have;
-// all that is below one of them goes with it.
+// beyond are the keys of a status that the contract's example does not have, including all keys
+// below them.
 var beyond = []string{
 	".node.now",                                         // the clock of all ages
 	".node.grace_seconds", ".services[].pause_defaults", // for the console's dialogs
@@ -37,9 +37,8 @@ var beyond = []string{
 	".plan.owner", ".plan.reason", ".plan.state", ".plan.steps[].detail",
 }
 
-// TestStatusIsTheContracts: a status in which everything applies at once has
-// the keys of the contract's example (testdata/status.json, word for word),
-// each with a value of the same kind, and no others but those above.
+// TestStatusIsTheContracts: a status in which everything applies at once has exactly the keys of
+// the contract's example (testdata/status.json) and those above, with values of the same kind.
 func TestStatusIsTheContracts(t *testing.T) {
 	t.Parallel()
 	in := everythingAtOnce(t)
@@ -70,7 +69,7 @@ func TestStatusIsTheContracts(t *testing.T) {
 			t.Fatalf("%s", text)
 		}
 	}
-	// And what is not there where it does not apply.
+	// Keys that do not apply must be absent.
 	plain := kindsOf(t, []byte(runInstance(t, nil, "proxy", "--no-ui", "--listen", "127.0.0.1:0", "--backend", proxytest.FreePort(t), "--check", "none").tcpctl("status", "--json")))
 	for _, path := range []string{".mesh", ".plan", ".services[].lock", ".services[].pause", ".services[].backends[].drain",
 		".services[].backends[].check", ".services[].backends[].rtt_seconds", ".services[].backends[].max_sessions", ".services[].reason"} {
@@ -80,8 +79,8 @@ func TestStatusIsTheContracts(t *testing.T) {
 	}
 }
 
-// everythingAtOnce is an instance with a drain, a lock, a window at its
-// command, a client that waits, and a peer.
+// everythingAtOnce runs an instance with a drain, a lock, a window whose command runs, a waiting
+// client, and a peer.
 func everythingAtOnce(t *testing.T) *running {
 	t.Helper()
 	b, err := newBackend("a")
@@ -121,7 +120,7 @@ mdns = false
 		t.Fatal(err)
 	}
 	in.tcpctl("drain", "db/a", "--limit", "1h", "--then", "keep")
-	// A command that runs until it has read all.
+	// The command runs until the end of its input.
 	window := exec.Command("tcpctl", "window", "db", "--reason", "kernel patch", "--limit", "10ms", "--then", "keep", "--socket", in.socket, "--", "cat")
 	stdin, err := window.StdinPipe()
 	if err == nil {
@@ -134,12 +133,12 @@ mdns = false
 	in.until("the window's command", func(s *proxy.ServiceInfo) bool { return s.Pause != nil && s.Pause.Step == "command" })
 	enter()
 	in.until("one who waits", func(s *proxy.ServiceInfo) bool {
-		return s.Queue.Waiting == 1 && in.status().Mesh.Peers[0].RTTSeconds > 0 // a pulse later
+		return s.Queue.Waiting == 1 && in.status().Mesh.Peers[0].RTTSeconds > 0 // after a heartbeat
 	})
 	return in
 }
 
-// kindsOf gives the kind of value at each path of keys.
+// kindsOf returns the kind of value at each path of keys.
 func kindsOf(t *testing.T, text []byte) map[string]string {
 	t.Helper()
 	var v any
@@ -172,7 +171,7 @@ func kindsOf(t *testing.T, text []byte) map[string]string {
 	return kinds
 }
 
-// get is what any program sees that asks the control socket.
+// get asks the control socket as any program would.
 func get(t *testing.T, socket, path string) []byte {
 	t.Helper()
 	tr := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {

@@ -15,13 +15,13 @@ import (
 )
 
 const (
-	orderly  = 200 // say a number and wait for it
+	orderly  = 200 // send a number and wait for its echo
 	resetful = 40  // reset while they wait
 	silent   = 20  // end their side without a byte
-	abrupt   = 20  // say a number and close
+	abrupt   = 20  // send a number and close
 )
 
-// TestACrowdAtTheLock sends them all to tcpctl lock with one slot.
+// TestACrowdAtTheLock sends all these clients to tcpctl lock with one slot.
 func TestACrowdAtTheLock(t *testing.T) {
 	t.Parallel()
 	soffice := newFragile(t)
@@ -40,7 +40,7 @@ func TestACrowdAtTheLock(t *testing.T) {
 		if n%(orderly/resetful) == 0 {
 			c := mustDial(t, addr)
 			if n%2 == 0 {
-				c.says("reset") // a byte or none: it makes no difference
+				c.says("reset") // with or without a byte before the reset
 			}
 			leaving = append(leaving, c)
 		}
@@ -108,8 +108,7 @@ func mustDial(t *testing.T, addr string) *client {
 	return c
 }
 
-// fragile is a backend that can take one client at a time, and writes down
-// whom it has seen.
+// fragile is a backend for one client at a time, which records its clients.
 type fragile struct {
 	t  *testing.T
 	ln net.Listener
@@ -152,7 +151,7 @@ func (f *fragile) acceptAll() {
 	}
 }
 
-// serve hears a number, thinks, gives it back, and waits for the end.
+// serve reads a number, waits a little, echoes it, and waits for the end.
 func (f *fragile) serve(c *net.TCPConn) {
 	defer f.wg.Done()
 	for lines := bufio.NewScanner(c); lines.Scan(); {
@@ -169,7 +168,7 @@ func (f *fragile) serve(c *net.TCPConn) {
 	c.Close()
 }
 
-// judge looks at the order in which they came.
+// judge checks the order in which clients came.
 func (f *fragile) judge() {
 	f.t.Helper()
 	f.mu.Lock()

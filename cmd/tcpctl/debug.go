@@ -71,14 +71,14 @@ func debugProfileCommand() *cobra.Command {
 	return fileTo(cmd, &file)
 }
 
-// fileTo gives a command the flag for the file that it writes.
+// fileTo adds the flag for the output file to a command.
 func fileTo(c *cobra.Command, file *string) *cobra.Command {
 	c.Flags().StringVarP(file, "output", "o", "", "write to `FILE`; - or none: standard output")
 	return c
 }
 
-// debugTo writes a profile or dump of the instance to a file, whole or not at
-// all, or to standard output. A terminal gets no profile.
+// debugTo writes a profile or dump of the instance to standard output, or to a file, completely or
+// not at all. A profile is not written to a terminal.
 func debugTo(cmd *cobra.Command, what string, v url.Values, file string) error {
 	toFile := file != "" && file != "-"
 	if !toFile && what != "goroutines" {
@@ -111,7 +111,7 @@ func debugTo(cmd *cobra.Command, what string, v url.Values, file string) error {
 	return nil
 }
 
-// noTerminal refuses to write to standard output what no terminal can show.
+// noTerminal refuses to write binary data to a terminal.
 func noTerminal(cmd *cobra.Command, what string) error {
 	if term.IsTerminal(int(os.Stdout.Fd())) {
 		return usage("%s writes %s, not text: give it a file with -o FILE, or pipe it", cmd.CommandPath(), what)

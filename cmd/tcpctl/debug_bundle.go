@@ -59,7 +59,7 @@ func debugBundleCommand() *cobra.Command {
 	return cmd
 }
 
-// writeBundle writes the file, whole or not at all; "-" is standard output.
+// writeBundle writes the file, completely or not at all; "-" is standard output.
 func writeBundle(b *bundle.Bundle, file string) (size int, err error) {
 	var archive bytes.Buffer
 	if _, err := b.WriteTo(&archive); err != nil {
@@ -74,7 +74,7 @@ func writeBundle(b *bundle.Bundle, file string) (size int, err error) {
 	return archive.Len(), nil
 }
 
-// showBundle lists what was written, where it is not in the way of the archive.
+// showBundle lists what was written, on stderr if the archive went to standard output.
 func showBundle(cmd *cobra.Command, b *bundle.Bundle, file string, size int, asJSON bool) error {
 	switch {
 	case file == "-":

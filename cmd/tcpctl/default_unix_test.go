@@ -16,8 +16,8 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
 )
 
-// TestTheDefaultSocketIsTaken runs two without --socket. The default is the
-// user's own, so this is another user than root, whose is the machine's.
+// TestTheDefaultSocketIsTaken runs two instances without --socket, as another user than root:
+// root's default socket is the machine's, another user's is in a folder of their own.
 func TestTheDefaultSocketIsTaken(t *testing.T) {
 	t.Parallel()
 	dir, err := os.MkdirTemp("", "tcpctl") // short, as a socket's path must be
@@ -58,7 +58,7 @@ func TestTheDefaultSocketIsTaken(t *testing.T) {
 	}
 
 	first, _ := run("proxy", "--listen", "127.0.0.1:0", "--backend", "127.0.0.1:1", "--name", "first")
-	for began := time.Now(); ; restSince(began) { // asked as that user: root does not trust the folder
+	for began := time.Now(); ; restSince(began) { // ask as that user: root does not trust the folder
 		if status, _ := command("status"); status.Run() == nil {
 			break
 		}
@@ -84,7 +84,7 @@ func TestTheDefaultSocketIsTaken(t *testing.T) {
 			t.Errorf("%v: %v\n%s", look.args, err, out)
 		}
 	}
-	// With a file there is no doubt about which instance is meant: it refuses.
+	// With a configuration file the instance must get its default socket, so it refuses to start.
 	file := filepath.Join(dir, "tcpctl.toml")
 	if err := os.WriteFile(file, []byte("[services.third]\nlisten = \"127.0.0.1:0\"\nbackends = [\"127.0.0.1:1\"]\n"), 0o644); err != nil {
 		t.Fatal(err)
@@ -95,7 +95,7 @@ func TestTheDefaultSocketIsTaken(t *testing.T) {
 		t.Errorf("run: status %d: %s", third.ProcessState.ExitCode(), refusal)
 	}
 	stop(first)
-	// A command that asks at the default socket now says where the other is.
+	// A command that asks at the default socket now says where the other instance is.
 	cmd, hint := command("status")
 	if cmd.Run(); cmd.ProcessState.ExitCode() != 1 || !strings.Contains(hint.String(), "there is also --socket "+others[0]) {
 		t.Errorf("status %d: %s", cmd.ProcessState.ExitCode(), hint)

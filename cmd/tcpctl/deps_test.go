@@ -15,37 +15,36 @@ import (
 
 const module = "github.com/tcpctl/tcpctl"
 
-// mayImport says which of our packages each of our packages may import; an
-// entry that ends in /... stands for a package and all below it. A package
-// that is not here has no place yet: give it a line, and one in the map of
+// mayImport says which of our packages each of our packages may import; an entry that ends in /...
+// stands for a package and all below it. For a new package, add a line here and one to the map in
 // CONTRIBUTING.md.
 var mayImport = map[string][]string{
 	"proxy/text":               {}, // for messages
 	"lock":                     {}, // the standard library only
-	"lock/cluster":             {}, // decides only: the log and the streams are given to it
+	"lock/cluster":             {}, // only decides: its log and streams are passed in
 	"lock/cluster/raftlog":     {"lock/cluster"},
 	"ws":                       {},
 	"mesh":                     {"mesh/meshinfo", "mesh/internal/..."},
-	"mesh/...":                 {"mesh/internal/..."}, // internal: multicast DNS, and text, which know nothing of nodes
+	"mesh/...":                 {"mesh/internal/..."}, // internal: multicast DNS and text, which know nothing about nodes
 	"mesh/meshinfo":            {},                    // plain values
 	"mesh/meshtest":            {"mesh"},
 	"themes":                   {"proxy/text"},
 	"proxy/relay":              {"proxy/internal/tlsrecord"},
 	"proxy/health":             {},
 	"proxy/command":            {},
-	"proxy/proxytest":          {}, // for tests, also those of users
+	"proxy/proxytest":          {}, // for tests, including users' own
 	"proxy/...":                {}, // internal: leaves
 	"proxy/internal/tlsclient": {"lock", "proxy/relay"},
 	"proxy":                    {"lock", "proxy/relay", "proxy/health", "proxy/command", "proxy/text", "proxy/internal/..."},
 	"proxy/api":                {"proxy", "proxy/text", "mesh/meshinfo"},
 	"proxy/incident":           {"proxy", "proxy/api", "proxy/text"},
 	"tui":                      {"proxy", "proxy/api", "proxy/incident", "proxy/text", "mesh/meshinfo", "themes", "tui/internal/..."}, // proxy: values only
-	"tui/...":                  {"proxy/text", "themes", "tui/internal/..."},                                                          // internal: drawing and the terminal, which know nothing of the engine
+	"tui/...":                  {"proxy/text", "themes", "tui/internal/..."},                                                          // internal: drawing and the terminal, which know nothing about the engine
 	"cmd/tcpctl":               {"proxy/text", "proxy/...", "lock", "tui", "mesh/...", "ws", "themes", "cmd/tcpctl/internal/..."},
 	"cmd/tcpctl/...":           {"proxy/text", "proxy/...", "lock/...", "mesh/...", "ws", "cmd/tcpctl/internal/..."}, // internal: all but the terminal
 }
 
-// pkg is what go list says of a package.
+// pkg is what go list says about a package.
 type pkg struct {
 	ImportPath, Dir  string
 	GoFiles, Imports []string
@@ -53,7 +52,7 @@ type pkg struct {
 	Standard         bool
 }
 
-// packages are those of the patterns, as go list gives them.
+// packages runs go list.
 func packages(t *testing.T, args ...string) []pkg {
 	t.Helper()
 	if _, err := exec.LookPath("go"); err != nil {
@@ -78,7 +77,7 @@ func packages(t *testing.T, args ...string) []pkg {
 	}
 }
 
-// ours cuts the module's path off; it reports false for packages of others.
+// ours removes the module's path; it returns false for packages of other modules.
 func ours(path string) (string, bool) { return strings.CutPrefix(path, module+"/") }
 
 func TestWhoMayImportWhom(t *testing.T) {
@@ -120,8 +119,8 @@ func TestLeavesNeedTheStandardLibraryOnly(t *testing.T) {
 	}
 }
 
-// TestActsNeedNoMesh: who imports the acts, or the console, builds neither
-// the mesh nor what it rests on.
+// TestActsNeedNoMesh: importing the acts or the console does not pull in the mesh or its
+// dependencies.
 func TestActsNeedNoMesh(t *testing.T) {
 	for _, p := range packages(t, "-deps", module+"/proxy/api", module+"/tui") {
 		if name, _ := ours(p.ImportPath); name == "mesh" || strings.HasPrefix(p.ImportPath, "github.com/hashicorp/") {

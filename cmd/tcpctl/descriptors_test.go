@@ -19,12 +19,11 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// TestFewDescriptorsAndManyClients gives tcpctl 64 descriptors, and 500
-// clients at once.
+// TestFewDescriptorsAndManyClients: tcpctl has 64 descriptors and 500 concurrent clients.
 func TestFewDescriptorsAndManyClients(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
-		t.Skip("the limit is set and looked at as Linux has it")
+		t.Skip("needs ulimit and /proc as on Linux")
 	}
 	const clients = 500
 	b, err := newBackend("a")
@@ -36,7 +35,7 @@ func TestFewDescriptorsAndManyClients(t *testing.T) {
 		"proxy", "--listen", "127.0.0.1:0", "--backend", b.addr+",name=a")
 	addr := in.addr()
 
-	open := make(chan struct{}) // until then those who are in stay in
+	open := make(chan struct{}) // until it is closed, admitted clients stay
 	var wg sync.WaitGroup
 	for n := range clients {
 		c := mustDial(t, addr)
@@ -79,7 +78,7 @@ func TestFewDescriptorsAndManyClients(t *testing.T) {
 	}
 }
 
-// cpuTime is what a process has used so far.
+// cpuTime returns the CPU time that a process has used so far.
 func cpuTime(t *testing.T, pid int) time.Duration {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
@@ -96,7 +95,7 @@ func cpuTime(t *testing.T, pid int) time.Duration {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tick := 100 // a second
+	tick := 100 // ticks a second
 	if out, err := exec.Command("getconf", "CLK_TCK").Output(); err == nil {
 		if n, err := strconv.Atoi(strings.TrimSpace(string(out))); err == nil {
 			tick = n
@@ -110,13 +109,13 @@ func descriptors(pid int) int {
 	return len(all)
 }
 
-// TestIdleConnectionsCannotStarveClients: hundreds of idle connections to
-// /metrics and to the control socket, of a process that may have 256
-// descriptors. Clients are served, a scrape and a command are answered.
+// TestIdleConnectionsCannotStarveClients: with hundreds of idle connections to /metrics and to the
+// control socket of a process with 256 descriptors, clients are served, and a scrape and a command
+// are answered.
 func TestIdleConnectionsCannotStarveClients(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
-		t.Skip("the limit is set and looked at as Linux has it")
+		t.Skip("needs ulimit and /proc as on Linux")
 	}
 	b, err := newBackend("a")
 	if err != nil {

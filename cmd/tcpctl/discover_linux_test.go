@@ -16,15 +16,15 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// origin is a source that a test changes: Set says which backends there are, Break has it
-// give no valid answer.
+// origin is a source that a test changes: set sets its backends, and another function makes its
+// answers invalid.
 type origin struct {
-	key  string // what the service's table says
+	key  string // the service's configuration for it
 	set  func(backends ...*backend)
 	fail func()
 }
 
-// origins make one of each kind. A set is written as the real thing writes it.
+// origins makes one source of each kind, which writes its set as the real one would.
 var origins = map[string]func(t *testing.T) origin{
 	"dns": func(t *testing.T) origin {
 		s := discovertest.NewNameServer(t)
@@ -50,7 +50,7 @@ var origins = map[string]func(t *testing.T) origin{
 				lines = append(lines, fmt.Sprintf("%s. 1 IN SRV 0 5 %s %s.example.", name, port, b.name))
 				s.Set(b.name+".example", "A", b.name+".example. 1 IN A "+host)
 			}
-			s.Change(func(s *discovertest.NameServer) { s.Rcode, s.Cut = 0, true }) // by TCP each time
+			s.Change(func(s *discovertest.NameServer) { s.Rcode, s.Cut = 0, true }) // truncated, so that each query uses TCP
 			s.Set(name, "SRV", lines...)
 		}
 		return origin{"discover = { from = \"srv:" + name + "\", dns_server = \"" + s.Addr + "\", refresh = \"1s\", hold = \"1m\" }", set,
@@ -110,10 +110,10 @@ type changing struct {
 	a, b, c *backend
 }
 
-// TestRule40NoClientFails changes the set of a service's backends over every
-// kind of source, while clients come and some stay: it grows, shrinks, is empty
-// by mistake, is replaced, its source dies and comes back, the program is
-// upgraded. No client fails, no session is moved, and the set is what rule 40 says.
+// TestRule40NoClientFails changes a service's set of backends through every kind of source while
+// clients come and some stay: it grows, shrinks, is empty by mistake, is replaced, its source fails
+// and recovers, the program is upgraded. No client fails, no session is moved, and the set is what
+// rule 40 says.
 func TestRule40NoClientFails(t *testing.T) {
 	t.Parallel()
 	for kind, origin := range origins {
@@ -212,7 +212,7 @@ func (s *changing) story(t *testing.T, kind string) {
 	})
 }
 
-// servingNow are the addresses of the backends that get new sessions.
+// servingNow returns the addresses of the backends that get new sessions.
 func servingNow(i *proxy.ServiceInfo) (all []string) {
 	for _, b := range i.Backends {
 		if b.Eligible {
@@ -244,7 +244,7 @@ func (s *changing) serving(backends ...*backend) {
 	}
 }
 
-// nameOf is what a backend is called, which is up to its source.
+// nameOf returns a backend's name, which its source gives.
 func (s *changing) nameOf(b *backend) string {
 	for _, i := range s.service().Backends {
 		if i.Addr == b.addr && !i.Removing {
@@ -255,9 +255,9 @@ func (s *changing) nameOf(b *backend) string {
 	return ""
 }
 
-// TestRule40eARollMeetsItsSource: a source that notices each restart, as
-// Consul does by its checks, leaves the backend out meanwhile. The roll goes on
-// to its end, the backend is the same one, and no client fails.
+// TestRule40eARollMeetsItsSource: a source that notices each restart, as Consul does by its checks,
+// omits the backend meanwhile. The roll completes, the backend stays the same one, and no client
+// fails.
 func TestRule40eARollMeetsItsSource(t *testing.T) {
 	t.Parallel()
 	s := &changing{}

@@ -9,8 +9,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// TestRule40fARestartWhileTheSourceIsDown: the process begins with the last good
-// set, as old as it is, and serves; once the source answers, it is asked.
+// TestRule40fARestartWhileTheSourceIsDown: the process begins with the last good set, shows its
+// true age, and serves; once the source answers again, its answers are used.
 func TestRule40fARestartWhileTheSourceIsDown(t *testing.T) {
 	t.Parallel()
 	for kind, origin := range origins {

@@ -17,13 +17,13 @@ import (
 
 //go:generate go test -count=1 -run ^TestReferencesAreWhatTheProgramHas$ . -update
 
-// references are generated, all but operating.md; TestReferencesAreWhatTheProgramHas
-// compares them.
+// references are all generated except operating.md; TestReferencesAreWhatTheProgramHas checks that
+// they are current.
 //
 //go:embed docs/*.md docs/config.schema.json docs/openapi.json docs/man
 var references embed.FS
 
-// topics are the references by the word of tcpctl docs.
+// topics are the references by their names in tcpctl docs.
 var topics = []struct{ name, file, about string }{
 	{"config", "config.md", "every key of the configuration file"},
 	{"operating", "operating.md", "what operators need to know: states, pauses, drains, discovery, TLS, limits"},
@@ -70,7 +70,7 @@ func docsCommand() *cobra.Command {
 	return cmd
 }
 
-// printReference prints a reference as it is, and rendered on a terminal.
+// printReference prints a reference, rendered if w is a terminal.
 func printReference(w io.Writer, file string) error {
 	content, err := references.ReadFile("docs/" + file)
 	if err != nil {

@@ -16,8 +16,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// TestReferenceHasTheEnvironment of each command that tcpctl runs: each of them
-// writes its own down, in a real instance.
+// TestReferenceHasTheEnvironment: of each command that tcpctl runs. In a real instance, each
+// command writes its environment to a file.
 func TestReferenceHasTheEnvironment(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -47,7 +47,7 @@ listen = "127.0.0.1:0"
 discover = "exec:%s"
 `, writes("notify", ""), b.addr, writes("restart", ""), writes("check", ""), writes("before_next", ""), writes("on_ttl", ""), source))
 	in.until("the check has passed", func(s *proxy.ServiceInfo) bool { return s.Backends[0].State == proxy.StateUp })
-	for range 2 { // the first has none before it; the second's TTL ends
+	for range 2 { // before_next runs before the second, whose TTL expires
 		c, err := dial(in.addr())
 		if err != nil {
 			t.Fatal(err)
@@ -68,7 +68,7 @@ discover = "exec:%s"
 		}
 		var is []string
 		for line := range strings.Lines(string(text)) {
-			if line = strings.TrimSpace(line); !slices.Contains(os.Environ(), line) { // else it is the test's own
+			if line = strings.TrimSpace(line); !slices.Contains(os.Environ(), line) { // otherwise inherited from the test
 				variable, _, _ := strings.Cut(line, "=")
 				is = append(is, variable)
 			}
@@ -77,7 +77,7 @@ discover = "exec:%s"
 	}
 }
 
-// TestReferenceHasTheAccessLog of a session that goes on and then ends.
+// TestReferenceHasTheAccessLog: of a live session, and of one that has ended.
 func TestReferenceHasTheAccessLog(t *testing.T) {
 	t.Parallel()
 	b, err := newBackend("a")
@@ -103,7 +103,7 @@ func TestReferenceHasTheAccessLog(t *testing.T) {
 		for line := range strings.Lines(string(text)) {
 			var v map[string]any
 			if err := json.Unmarshal([]byte(line), &v); err != nil {
-				continue // it is being written
+				continue // incomplete: still being written
 			}
 			if v["ongoing"] == true {
 				lines["A session that goes on"] = v

@@ -21,15 +21,15 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// TestTheDescriptionIsTheControlSockets asks each path of openapi.json on an instance
-// in which everything applies at once. Each answer is what the description says, with
-// no field more; each act takes all options that the description gives it.
+// TestTheDescriptionIsTheControlSockets requests each path of openapi.json from an instance in
+// which everything applies at once. Each answer matches the description, without additional fields;
+// each act accepts all options that the description lists.
 func TestTheDescriptionIsTheControlSockets(t *testing.T) {
 	t.Parallel()
 	in := everythingAtOnce(t)
 	in.tcpctl("mark", "OPS-77")
 	moment := "at=" + url.QueryEscape(time.Now().UTC().Format(time.RFC3339))
-	for began := time.Now(); ; restSince(began) { // until it is recorded
+	for began := time.Now(); ; restSince(began) { // until the moment is recorded
 		if _, _, text := asked(t, in.socket, "GET", "/v1/history/moment?"+moment, nil); !bytes.Contains(text, []byte(`"missing"`)) {
 			break
 		}
@@ -65,7 +65,7 @@ func TestTheDescriptionIsTheControlSockets(t *testing.T) {
 	all.conform(t)
 }
 
-// answers are what a control socket has answered.
+// answers collects the answers of a control socket.
 type answers []answer
 
 type answer struct {
@@ -78,7 +78,7 @@ func (a *answers) add(path, method string, status int, text []byte) {
 	*a = append(*a, answer{path, method, status, string(text)})
 }
 
-// conform has a test of another package compare them with openapi.json.
+// conform runs a test of another package that compares the answers with openapi.json.
 func (a answers) conform(t *testing.T) {
 	t.Helper()
 	text, err := json.Marshal(a)
@@ -95,8 +95,7 @@ func (a answers) conform(t *testing.T) {
 	}
 }
 
-// takesAllOptions asks for a dry run of each act that has one, with all options that
-// the description gives it.
+// takesAllOptions requests a dry run of each act that has one, with all its described options.
 func takesAllOptions(t *testing.T, in *running, all *answers) {
 	t.Helper()
 	targets := map[api.Target]string{api.OnService: "db", api.OnBackend: "db/b", api.OnSession: "s1"}
@@ -115,11 +114,11 @@ func takesAllOptions(t *testing.T, in *running, all *answers) {
 			case "string":
 				body[name] = "x"
 				if choices, ok := p["enum"].([]any); ok {
-					body[name] = choices[len(choices)-1] // of then: keep, which goes with save
+					body[name] = choices[len(choices)-1] // for then this is keep, which save requires
 				}
 			}
 		}
-		for _, not := range []string{"expect", "service", "backend", "client"} { // others than the targets
+		for _, not := range []string{"expect", "service", "backend", "client"} { // targets in another form
 			delete(body, not)
 		}
 		if body["dry_run"] == nil {
@@ -143,7 +142,7 @@ func takesAllOptions(t *testing.T, in *running, all *answers) {
 	}
 }
 
-// asked is what a control socket answers.
+// asked sends a request to a control socket, and returns the answer.
 func asked(t *testing.T, socket, method, path string, body []byte) (status int, kind string, answer []byte) {
 	t.Helper()
 	tr := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {

@@ -19,9 +19,9 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/reference"
 )
 
-var update = flag.Bool("update", false, "write the references of docs/ anew")
+var update = flag.Bool("update", false, "rewrite the references in docs/")
 
-// documents are what commands print with --json.
+// documents lists what commands print with --json.
 var documents = []reference.Document{
 	{Name: "tcpctl status --json", Type: "api.Status"},
 	{Name: "tcpctl sessions --json", Type: "[]proxy.SessionInfo"},
@@ -43,7 +43,7 @@ var documents = []reference.Document{
 	{Name: "any command that fails, with --json", Type: "api.ErrorBody"},
 }
 
-// TestReferencesAreWhatTheProgramHas makes the references anew and compares.
+// TestReferencesAreWhatTheProgramHas generates the references and compares them with the files.
 func TestReferencesAreWhatTheProgramHas(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	if err != nil {
@@ -75,20 +75,20 @@ func TestReferencesAreWhatTheProgramHas(t *testing.T) {
 		}
 		is, err := os.ReadFile(path)
 		if err != nil || !bytes.Equal(is, made[name]) {
-			t.Errorf("docs/%s is not what the program has (-file +program); run: go generate ./cmd/tcpctl\n%s", name, cmp.Diff(string(is), string(made[name])))
+			t.Errorf("docs/%s is out of date (-file +program); run: go generate ./cmd/tcpctl\n%s", name, cmp.Diff(string(is), string(made[name])))
 		}
 	}
-	delete(there, "operating.md") // is written by hand
+	delete(there, "operating.md") // written by hand
 	for name := range there {
 		if *update {
 			os.Remove(filepath.Join("docs", name))
 		} else {
-			t.Errorf("docs/%s is of nothing that the program has; run: go generate ./cmd/tcpctl", name)
+			t.Errorf("docs/%s is no longer generated; run: go generate ./cmd/tcpctl", name)
 		}
 	}
 }
 
-// TestReferenceHasEachKeyOfTheDecoder reads the file that operators read.
+// TestReferenceHasEachKeyOfTheDecoder compares config.md with the decoder's keys.
 func TestReferenceHasEachKeyOfTheDecoder(t *testing.T) {
 	text, err := references.ReadFile("docs/config.md")
 	if err != nil {
@@ -116,12 +116,12 @@ func TestReferenceHasEachKeyOfTheDecoder(t *testing.T) {
 		delete(said, k.Path)
 	}
 	for path := range said {
-		t.Errorf("docs/config.md has %s, which the decoder does not take; run: go generate ./cmd/tcpctl", path)
+		t.Errorf("docs/config.md has %s, which the decoder does not accept; run: go generate ./cmd/tcpctl", path)
 	}
 	t.Logf("%d keys of the decoder: %d missing in the reference, %d extra", n, missing, len(said))
 }
 
-// TestReferencesLinkToWhatIsThere follows the links between them.
+// TestReferencesLinkToWhatIsThere follows the links between the references.
 func TestReferencesLinkToWhatIsThere(t *testing.T) {
 	link, heading := regexp.MustCompile(`\]\(([^)#]*)#?([^)]*)\)`), regexp.MustCompile(`(?m)^#+ (.*)$`)
 	files, _ := references.ReadDir("docs")
@@ -153,7 +153,7 @@ func TestReferencesLinkToWhatIsThere(t *testing.T) {
 	}
 }
 
-// TestSchemasAreJSON: what editors and generators of clients read.
+// TestSchemasAreJSON: the schemas for editors and client generators are valid JSON.
 func TestSchemasAreJSON(t *testing.T) {
 	for _, name := range []string{"config.schema.json", "openapi.json"} {
 		text, err := references.ReadFile("docs/" + name)

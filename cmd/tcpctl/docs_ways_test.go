@@ -18,12 +18,11 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// Each of the tests below reads a reference as an operator does, and compares it,
-// in both directions, with what the program itself has: not with the source that
-// the reference was generated from.
+// Each of the tests below reads a reference as an operator does, and compares it, in both
+// directions, with the program itself, not with the source from which the reference is generated.
 
-// tableOf gives the first cells of the tables below a heading of a reference; of
-// all tables where the heading is "".
+// tableOf returns the first cells of the tables below a heading of a reference, or of all tables if
+// heading is "".
 func tableOf(t *testing.T, file, heading string) (cells []string) {
 	t.Helper()
 	text, err := references.ReadFile("docs/" + file)
@@ -46,7 +45,7 @@ func tableOf(t *testing.T, file, heading string) (cells []string) {
 	return cells
 }
 
-// bothWays reports what one list has and the other does not.
+// bothWays reports entries that only one of the lists has.
 func bothWays(t *testing.T, file string, said, is []string) {
 	t.Helper()
 	if len(is) == 0 {
@@ -59,7 +58,7 @@ func bothWays(t *testing.T, file string, said, is []string) {
 	}
 	for _, name := range said {
 		if !slices.Contains(is, name) {
-			t.Errorf("docs/%s has %s, which the program has not", file, name)
+			t.Errorf("docs/%s has %s, which the program does not have", file, name)
 		}
 	}
 }
@@ -119,7 +118,7 @@ func TestReferenceHasEachEvent(t *testing.T) {
 	bothWays(t, "events.md", said, event)
 }
 
-// TestReferenceHasEachReason that a file of the engine defines.
+// TestReferenceHasEachReason: that a file of the engine defines.
 func TestReferenceHasEachReason(t *testing.T) {
 	reason := regexp.MustCompile(`(?m)^\s+Reason\w+\s+Reason = "(\w+)"|Reason\w*\s+=\s+(?:lock\.)?Reason\("(\w+)"\)`)
 	var is []string
@@ -135,8 +134,8 @@ func TestReferenceHasEachReason(t *testing.T) {
 	bothWays(t, "events.md", tableOf(t, "events.md", "Reasons"), is)
 }
 
-// TestReferenceHasEachMetric that an instance has when everything applies: the
-// golden file of package metrics, which is what a scrape has printed.
+// TestReferenceHasEachMetric: that is in the golden file of package metrics, the scrape of an
+// instance in which everything applies.
 func TestReferenceHasEachMetric(t *testing.T) {
 	var is, said []string
 	for _, m := range regexp.MustCompile(`(?m)^# TYPE (\S+) `).FindAllStringSubmatch(readFile(t, "internal/metrics/testdata/metrics.golden"), -1) {
@@ -149,15 +148,15 @@ func TestReferenceHasEachMetric(t *testing.T) {
 	bothWays(t, "metrics.md", said, is)
 }
 
-// printed are values of all that is printed as JSON.
+// printed has a value of each type that is printed as JSON.
 var printed = []any{api.Status{}, proxy.SessionInfo{}, proxy.WaiterInfo{}, proxy.Event{}, api.Top{}, proxy.Report{}, api.Incident{}, mesh.Diagnosis{}, api.ClusterDiagnosis{}, checked{}, themeInfo{},
-	build.Binary{}, api.Result{}, api.ErrorBody{}, // of commands; and of the control socket:
+	build.Binary{}, api.Result{}, api.ErrorBody{}, // of commands; the rest is of the control socket:
 	api.Line{}, api.NodeLine{}, api.ConfigText{}, proxy.EventPage{}, api.HistoryInfo{}, api.Moment{}, api.Series{}, api.WindowAnswer{}, process.Info{}}
 
-// TestReferenceHasEachJSONField of each object that is printed.
+// TestReferenceHasEachJSONField: of each object that is printed.
 func TestReferenceHasEachJSONField(t *testing.T) {
 	text, _ := references.ReadFile("docs/json.md")
-	sections := map[string]bool{} // true: it was compared
+	sections := map[string]bool{} // true: compared
 	for _, m := range regexp.MustCompile(`(?m)^## (\S+)$`).FindAllStringSubmatch(string(text), -1) {
 		sections[m[1]] = false
 	}
@@ -181,7 +180,7 @@ func TestReferenceHasEachJSONField(t *testing.T) {
 			is = append(is, key)
 			compare(below)
 		})
-		if request { // the options write themselves
+		if request { // options marshal themselves
 			for i := range api.Acts {
 				for _, p := range api.Acts[i].Params {
 					if key := p.Key(); key != "" && !slices.Contains(is, key) {
@@ -202,7 +201,7 @@ func TestReferenceHasEachJSONField(t *testing.T) {
 	}
 }
 
-// fieldsOf gives the keys that encoding/json writes of a struct, with their types.
+// fieldsOf calls take with each key that encoding/json writes for a struct, and its type.
 func fieldsOf(of reflect.Type, take func(key string, below reflect.Type)) {
 	if of.Kind() == reflect.Pointer {
 		of = of.Elem()
@@ -221,7 +220,7 @@ func fieldsOf(of reflect.Type, take func(key string, below reflect.Type)) {
 	}
 }
 
-// described is an OpenAPI description, as far as the tests read it.
+// described is the part of an OpenAPI description that the tests read.
 type described struct {
 	Paths      map[string]map[string]operation
 	Components struct{ Schemas map[string]map[string]any }

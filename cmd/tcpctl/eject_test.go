@@ -13,11 +13,10 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// visitors are clients that come one after another, several at a time, until
-// end. Each asks once.
+// visitors are several concurrent loops of clients, each of which sends one request, until end.
 type visitors struct {
 	failed, served atomic.Int64
-	laps           []atomic.Int64 // of each
+	laps           []atomic.Int64 // visits of each loop
 	stop           chan struct{}
 	wg             sync.WaitGroup
 }
@@ -46,7 +45,7 @@ func startVisitors(addr string, n int) *visitors {
 
 func (v *visitors) end() { close(v.stop); v.wg.Wait() }
 
-// allAnew waits until each of them has come anew, and been answered or not.
+// allAnew waits until each loop has begun and finished another visit.
 func (v *visitors) allAnew(t *testing.T) {
 	t.Helper()
 	for i := range v.laps {
@@ -58,7 +57,7 @@ func (v *visitors) allAnew(t *testing.T) {
 	}
 }
 
-// asksOnce comes as a client with one question.
+// asksOnce is a client with one request.
 func asksOnce(addr string) error {
 	c, err := dial(addr)
 	if err != nil {
@@ -72,9 +71,9 @@ func asksOnce(addr string) error {
 	return err
 }
 
-// TestAResettingBackendIsMetByNoClient: one of three resets everybody, under
-// load; once it is ejected no client fails. Of two of three one stays in, and
-// the third is never left alone.
+// TestAResettingBackendIsMetByNoClient: under load, one of three backends resets every client; once
+// it is ejected no client fails. If a second one resets, too, it is not ejected, so that the third
+// is never left alone.
 func TestAResettingBackendIsMetByNoClient(t *testing.T) {
 	t.Parallel()
 	var backends [3]*backend
@@ -119,7 +118,7 @@ func TestAResettingBackendIsMetByNoClient(t *testing.T) {
 			t.Fatalf("it is not ejected; %d failed", load.failed.Load())
 		}
 	}
-	load.allAnew(t) // those that had met it are gone
+	load.allAnew(t) // clients that had reached it have finished
 	failed := load.failed.Load()
 	served(500)
 	if n := load.failed.Load(); n != failed {

@@ -60,7 +60,7 @@ type nodeEvent struct {
 	proxy.Event
 }
 
-// printEvent prints one event, with its node where there are several.
+// printEvent prints one event, with its node if there are several.
 func printEvent(w io.Writer, node string, ev proxy.Event, asJSON bool) {
 	if asJSON && node != "" {
 		printJSONLine(w, nodeEvent{node, ev})
@@ -85,7 +85,7 @@ func printEvent(w io.Writer, node string, ev proxy.Event, asJSON bool) {
 	fmt.Fprintln(w, line)
 }
 
-// eventSign shows at a glance how severe an event is.
+// eventSign returns the sign of an event's severity.
 func eventSign(ev proxy.Event) string {
 	switch {
 	case ev.Kind == proxy.EventOperator || ev.Kind == proxy.EventMark:

@@ -15,8 +15,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// eventsEverywhere shows the events of every node in the order of their times:
-// clocks that are apart show.
+// eventsEverywhere shows the events of every node in the order of their times, by each node's own
+// clock.
 func eventsEverywhere(cmd *cobra.Command, follow, asJSON bool) error {
 	if follow {
 		src := source(cmd)
@@ -29,7 +29,7 @@ func eventsEverywhere(cmd *cobra.Command, follow, asJSON bool) error {
 	})
 }
 
-// mergedEvents asks each node for events, and shows all in one list.
+// mergedEvents asks each node for events, and prints all in one list.
 func mergedEvents(cmd *cobra.Command, asJSON bool, ask func(context.Context, api.Source) ([]proxy.Event, error)) error {
 	src := source(cmd)
 	defer src.Close()
@@ -69,25 +69,24 @@ func mergedEvents(cmd *cobra.Command, asJSON bool, ask func(context.Context, api
 	return notAll(answers, "the answers of the other nodes are shown")
 }
 
-// eventsFollower prints the events of all nodes as they come, also of those
-// that come later, or come back.
+// eventsFollower prints the events of all nodes as they come, including nodes that join later or
+// come back.
 type eventsFollower struct {
 	cmd    *cobra.Command
 	src    *control.Client
 	asJSON bool
 
-	mu   sync.Mutex // of what follows, and of printing
+	mu   sync.Mutex // guards what follows, and printing
 	seen map[string]*followedNode
 }
 
-// followedNode is a node by its id.
 type followedNode struct {
 	since  uint64
 	asking bool
-	failed string // the last error that was printed
+	failed string // the last printed error
 }
 
-// membersEvery is how often the members are listed anew.
+// membersEvery is how often the members are listed again.
 const membersEvery = 2 * time.Second
 
 func (f *eventsFollower) run() error {
@@ -118,7 +117,7 @@ func (f *eventsFollower) run() error {
 	}
 }
 
-// begin is false when the node is being followed already.
+// begin returns false if the node is already being followed.
 func (f *eventsFollower) begin(id string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -134,7 +133,7 @@ func (f *eventsFollower) begin(id string) bool {
 	return true
 }
 
-// follow ends when the node gives no answer; run begins again.
+// follow ends if the node does not answer; run starts it again.
 func (f *eventsFollower) follow(ctx context.Context, m api.Member, src api.Source) {
 	f.mu.Lock()
 	n := f.seen[m.ID]

@@ -19,17 +19,17 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// allPeers is what --peer takes for every node.
+// allPeers is the value of --peer for every node.
 const allPeers = "all"
 
-// takesAll marks a command that can be for every node.
+// takesAll marks a command that accepts --peer all.
 func takesAll(c *cobra.Command) *cobra.Command {
 	c.Annotations = map[string]string{allPeers: ""}
 	return c
 }
 
-// peerFlags gives --peer to the commands that ask an instance. Others have none, rather than answer for another node than
-// the one that was named.
+// peerFlags adds --peer to the commands that ask an instance. Others refuse it rather than answer for another node than
+// the named one.
 func peerFlags(root *cobra.Command) {
 	here := []string{"check", "debug", "docs", "import", "init", "man", "themes", "version"}
 	for _, c := range append(root.Commands(), root) {
@@ -61,10 +61,10 @@ func checkPeer(cmd *cobra.Command) error {
 	return nil
 }
 
-// commandName is a command as messages call it.
+// commandName returns a command's name for messages.
 func commandName(cmd *cobra.Command) string { return strings.TrimPrefix(cmd.CommandPath(), "tcpctl ") }
 
-// everywhere says whether a command is for this node and all its peers.
+// everywhere reports whether a command is for this node and all its peers.
 func everywhere(cmd *cobra.Command) bool {
 	peer, _ := cmd.Flags().GetString("peer")
 	return peer == allPeers
@@ -77,8 +77,8 @@ func askEverywhere[T any](cmd *cobra.Command, src *control.Client, ask func(cont
 	return api.AskAll(ctx, src, func(id string) api.Source { return src.Peer(id) }, ask)
 }
 
-// actEverywhere carries out an act on every node, and prints each one's
-// answer. It fails when one has refused or has not answered.
+// actEverywhere carries out an act on every node, and prints each one's answer. It fails if one has
+// refused or has not answered.
 func actEverywhere(cmd *cobra.Command, src *control.Client, a *api.Act, r api.Request, wait, asJSON bool) error {
 	switch {
 	case wait && !r.DryRun:
@@ -109,7 +109,8 @@ func actEverywhere(cmd *cobra.Command, src *control.Client, a *api.Act, r api.Re
 	return notAll(answers, "the act is safe to repeat")
 }
 
-// onePlanEach refuses a plan on each node where one is of all nodes already: the first would stop the others halfway.
+// onePlanEach refuses a plan on each node if the service's scope is cluster: the first plan, which is on all nodes,
+// would stop the others halfway.
 func onePlanEach(ctx context.Context, src api.Source, target string) error {
 	st, err := src.Status(ctx)
 	if err != nil {
@@ -122,8 +123,7 @@ func onePlanEach(ctx context.Context, src api.Source, target string) error {
 	return nil
 }
 
-// warnDeparted names the nodes that have departed from the mesh recently, which
-// were not asked.
+// warnDeparted names the nodes that have recently departed from the mesh, and so were not asked.
 func warnDeparted(ctx context.Context, cmd *cobra.Command, src api.Source) {
 	st, err := src.Status(ctx)
 	if err != nil || st.Mesh == nil {
@@ -158,7 +158,7 @@ func printAnswers(w io.Writer, answers []api.PeerAnswer) {
 	t.print(w)
 }
 
-// notAll is the error of answers that are not all done.
+// notAll returns an error unless all answers are done.
 func notAll[T any](answers []api.Answer[T], hint string) error {
 	by := map[api.Outcome][]string{}
 	for _, a := range answers {
@@ -177,9 +177,9 @@ func notAll[T any](answers []api.Answer[T], hint string) error {
 	return reported{errors.New(text + "; " + hint)}
 }
 
-// readEverywhere asks every node for a list, and prints the answers as one
-// table with a column for the node, or as one JSON list whose elements name
-// it. A node that gave no answer is an element, too, and makes it fail.
+// readEverywhere asks every node for a list, and prints the answers as one table with a column for
+// the node, or as one JSON list whose elements name it. A node without an answer is an element,
+// too, and makes the command fail.
 func readEverywhere[T any](cmd *cobra.Command, asJSON bool, ask func(context.Context, api.Source) (T, error), head []string,
 	rows func(T) [][]string, elements func(node string, value T) []any) error {
 	src := source(cmd)
@@ -225,8 +225,7 @@ func readEverywhere[T any](cmd *cobra.Command, asJSON bool, ask func(context.Con
 	return notAll(answers, "the answers of the other nodes are shown")
 }
 
-// whoHave takes the nodes out that do not have what was asked for: a service
-// need not be on each.
+// whoHave separates the nodes that do not have what was asked for: a service need not be on each.
 func whoHave[T any](answers []api.Answer[T]) (have, without []api.Answer[T]) {
 	for _, a := range answers {
 		if a.Error != nil && a.Error.Status == http.StatusNotFound {
@@ -238,7 +237,7 @@ func whoHave[T any](answers []api.Answer[T]) (have, without []api.Answer[T]) {
 	return have, without
 }
 
-// elements makes a JSON element of each entry of a node's list.
+// elements makes a JSON element from each entry of a node's list.
 func elements[T any](one func(node string, entry T) any) func(string, []T) []any {
 	return func(node string, list []T) (all []any) {
 		for _, entry := range list {

@@ -17,8 +17,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// TestNodesOfOneNameAreToldApart, and any name can be asked for.
-func TestNodesOfOneNameAreToldApart(t *testing.T) {
+// TestNodesOfOneNameAreDistinguished: and each of their labels can be used.
+func TestNodesOfOneNameAreDistinguished(t *testing.T) {
 	t.Parallel()
 	all := nodesOf(t, true, "localhost", "localhost", "köln[x]%2F#1", "all")
 	var labels []string
@@ -52,7 +52,7 @@ func TestNodesOfOneNameAreToldApart(t *testing.T) {
 	}
 }
 
-// TestReadingOverAllNodes: each reading command shows all, in one document.
+// TestReadingOverAllNodes: each reading command shows all nodes in one document.
 func TestReadingOverAllNodes(t *testing.T) {
 	t.Parallel()
 	all := nodes(t, 3, true)
@@ -98,7 +98,7 @@ func TestReadingOverAllNodes(t *testing.T) {
 		}
 	}
 
-	// One that does not answer is an element, too.
+	// A node that does not answer is an element, too.
 	all[2].cmd.Process.Signal(syscall.SIGSTOP)
 	goOn := sync.OnceFunc(func() { all[2].cmd.Process.Signal(syscall.SIGCONT) })
 	defer goOn()
@@ -116,13 +116,13 @@ func TestReadingOverAllNodes(t *testing.T) {
 		}
 	}
 
-	// One that has departed is not missed.
+	// A departed node is not an error.
 	goOn()
 	all[0].untilPeers(2)
 	all[2].end()
 	for began := time.Now(); !strings.Contains(all[0].tcpctl("events"), "peer edge-3 has departed"); restSince(began) {
 		if time.Since(began) > patience {
-			t.Fatal("edge-3 never left")
+			t.Fatal("edge-3 never departed")
 		}
 	}
 	out = all[0].tcpctl("drain", "db/b", "--peer", "all", "--force")
@@ -131,7 +131,7 @@ func TestReadingOverAllNodes(t *testing.T) {
 	}
 }
 
-// TestPeerWithoutAMesh is wrong usage, and says what to do.
+// TestPeerWithoutAMesh: it is wrong usage, and the message says what to do.
 func TestPeerWithoutAMesh(t *testing.T) {
 	t.Parallel()
 	b, err := newBackend("x")

@@ -21,8 +21,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// example gives the text of a file of examples, with addresses of the test in
-// place of its own.
+// example returns an example file, with the test's addresses in place of its own.
 func example(t *testing.T, name string, replace ...string) string {
 	t.Helper()
 	text := readFile(t, "examples/"+name)
@@ -35,7 +34,7 @@ func example(t *testing.T, name string, replace ...string) string {
 	return text
 }
 
-// runProgram gives the output of a program that must succeed.
+// runProgram returns the output of a program that must succeed.
 func runProgram(t *testing.T, argv ...string) string {
 	t.Helper()
 	out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput()
@@ -45,7 +44,7 @@ func runProgram(t *testing.T, argv ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// TestEachExampleIsTested: the table of the examples has each file, and no other.
+// TestEachExampleIsTested: the table of the examples lists exactly the files.
 func TestEachExampleIsTested(t *testing.T) {
 	files, err := filepath.Glob("examples/*.toml")
 	if err != nil || len(files) < 8 {
@@ -63,7 +62,7 @@ func TestEachExampleIsTested(t *testing.T) {
 	}
 }
 
-// TestExamplePostgreSQL: writes follow the primary, reads use what is up.
+// TestExamplePostgreSQL: writes follow the primary, reads use any backend that is up.
 func TestExamplePostgreSQL(t *testing.T) {
 	t.Parallel()
 	one := newPostgres(t)
@@ -99,10 +98,10 @@ func TestExamplePostgreSQL(t *testing.T) {
 			t.Fatalf("writes do not follow: %q, %v\n%s", out, err, in.tcpctl("status"))
 		}
 	}
-	one.run(t, one.ctl("start")) // the test's end stops it
+	one.run(t, one.ctl("start")) // stopped at the test's end
 }
 
-// standby is a second cluster that follows this one.
+// standby starts a replica of this server.
 func (p *postgres) standby(t *testing.T) *postgres {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "pg")
@@ -122,7 +121,7 @@ func (p *postgres) standby(t *testing.T) *postgres {
 	return s
 }
 
-// TestExampleMySQL: the second serves when the first is down, and gives back.
+// TestExampleMySQL: the second serves while the first is down.
 func TestExampleMySQL(t *testing.T) {
 	t.Parallel()
 	needs(t, "mariadbd", "mariadb-install-db", "mysql")
@@ -171,7 +170,7 @@ func TestExampleMySQL(t *testing.T) {
 	untilServedBy(one)
 }
 
-// TestExampleRedis: it restarts while a client waits.
+// TestExampleRedis: Redis restarts while a client waits.
 func TestExampleRedis(t *testing.T) {
 	t.Parallel()
 	needs(t, "redis-server")
@@ -197,7 +196,7 @@ func TestExampleLibreOffice(t *testing.T) {
 	needs(t, "socat")
 	_, port, _ := net.SplitHostPort(proxytest.FreePort(t))
 	bin := t.TempDir()
-	// What its command line asks for: a listener, and its own number in a file.
+	// A stub that does what the command line asks for: it listens, and writes its process id to a file.
 	stub := "#!/bin/sh\necho x >>" + bin + "/starts\necho $$ >${3#*=}\nexec socat TCP-LISTEN:" + port + ",bind=127.0.0.1,fork,reuseaddr EXEC:" + bin + "/answer\n"
 	for name, text := range map[string]string{"soffice": stub, "answer": "#!/bin/sh\nexec sed -u 's/^/a: /'\n"} {
 		if err := os.WriteFile(filepath.Join(bin, name), []byte(text), 0o755); err != nil {
@@ -227,12 +226,12 @@ func TestExampleLibreOffice(t *testing.T) {
 	}
 }
 
-// TestExampleSSH: a bastion passes SSH on, to the same host each time, and bounds
-// what one address may have open.
+// TestExampleSSH: a bastion passes SSH on, to the same host each time, and limits the connections
+// per address.
 func TestExampleSSH(t *testing.T) {
 	t.Parallel()
 	needs(t, "sshd", "ssh-keygen", "ssh-keyscan")
-	os.MkdirAll("/run/sshd", 0o755) // root's sshd wants it; others' do not
+	os.MkdirAll("/run/sshd", 0o755) // needed by root's sshd only
 	var addrs []string
 	for range 2 {
 		dir, addr := t.TempDir(), proxytest.FreePort(t)
@@ -273,7 +272,7 @@ func TestExampleMQTT(t *testing.T) {
 	_, port, _ := net.SplitHostPort(broker)
 	startProgram(t, broker, "mosquitto", "-p", port)
 	in := runConfigured(t, example(t, "mqtt-websocket.toml", "127.0.0.1:1883", "127.0.0.1:0", "127.0.0.1:8083", "127.0.0.1:0", "10.0.0.51:1883", broker))
-	// CONNECT of MQTT 3.1.1 by client "t", and what a broker that accepts it says.
+	// CONNECT of MQTT 3.1.1 by client "t", and the answer of a broker that accepts it.
 	const connect, accepted = "\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01t", "\x20\x02\x00\x00"
 	for _, s := range in.status().Services {
 		var c net.Conn
@@ -303,8 +302,7 @@ func TestExampleMQTT(t *testing.T) {
 	}
 }
 
-// TestExampleNoVNC: the page and the VNC server are on one port. TestNoVNCAgain has a
-// browser there.
+// TestExampleNoVNC: the page and the VNC server are on one port. TestNoVNCAgain uses a browser.
 func TestExampleNoVNC(t *testing.T) {
 	t.Parallel()
 	server, _ := startVNC(t, installed(t, "Xtigervnc"), "640x480")

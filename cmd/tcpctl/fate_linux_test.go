@@ -9,11 +9,11 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/upgrade"
 )
 
-// upgradeFate has the processes of an instance die, or stand still, at a
-// moment of each upgrade: "old go die", "new ready halt".
+// upgradeFate makes a process of an instance die or stop at a stage of each upgrade: "old go die",
+// "new ready halt".
 const upgradeFate = "TCPCTL_TEST_UPGRADE"
 
-// fateOfUpgrades is for the processes that tests start.
+// fateOfUpgrades applies upgradeFate in the processes that tests start.
 func fateOfUpgrades() {
 	words := strings.Fields(os.Getenv(upgradeFate))
 	if len(words) != 3 {
@@ -25,7 +25,7 @@ func fateOfUpgrades() {
 		}
 		if words[2] == "halt" {
 			syscall.Kill(os.Getpid(), syscall.SIGSTOP)
-			time.Sleep(10 * time.Millisecond) // this thread may go on for a moment
+			time.Sleep(10 * time.Millisecond) // this thread may still run for a moment
 			return
 		}
 		syscall.Kill(os.Getpid(), syscall.SIGKILL)

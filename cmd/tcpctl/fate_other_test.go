@@ -2,4 +2,4 @@
 
 package main
 
-func fateOfUpgrades() {} // there are none
+func fateOfUpgrades() {} // no upgrades here

@@ -13,10 +13,9 @@ import (
 	"github.com/tcpctl/tcpctl/tui"
 )
 
-// checkFile reads a file, checks all of it, and returns with it the engine's
-// configuration: each service with its TLS and its WebSocket. run, reload and
-// check all call it, so that none of them accepts what another one refuses; only
-// whether a port is free shows when it is opened.
+// checkFile reads a file, checks all of it, and also returns the engine's configuration: each
+// service with its TLS and its WebSocket. run, reload and check all call it, so that none accepts
+// what another refuses, except that only opening a port shows whether it is free.
 func checkFile(path string) (*config.File, proxy.Config, error) {
 	file, err := config.Load(path)
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestWhatRunRefusesCheckFinds: each of these is refused by check, run and
-// reload with status 2 and the same words, and the instance serves on.
+// TestWhatRunRefusesCheckFinds: check, run and reload refuse each of these with status 2 and the
+// same words, and the instance keeps serving.
 func TestWhatRunRefusesCheckFinds(t *testing.T) {
 	t.Parallel()
 	b, err := newBackend("a")
@@ -42,7 +42,7 @@ func TestWhatRunRefusesCheckFinds(t *testing.T) {
 	in := runConfigured(t, service)
 	for _, c := range []struct {
 		what, text string
-		line       int // 0: of none
+		line       int // 0: no line is named
 		said       string
 	}{
 		{"empty", "", 0, "it is empty"},

@@ -13,7 +13,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// durationVar is the flag set's DurationVar for what a configuration takes, too.
+// durationVar is the flag set's DurationVar with the configuration's syntax.
 func durationVar(f *pflag.FlagSet, p *time.Duration, name string, value time.Duration, help string) {
 	*p = value
 	f.Var((*duration)(p), name, help)
@@ -31,7 +31,7 @@ func (d *duration) Set(s string) error {
 
 func (d *duration) String() string {
 	if *d == 0 {
-		return "0" // which the help takes for no default
+		return "0" // in the help, this means no default
 	}
 	return time.Duration(*d).String()
 }
@@ -65,7 +65,7 @@ func flagUsage(cmd *cobra.Command, err error) error {
 	return usage("%v; try: %s --help", err, cmd.CommandPath())
 }
 
-// wrongValue goes on behind a value that a flag does not take, in words that are not strconv's.
+// wrongValue says, after the value of a flag, what is wrong with it, without strconv's jargon.
 func wrongValue(e *pflag.InvalidValueError) string {
 	switch e.GetFlag().Value.Type() {
 	case "int":

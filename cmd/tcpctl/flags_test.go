@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// TestWrongValuesOfFlags: the message names the flag, says what is wrong with the value in words that are not a Go
-// program's, and ends with a hint.
+// TestWrongValuesOfFlags: the message names the flag, says without Go jargon what is wrong with the value, and
+// ends with a hint.
 func TestWrongValuesOfFlags(t *testing.T) {
 	for line, want := range map[string]string{
 		"completion nope": `completion needs a shell it knows: tcpctl completion bash, zsh, fish or powershell`,
@@ -40,7 +40,7 @@ func TestWrongValuesOfFlags(t *testing.T) {
 	}
 }
 
-// TestHelpHasPeerWhereItWorks: no command's help has --peer that it refuses, and none has "all" that is for one node only.
+// TestHelpHasPeerWhereItWorks: a command's help has --peer only if it accepts it, and "all" only if it can be for all nodes.
 func TestHelpHasPeerWhereItWorks(t *testing.T) {
 	var walk func(root *cobra.Command, path []string)
 	ask := func(path []string, args ...string) (help, said string) {

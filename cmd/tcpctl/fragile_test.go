@@ -18,8 +18,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// TestRule09AThousandWaitForABackendThatDies: it is killed five times while
-// it has a client, which is cut; no other fails, and all come in their order.
+// TestRule09AThousandWaitForABackendThatDies: it is killed five times while it has a client, which
+// is cut; no other client fails, and all are served in order.
 func TestRule09AThousandWaitForABackendThatDies(t *testing.T) {
 	const crowd, kills = 1000, 5
 	m := &mortal{heard: make(chan int)}
@@ -32,7 +32,7 @@ func TestRule09AThousandWaitForABackendThatDies(t *testing.T) {
 	for n := range crowd {
 		c := mustDial(t, front)
 		c.says(strconv.Itoa(n))
-		if n == 0 { // the only one who does not wait
+		if n == 0 { // the only one that does not wait
 			in.until("the first is in", func(s *proxy.ServiceInfo) bool { return s.Lock.InUse == 1 })
 		}
 		clients.Go(func() {
@@ -63,8 +63,7 @@ func TestRule09AThousandWaitForABackendThatDies(t *testing.T) {
 	}
 }
 
-// mortal is a backend that tells the test whom it hears, and answers when the
-// test says so.
+// mortal is a backend that reports its clients to the test, and answers when the test says so.
 type mortal struct {
 	heard chan int
 
@@ -112,7 +111,7 @@ func (m *mortal) serve(c *net.TCPConn) {
 	m.mu.Unlock()
 	m.heard <- n
 	buf := make([]byte, 1)
-	c.Read(buf) // until the client goes, or it is killed
+	c.Read(buf) // until the client leaves, or the backend is killed
 }
 
 func (m *mortal) answer(n int) {
@@ -133,8 +132,7 @@ func (m *mortal) die() {
 	m.wg.Wait()
 }
 
-// TestHooksThatMisbehave: whatever a hook does, clients are served and no slot
-// is lost.
+// TestHooksThatMisbehave: whatever a hook does, clients are served, and no slot is lost.
 func TestHooksThatMisbehave(t *testing.T) {
 	t.Parallel()
 	for name, script := range map[string]string{
@@ -173,7 +171,7 @@ backends = [%q]
 	}
 }
 
-// killListed ends what a test's script has left behind.
+// killListed kills the processes that a test's script has listed in a file.
 func killListed(file string) {
 	text, _ := os.ReadFile(file)
 	for _, line := range strings.Fields(string(text)) {
@@ -183,7 +181,7 @@ func killListed(file string) {
 	}
 }
 
-// TestAHookEveryTwentiethTime writes down before whom it ran.
+// TestAHookEveryTwentiethTime: the hook records before which clients it ran.
 func TestAHookEveryTwentiethTime(t *testing.T) {
 	b, err := newBackend("a")
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// stretchFlags are those of commands that are about a stretch of time.
+// stretchFlags are the flags of commands about a period of time.
 type stretchFlags struct{ since, until, service string }
 
 func (s *stretchFlags) add(f *pflag.FlagSet, since string) {
@@ -21,7 +21,7 @@ func (s *stretchFlags) add(f *pflag.FlagSet, since string) {
 	f.StringVar(&s.until, "until", "", "end `TIME` (default: now)")
 }
 
-// stretch reads the flags, by this terminal's clock and zone.
+// stretch parses the flags, in this machine's clock and zone.
 func (s *stretchFlags) stretch() (st api.Stretch, err error) {
 	now := time.Now()
 	st = api.Stretch{Until: now, Service: s.service}

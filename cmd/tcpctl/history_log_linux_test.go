@@ -17,11 +17,11 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// clientLog is what clients have seen, with its time.
+// clientLog is what clients have seen, with times.
 type clientLog struct {
 	mu     sync.Mutex
 	events []clientEvent
-	addrs  map[string]bool // of those that were connected and not served
+	addrs  map[string]bool // of clients that were connected and not served
 	wg     sync.WaitGroup
 }
 
@@ -43,7 +43,7 @@ func (l *clientLog) add(what, addr string, dialed time.Time) {
 	}
 }
 
-// at counts the events of some kinds until then.
+// at counts the events of some kinds until a time.
 func (l *clientLog) at(t time.Time, whats ...string) (n int) {
 	for _, ev := range l.events {
 		if !ev.at.After(t) && slices.Contains(whats, ev.what) {
@@ -53,11 +53,11 @@ func (l *clientLog) at(t time.Time, whats ...string) (n int) {
 	return n
 }
 
-// unanswered is how many had dialed before a backend was dead, and failed after
-// its death had begun: a client cannot tell whether that was before it was served
-// or before it was answered, which is no failure of the service.
+// unanswered counts the clients that dialed before a backend was dead, and failed after its death
+// had begun: a client cannot tell whether it failed before it was served, or only before it was
+// answered, which is not the service's failure.
 func (l *clientLog) unanswered(begun, dead time.Time) (n int) {
-	for _, ev := range l.events { // a client of a busy machine may note long after the dial that it is connected
+	for _, ev := range l.events { // on a busy machine, "connected" may be logged long after the dial
 		if ev.what == "failed" && ev.at.After(begun) && !ev.dialed.After(dead) {
 			n++
 		}
@@ -65,13 +65,13 @@ func (l *clientLog) unanswered(begun, dead time.Time) (n int) {
 	return n
 }
 
-// A clientCount is the least and the most that the service may have counted at a time. It
-// counts a client before the client knows, and its end after it has left: on a
-// busy machine some time lies between the two.
+// A clientCount has the minimum and maximum that the service may have counted at a time. It counts
+// a client before the client knows, and its end after it has left: on a busy machine these are some
+// time apart.
 type clientCount struct{ least, most func(t time.Time) int }
 
-// counts are by what the service is asked for. While clients are held, from one time to
-// another, those that are connected wait.
+// counts returns the counts by name. Between heldFrom and heldTo clients are held, and connected
+// ones wait.
 func (l *clientLog) counts(heldFrom, heldTo time.Time) map[string]clientCount {
 	come := func(t time.Time) int { return l.at(t, "dials") - l.at(t, "refused") }
 	return map[string]clientCount{
@@ -88,9 +88,8 @@ func (l *clientLog) counts(heldFrom, heldTo time.Time) map[string]clientCount {
 	}
 }
 
-// within is the least and the most that a count was within a second of a time: it
-// changes with an event, and a client that comes just before another one goes makes
-// it one more for a moment.
+// within returns the minimum and maximum of a count within a second of a time. It changes with each
+// event, and is one higher for a moment if a client comes just before another leaves.
 func (l *clientLog) within(t time.Time, c clientCount) (least, most int) {
 	least, most = c.least(t.Add(-time.Second)), c.most(t.Add(-time.Second))
 	for _, ev := range l.events {
@@ -101,7 +100,7 @@ func (l *clientLog) within(t time.Time, c clientCount) (least, most int) {
 	return least, most
 }
 
-// visit is one client: it waits until it is served, and stays for a while.
+// visit makes one visit: it waits until it is served, and stays for a while.
 func (l *clientLog) visit(addr string, stays time.Duration) {
 	began := time.Now()
 	name := ""
@@ -109,9 +108,9 @@ func (l *clientLog) visit(addr string, stays time.Duration) {
 	add("dials")
 	c, err := dial(addr)
 	if errors.Is(err, syscall.ECONNREFUSED) {
-		add("refused") // nothing listens there, and so nothing counts it
+		add("refused") // nothing listens there, so nothing counts it
 		return
-	} else if err != nil { // it was rejected before the dial had returned
+	} else if err != nil { // rejected before the dial returned
 		add("connected")
 		add("failed")
 		return
@@ -126,7 +125,7 @@ func (l *clientLog) visit(addr string, stays time.Duration) {
 	}
 	add("served")
 	c.SetReadDeadline(time.Now().Add(stays))
-	c.r.ReadByte() // until then, or until it is cut
+	c.r.ReadByte() // until the deadline, or until it is cut
 	add("leaves")
 	c.CloseWrite()
 	c.SetReadDeadline(time.Now().Add(patience))
@@ -134,7 +133,7 @@ func (l *clientLog) visit(addr string, stays time.Duration) {
 	add("closed")
 }
 
-// load has a new client every so often until the returned func is called.
+// load starts a new client at each interval until the returned func is called.
 func (l *clientLog) load(addr string, every, stays time.Duration) (end func()) {
 	stop := make(chan struct{})
 	done := make(chan struct{})
@@ -152,11 +151,11 @@ func (l *clientLog) load(addr string, every, stays time.Duration) (end func()) {
 	return func() { close(stop); <-done }
 }
 
-// TestMomentsAreAsTheClientsSawThem: clients write down each connect, failure and
-// end. A backend is killed with SIGKILL under their load, the other is drained, the
-// service is paused, and the whole process is killed. In the process after it each
-// second has the clients, waiters, counts and states that the clients' log has
-// within a second of it, and a rewound console shows them.
+// TestMomentsAreAsTheClientsSawThem: clients log each connect, failure and end. Under load, one
+// backend is killed with SIGKILL, the other is drained, the service is paused, and the whole
+// process is killed. In the next process, each second of the history has the clients, waiters,
+// counts and states that the clients' log has within a second of it, and a rewound console shows
+// them.
 func TestMomentsAreAsTheClientsSawThem(t *testing.T) {
 	t.Parallel()
 	b, err := newBackend("b")
@@ -164,7 +163,7 @@ func TestMomentsAreAsTheClientsSawThem(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(b.die)
-	// The backend that is killed is a process of its own.
+	// The backend to be killed is a separate process.
 	front := fmt.Sprintf("[services.a]\nlisten = %q\nbackends = [%q]\n[history]\nfile = \"off\"\n", proxytest.FreePort(t), b.addr)
 	a := runConfigured(t, front)
 	config := fmt.Sprintf(`[services.db]
@@ -207,7 +206,7 @@ file = %q
 	paused := time.Now()
 	pass(time.Second)
 	end()
-	still := pass(2500 * time.Millisecond) // nothing changes around it
+	still := pass(2500 * time.Millisecond) // a time around which nothing changes
 	log.mu.Lock()
 	waited := len(log.addrs)
 	var names []string
@@ -228,7 +227,7 @@ file = %q
 	in.until("it is there again", func(s *proxy.ServiceInfo) bool { return s.Backends[1].State == proxy.StateUp })
 	src := control.Dial(in.socket)
 	defer src.Close()
-	// The first snapshot of the new process says that there is a gap before it.
+	// The first snapshot of the new process marks the gap before it.
 	waitUntil(t, "the gap", func() bool {
 		m, err := src.Moment(t.Context(), stopped.Add(1500*time.Millisecond))
 		return err == nil && strings.Contains(m.Missing, "not running")
@@ -237,7 +236,7 @@ file = %q
 	for _, c := range []struct {
 		name  string
 		at    time.Time
-		a, b  string // states
+		a, b  string // the backends' states
 		admin string // of b
 		state string // of the service
 	}{
@@ -278,19 +277,19 @@ file = %q
 	term.sees(m.Waiters["db"][0].Client)
 }
 
-// compareMoments compares each second with the log.
+// compareMoments compares each second of the history with the clients' log.
 func compareMoments(t *testing.T, src api.History, log *clientLog, want map[string]clientCount, began, killed, dead, stopped time.Time) {
 	t.Helper()
 	unanswered := log.unanswered(killed, dead)
 	counts := map[string]int{}
 	seconds := 0
 	for at := began.Truncate(time.Second); at.Before(stopped.Truncate(time.Second).Add(-time.Second)); at = at.Add(time.Second) {
-		m, err := src.Moment(t.Context(), at.Add(999*time.Millisecond)) // the states at the end of the second, too
+		m, err := src.Moment(t.Context(), at.Add(999*time.Millisecond)) // at the end of the second, for the states
 		if err != nil || m.Missing != "" {
 			t.Fatalf("at %s: %v, %+v", at, err, m)
 		}
 		if m.At.Before(at.Add(time.Second)) {
-			continue // the machine was too busy for that second; the next one has its counts
+			continue // the machine was too busy for this second; its counts are in the next
 		}
 		seconds++
 		s := m.Status.Service("db")

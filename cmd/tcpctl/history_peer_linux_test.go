@@ -14,9 +14,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// TestTheHistoryOfAnotherNode: on hosts of their own, one node's history, top and
-// report are those of the other with --peer, and a console that opened the other
-// node rewinds it.
+// TestTheHistoryOfAnotherNode: with nodes on different hosts, --peer shows the other node's
+// history, top and report, and a console that opened the other node rewinds it.
 func TestTheHistoryOfAnotherNode(t *testing.T) {
 	t.Parallel()
 	s := newSegment(t)
@@ -31,16 +30,14 @@ func TestTheHistoryOfAnotherNode(t *testing.T) {
 	historyOfAnother(t, one, two, "edge-02", "w")
 }
 
-// TestTheHistoryOfAnotherNodeOnLoopback is the same where there are no network
-// namespaces.
+// TestTheHistoryOfAnotherNodeOnLoopback does the same without network namespaces.
 func TestTheHistoryOfAnotherNodeOnLoopback(t *testing.T) {
 	t.Parallel()
 	all := nodes(t, 2, true)
 	historyOfAnother(t, all[0], all[1], "edge-2", "db")
 }
 
-// historyOfAnother pauses a service of the second node, and looks at it from the
-// first.
+// historyOfAnother pauses a service of the second node, and reads its history from the first.
 func historyOfAnother(t *testing.T, one, two *running, name, service string) {
 	t.Helper()
 	began := time.Now()
@@ -50,7 +47,7 @@ func historyOfAnother(t *testing.T, one, two *running, name, service string) {
 	paused := time.Now()
 	time.Sleep(1500 * time.Millisecond)
 	two.tcpctl("resume", service)
-	time.Sleep(2 * time.Second) // the newest moment that can be shown is so old
+	time.Sleep(2 * time.Second) // the newest moment that can be shown is 2 s old
 	since := began.Add(-time.Second).Format(time.RFC3339)
 	for _, words := range []string{"history --kind operator", "history --kind operator --json", "report", "report --html"} {
 		args := append(strings.Fields(words), "--since", since, "--peer", name)

@@ -19,11 +19,10 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// TestTheNightIsTold: a backend is killed under load, an operator drains,
-// pauses and notes it, and the whole process is killed and started again;
-// afterwards each moment, and the report, are as the clients and the backend
-// have seen it.
-func TestTheNightIsTold(t *testing.T) {
+// TestTheHistoryOfANight: a backend is killed under load, an operator drains, pauses and makes a
+// note, and the whole process is killed and started again. Afterwards each moment, and the report,
+// agree with what the clients and the backend have seen.
+func TestTheHistoryOfANight(t *testing.T) {
 	t.Parallel()
 	a, err := newBackend("a")
 	if err != nil {
@@ -60,7 +59,7 @@ file = "%s"
 	in.tcpctl("ready", "db/a", "--wait")
 	waitUntil(t, "another client that was served", func(n int64) func() bool { return func() bool { return night.served.Load() > n+20 } }(night.served.Load()))
 	night.end()
-	time.Sleep(2100 * time.Millisecond) // a second is written at its end
+	time.Sleep(2100 * time.Millisecond) // each second is written at its end
 	in.cmd.Process.Signal(syscall.SIGKILL)
 	in.cmd.Wait()
 	stopped := time.Now()
@@ -87,7 +86,7 @@ file = "%s"
 		}
 	}
 	if down == nil || down.Since.Sub(killed) > 3*time.Second || down.Since.Before(killed) || down.Until.Sub(revived).Abs() > 2*time.Second {
-		t.Errorf("the outage from %s to %s is told as %+v", killed, revived, down)
+		t.Errorf("the outage from %s to %s is reported as %+v", killed, revived, down)
 	}
 	for _, c := range []struct {
 		at   time.Time
@@ -119,7 +118,7 @@ file = "%s"
 // backendUp waits for the first backend.
 func backendUp(s *proxy.ServiceInfo) bool { return s.Backends[0].State == "up" }
 
-// night is a client after the other, and counts.
+// night makes one visit after another, and counts them.
 type night struct {
 	served, failed atomic.Int64
 	stop           chan struct{}
@@ -160,9 +159,8 @@ func visitOnce(addr string) error {
 	return c.hears("a: hello")
 }
 
-// TestKilledWhileItWrites: the file of a process that is killed opens each
-// time, and at most two seconds before its end are missing. TCPCTL_HISTORY=50
-// is the long form.
+// TestKilledWhileItWrites: after a process was killed, its file can be opened, and at most the last
+// two seconds are missing. TCPCTL_HISTORY=50 is the long form.
 func TestKilledWhileItWrites(t *testing.T) {
 	t.Parallel()
 	times := 2
@@ -200,7 +198,7 @@ func TestKilledWhileItWrites(t *testing.T) {
 		return err == nil && i.Impact.Clients == 0
 	})
 	out, err := exec.Command("sqlite3", file, "SELECT at FROM service_1s ORDER BY at").Output()
-	if err == nil { // where there is a sqlite3
+	if err == nil { // if sqlite3 is installed
 		seconds := strings.Fields(string(out))
 		for _, end := range ends {
 			last := int64(0)
@@ -213,12 +211,12 @@ func TestKilledWhileItWrites(t *testing.T) {
 			}
 			worst = max(worst, end.Sub(time.Unix(last+1, 0)))
 		}
-		if worst > 3*time.Second { // two that may be missing, and the one that has begun
+		if worst > 3*time.Second { // two may be missing, and the one that had begun
 			t.Errorf("the last %s before an end are missing", worst)
 		}
 	}
 	if aside, _ := filepath.Glob(file + ".damaged*"); len(aside) > 0 {
-		t.Errorf("it was taken for damaged: %v", aside)
+		t.Errorf("it was considered damaged: %v", aside)
 	}
 	if st, err := src.Status(t.Context()); err != nil || st.History.Failed != "" {
 		t.Errorf("%+v, %v", st.History, err)
@@ -231,7 +229,7 @@ func waitUntil(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for began := time.Now(); !ok(); restSince(began) {
 		if time.Since(began) > patience {
-			t.Fatal("there never was " + what)
+			t.Fatal("timeout waiting for " + what)
 		}
 	}
 }

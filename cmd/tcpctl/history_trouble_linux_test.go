@@ -10,9 +10,8 @@ import (
 	"testing"
 )
 
-// TestTroubleOfTheHistory: a file that is garbage, locked or read-only, and a
-// disk that is full, cost no client anything, and are one warning. The full
-// disk takes minutes: TCPCTL_HISTORY asks for it.
+// TestTroubleOfTheHistory: a garbage, locked or read-only file, or a full disk, affects no client,
+// and causes one warning. The full disk takes minutes, and needs TCPCTL_HISTORY.
 func TestTroubleOfTheHistory(t *testing.T) {
 	t.Parallel()
 	long := os.Getenv("TCPCTL_HISTORY") != ""
@@ -45,7 +44,7 @@ func TestTroubleOfTheHistory(t *testing.T) {
 				t.Skip(err)
 			}
 			t.Cleanup(func() { stdin.Close(); sqlite.Wait() })
-			// Without its timeout it gives up where tcpctl is writing just then.
+			// Without the timeout, sqlite3 gives up if tcpctl is just writing.
 			fmt.Fprintln(stdin, ".timeout 60000\nBEGIN EXCLUSIVE;\nSELECT 'held';")
 			if line, err := bufio.NewReader(stdout).ReadString('\n'); line != "held\n" {
 				t.Fatalf("sqlite3 says %q, %v", line, err)

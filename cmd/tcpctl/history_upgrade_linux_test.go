@@ -9,9 +9,9 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// TestHistoryGoesOnOverAnUpgrade: each client is counted once, whichever of
-// the two processes has served it, and events have one row of numbers.
-func TestHistoryGoesOnOverAnUpgrade(t *testing.T) {
+// TestHistoryContinuesOverAnUpgrade: each client is counted once, whichever of the two processes
+// served it, and events are numbered consecutively.
+func TestHistoryContinuesOverAnUpgrade(t *testing.T) {
 	t.Parallel()
 	b, err := newBackend("a")
 	if err != nil {
@@ -37,7 +37,7 @@ func TestHistoryGoesOnOverAnUpgrade(t *testing.T) {
 		i, err = s.Incident(t.Context(), api.Stretch{Since: began.Add(-time.Second), Until: time.Now()})
 		return err == nil && i.Impact.Clients >= total && len(i.Marks) == 2
 	})
-	if i.Impact.Clients > total+5 { // checks of this test that connect
+	if i.Impact.Clients > total+5 { // the test's own connections
 		t.Errorf("%d clients are counted, there were %d", i.Impact.Clients, total)
 	}
 	events, err := s.Events(t.Context(), 0, false)

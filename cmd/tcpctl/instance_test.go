@@ -20,7 +20,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// running is a tcpctl that runs as a process of its own.
+// running is a tcpctl that runs as a separate process.
 type running struct {
 	*control.Client
 	t       *testing.T
@@ -29,8 +29,8 @@ type running struct {
 	logFile string
 }
 
-// runInstance starts tcpctl with a socket of its own, behind a prefix like
-// a shell that sets limits, and waits until it answers.
+// runInstance starts tcpctl with its own socket, under a prefix such as a shell that sets limits,
+// and waits until it answers.
 func runInstance(t *testing.T, prefix []string, args ...string) *running {
 	t.Helper()
 	// Not t.TempDir: a socket's path must be short.
@@ -52,7 +52,7 @@ func runInstance(t *testing.T, prefix []string, args ...string) *running {
 		t.Fatal(err)
 	}
 	in.Client = control.Dial(in.socket)
-	t.Cleanup(func() { killAll(in.socket) }) // after the next one: those that have taken over are no children of the test
+	t.Cleanup(func() { killAll(in.socket) }) // runs after the next cleanup, since successors are not children of the test
 	t.Cleanup(in.end)
 	if _, err := waitReady(in.socket); err != nil {
 		t.Fatalf("%v\n%s", err, in.log())
@@ -60,7 +60,7 @@ func runInstance(t *testing.T, prefix []string, args ...string) *running {
 	return in
 }
 
-// waitReady waits until an instance answers and has looked at its backends.
+// waitReady waits until an instance answers and has checked its backends.
 func waitReady(socket string) (*api.Status, error) {
 	src := control.Dial(socket)
 	defer src.Close()
@@ -89,7 +89,7 @@ func checking(st *api.Status) bool {
 func (in *running) end() {
 	in.Client.Close()
 	in.cmd.Process.Signal(syscall.SIGTERM)
-	in.cmd.Process.Signal(syscall.SIGINT) // the second ends the grace; two alike could come as one
+	in.cmd.Process.Signal(syscall.SIGINT) // the second signal ends the grace; two of one kind could be merged
 	in.cmd.Wait()
 	if in.t.Failed() {
 		in.t.Logf("log of the instance:\n%s", in.log())
@@ -110,12 +110,12 @@ func (in *running) status() *api.Status {
 	return st
 }
 
-// service is the only one that these instances have.
+// service returns the instance's only service.
 func (in *running) service() *proxy.ServiceInfo { return &in.status().Services[0] }
 
 func (in *running) addr() string { return in.service().Listen[0] }
 
-// until waits for the service to come to something.
+// until waits for a condition of the service.
 func (in *running) until(what string, ok func(*proxy.ServiceInfo) bool) {
 	in.t.Helper()
 	for began := time.Now(); ; restSince(began) {
@@ -124,18 +124,18 @@ func (in *running) until(what string, ok func(*proxy.ServiceInfo) bool) {
 			return
 		}
 		if time.Since(began) > patience {
-			in.t.Fatalf("it never came to %q: %+v", what, s)
+			in.t.Fatalf("timeout waiting for %q: %+v", what, s)
 		}
 	}
 }
 
-// restSince is the wait between two looks at a condition that has been waited for since began. What takes long
-// is looked at less often: the looks of twenty tests at a time would take a part of the machine.
+// restSince sleeps between two checks of a condition that has been awaited since began. The longer it takes,
+// the less often it is checked: twenty tests that poll at a time would load the machine.
 func restSince(began time.Time) {
 	time.Sleep(min(max(10*time.Millisecond, time.Since(began)/16), 200*time.Millisecond))
 }
 
-// tcpctl runs a command on the instance, as people do, and gives what it said.
+// tcpctl runs a command on the instance, and returns its output.
 func (in *running) tcpctl(args ...string) string {
 	in.t.Helper()
 	out, status := in.try(args...)
@@ -151,8 +151,8 @@ func (in *running) try(args ...string) (out string, status int) {
 }
 
 // inProcess are the commands that ask an instance and print its answer, or read a file. They run in this process:
-// the tests type more than a thousand of them, and to start a process costs ten times as much as its question.
-// TestStories types them as people do.
+// the tests run more than a thousand of them, and starting a process costs ten times as much as the request.
+// TestStories runs them as processes.
 var inProcess = strings.Fields("check close cluster drain events history kick mark open pause peers plan probe queue ready reload report resume sessions status top weight")
 
 func runTcpctl(t *testing.T, args ...string) (out string, status int) {
@@ -163,7 +163,7 @@ func runTcpctl(t *testing.T, args ...string) (out string, status int) {
 		status = run(args, w, w)
 		return both.String(), status
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*patience) // not for ever: run, with a file that should be refused
+	ctx, cancel := context.WithTimeout(context.Background(), 5*patience) // so that run ends if it accepts a file that it should refuse
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "tcpctl", args...)
 	cmd.Stdout, cmd.Stderr = &both, &both
