@@ -251,6 +251,7 @@ func TestCloseIsBounded(t *testing.T) {
 
 // A client's Close is noticed although the client does not read.
 func TestCloseFromAClientThatDoesNotRead(t *testing.T) {
+	t.Parallel()
 	b := startBridge(t, ws.Config{}, func(c *net.TCPConn) {
 		go io.Copy(c, zeros{})
 		io.Copy(io.Discard, c)

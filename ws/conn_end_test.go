@@ -135,6 +135,7 @@ func TestFINAfterOurClose(t *testing.T) {
 // incomplete for too long, the client gets Close 1007, and is disconnected if it does
 // not answer.
 func TestInvalidTextUnanswered(t *testing.T) {
+	t.Parallel()
 	for _, text := range []string{"ok\xff", "ok\xe2\x82"} {
 		t.Run(text, func(t *testing.T) {
 			t.Parallel()

@@ -49,6 +49,9 @@ type handshakeConn struct {
 	closing    atomic.Bool
 }
 
+// NetConn returns the connection under f, which can be asked about its progress.
+func (f *handshakeConn) NetConn() net.Conn { return f.Conn }
+
 func (f *handshakeConn) Read(p []byte) (int, error) {
 	if len(f.prefix) > 0 {
 		n := copy(p, f.prefix)

@@ -143,6 +143,7 @@ func TestAnySubprotocol(t *testing.T) {
 
 // One deadline covers all headers: bytes that trickle do not extend it.
 func TestSlowHeaders(t *testing.T) {
+	t.Parallel()
 	b := startBridge(t, ws.Config{HandshakeTimeout: 200 * time.Millisecond}, echo)
 	c, err := net.Dial("tcp", b.addr)
 	if err != nil {

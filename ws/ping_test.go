@@ -63,7 +63,10 @@ func TestNewestPongOnly(t *testing.T) {
 	}
 }
 
-const beat = 400 * time.Millisecond // long enough for an answer on a busy machine
+const (
+	beat   = 400 * time.Millisecond // long enough for an answer on a busy machine
+	missed = 5 * beat               // a peer that does not answer is dead after three
+)
 
 func TestKeepalive(t *testing.T) {
 	t.Parallel()
@@ -88,7 +91,7 @@ func TestAnyByteCountsAsAlive(t *testing.T) {
 	t.Parallel()
 	c, p := serveClient(t, ws.Config{Ping: beat})
 	go io.Copy(io.Discard, c)
-	for end := time.Now().Add(10 * beat); time.Now().Before(end); time.Sleep(beat / 8) {
+	for end := time.Now().Add(missed); time.Now().Before(end); time.Sleep(beat / 8) {
 		p.say(frame(fin|binry, "x"))
 	}
 	if e := c.CloseError(); e != nil {
@@ -110,7 +113,7 @@ func TestBusyReaderKeepsThePeer(t *testing.T) {
 	}()
 	io.WriteString(client, "x")
 	<-stuck
-	time.Sleep(10 * beat)
+	time.Sleep(missed)
 	if e := server.CloseError(); e != nil {
 		t.Fatal(e)
 	}
@@ -137,7 +140,7 @@ func TestBlockedUpload(t *testing.T) {
 	var got int64
 	_, err := server.WriteTo(writerFunc(func(p []byte) (int, error) {
 		if got == 0 {
-			time.Sleep(8 * beat) // longer than pings may go unanswered
+			time.Sleep(missed)
 		}
 		got += int64(len(p))
 		return len(p), nil
@@ -152,7 +155,7 @@ func TestUnreadBytesCountAsAlive(t *testing.T) {
 	t.Parallel()
 	c, p := serveClient(t, ws.Config{Ping: beat})
 	p.say(frame(fin|binry, "x"))
-	time.Sleep(10 * beat)
+	time.Sleep(missed)
 	if e := c.CloseError(); e != nil {
 		t.Fatal(e)
 	}
@@ -170,14 +173,14 @@ func TestUnreadBytesCountAsAlive(t *testing.T) {
 // unread bytes.
 func TestNoPingsAfterFIN(t *testing.T) {
 	t.Parallel()
-	c, p := serveClient(t, ws.Config{Ping: beat})
+	c, p := serveClient(t, ws.Config{Ping: beat / 2})
 	p.say(frame(fin|binry, "x"))
 	p.Conn.(*net.TCPConn).CloseWrite()
-	time.Sleep(5 * beat)
+	time.Sleep(missed / 2)
 	if all, err := io.ReadAll(c); string(all) != "x" || !errors.Is(err, ws.ErrNoCloseFrame) {
 		t.Fatalf("%q, %v", all, err)
 	}
-	time.Sleep(5 * beat)
+	time.Sleep(missed / 2)
 	if _, err := io.WriteString(c, "still here"); err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +210,7 @@ func TestPeerThatDoesNotRead(t *testing.T) {
 				waitFor(t, "its death", func() bool { return c.CloseError() != nil })
 			} else {
 				buf := make([]byte, 1<<20)
-				for range 80 {
+				for range 64 { // four pings
 					if _, err := p.r.Read(buf); err != nil {
 						t.Fatal(err)
 					}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -116,7 +117,7 @@ func TestWebLimit(t *testing.T) {
 }
 
 // TestWebStall: a large file may take as long as it makes progress; a client that reads
-// nothing of it is disconnected.
+// nothing of it is disconnected. The connections are given to Handshake, as by the proxy.
 func TestWebStall(t *testing.T) {
 	t.Parallel()
 	const size = 16 << 20
@@ -125,18 +126,19 @@ func TestWebStall(t *testing.T) {
 			w.Header().Set("Content-Length", fmt.Sprint(size))
 			io.CopyN(w, zeros{}, size)
 		})})
-		ws.SetWebStall(w.Listener, 3*time.Second)
+		ws.SetWebStall(w.Listener, 2*time.Second)
 		return w
 	}
 	t.Run("slow", func(t *testing.T) {
 		t.Parallel()
 		w := stalling(t)
 		p := w.dial()
+		p.Conn.(*net.TCPConn).SetReadBuffer(256 << 10) // which is acknowledged in small steps
 		p.say([]byte(getFile))
 		resp := p.answer()
 		n, buf := 0, make([]byte, 512<<10)
-		for began := time.Now(); time.Since(began) < 5*time.Second; time.Sleep(5 * time.Millisecond) {
-			m, err := resp.Body.Read(buf[:8<<10]) // all of it would take ten seconds
+		for began := time.Now(); time.Since(began) < 3*time.Second; time.Sleep(5 * time.Millisecond) {
+			m, err := resp.Body.Read(buf[:2<<10]) // so little that no Write ends within the limit
 			if n += m; err != nil {
 				t.Fatalf("after %d bytes: %v", n, err)
 			}
