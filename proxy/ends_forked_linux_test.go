@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -53,11 +54,13 @@ func (v *visit) copySockets(backend string) {
 }
 
 func addrOf(a unix.Sockaddr) string {
-	in, ok := a.(*unix.SockaddrInet4)
-	if !ok {
-		return ""
+	switch a := a.(type) {
+	case *unix.SockaddrInet4:
+		return (&net.TCPAddr{IP: a.Addr[:], Port: a.Port}).String()
+	case *unix.SockaddrUnix:
+		return a.Name
 	}
-	return (&net.TCPAddr{IP: in.Addr[:], Port: in.Port}).String()
+	return ""
 }
 
 // TestAResetWaitsForNoProcess that is being started: the kernel resets a connection at the last close of its
@@ -102,6 +105,26 @@ func TestAResetWaitsForNoProcess(t *testing.T) {
 				})
 			}
 		}
+	})
+}
+
+// TestTheEndOfAUnixSocketWaitsForNoProcess either.
+func TestTheEndOfAUnixSocketWaitsForNoProcess(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		path := filepath.Join(t.TempDir(), "a")
+		ln, err := net.Listen("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := serveOn(t, "a", ln)
+		sc := unchecked(relay)
+		sc.Backends = []proxy.BackendConfig{{Name: "a", Addr: "unix:" + path}}
+		v := start(t, sc)
+		c := v.dial("hello")
+		c.hears("a hello")
+		v.copySockets(path)
+		c.reset()
+		v.eventually("the backend's connection has ended", func() bool { return s.open() == 0 })
 	})
 }
 

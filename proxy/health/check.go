@@ -126,17 +126,11 @@ func (c Check) begin(ctx context.Context, conn net.Conn) (net.Conn, error) {
 }
 
 func (c Check) hangUp(conn net.Conn) {
-	defer conn.Close()
 	if !c.Polite || c.Quiet {
-		for over, ok := conn.(interface{ NetConn() net.Conn }); ok; over, ok = conn.(interface{ NetConn() net.Conn }) {
-			conn = over.NetConn()
-			defer conn.Close() // before TLS sends close_notify
-		}
-		if t, ok := conn.(abort.Conn); ok {
-			abort.Close(t)
-		}
+		abort.Close(conn)
 		return
 	}
+	defer conn.Close()
 	if h, ok := conn.(interface{ CloseWrite() error }); ok && h.CloseWrite() == nil {
 		conn.SetReadDeadline(time.Now().Add(politeness))
 		io.Copy(io.Discard, io.LimitReader(conn, 64<<10))

@@ -108,10 +108,7 @@ func notItself(c net.Conn) (net.Conn, error) {
 	if !ok || other == nil || own.AddrPort() != other.AddrPort() {
 		return c, nil
 	}
-	if t, ok := c.(abort.Conn); ok {
-		abort.Close(t)
-	}
-	c.Close()
+	abort.Close(c)
 	return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: other, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
 }
 

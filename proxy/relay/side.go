@@ -202,20 +202,10 @@ func (s *Side) closeConn(reset bool) {
 	s.leaveIdle()
 	s.pace.stop()
 	if reset {
-		c := s.conn
-		for c != nil {
-			if under, ok := c.(abort.Conn); ok {
-				abort.Close(under) // under TLS: no close_notify before a reset
-				break
-			}
-			u, ok := c.(interface{ NetConn() net.Conn })
-			if !ok {
-				break
-			}
-			c = u.NetConn()
-		}
+		abort.Close(s.conn)
+	} else {
+		s.conn.Close()
 	}
-	s.conn.Close()
 }
 
 // closeWriteUnder sends the FIN of a TCP connection whose TLS has sent its

@@ -2,8 +2,16 @@
 
 package abort
 
-// Close closes c with a reset.
-func Close(c Conn) error {
-	c.SetLinger(0)
-	return c.Close()
+import "net"
+
+// closeSocket resets and closes c, if it is a socket.
+func closeSocket(c net.Conn) (isSocket bool) {
+	t, isTCP := c.(tcpConn)
+	if isTCP {
+		t.SetLinger(0)
+	} else if _, isUnix := c.(*net.UnixConn); !isUnix {
+		return false
+	}
+	c.Close()
+	return true
 }
