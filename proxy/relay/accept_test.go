@@ -13,8 +13,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// TestClientsAreBegunInTheOrderOfTheirArrival, one at a time.
-func TestClientsAreBegunInTheOrderOfTheirArrival(t *testing.T) {
+// TestClientsBeginInTheOrderOfArrival, one at a time.
+func TestClientsBeginInTheOrderOfArrival(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		h := open(t, r, "tcp", newBackend(t).echo().addr())
 		var came []string
@@ -24,7 +24,7 @@ func TestClientsAreBegunInTheOrderOfTheirArrival(t *testing.T) {
 			came = append(came, c.LocalAddr().String())
 			clients = append(clients, c)
 		}
-		defer func() { // a runner is shut down only once its tasks have ended
+		defer func() { // a runner may only be shut down after its tasks
 			for _, c := range clients {
 				reset(c)
 			}
@@ -34,14 +34,14 @@ func TestClientsAreBegunInTheOrderOfTheirArrival(t *testing.T) {
 		}()
 		for i, want := range came {
 			if got := next(t, h.begun).client.Name(); got != want {
-				t.Fatalf("number %d is %s, not %s", i, got, want)
+				t.Fatalf("client %d is %s, not %s", i, got, want)
 			}
 		}
 	})
 }
 
-// TestManyOpenAndCloseAtOnce, in every way, and none gets what is another's:
-// descriptors are used again at once. TCPCTL_VISITS=10000 has it at length.
+// TestManyOpenAndCloseAtOnce, in every way, and none gets the bytes of another:
+// descriptors are reused at once. TCPCTL_VISITS=10000 makes it long.
 func TestManyOpenAndCloseAtOnce(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		const threads = 100
@@ -72,7 +72,7 @@ func TestManyOpenAndCloseAtOnce(t *testing.T) {
 	})
 }
 
-// visits is how many a test has that makes as many as it can.
+// visits is the number of visits of a test that makes as many as it can.
 func visits() int {
 	n, err := strconv.Atoi(os.Getenv("TCPCTL_VISITS"))
 	if err != nil {
@@ -82,14 +82,14 @@ func visits() int {
 }
 
 func visit(t *testing.T, c *net.TCPConn, n int) {
-	if n%5 == 0 { // never says a word
+	if n%5 == 0 { // never sends a byte
 		reset(c)
 		return
 	}
 	words := fmt.Sprintf("this is visitor %d", n)
 	buf := make([]byte, len(words))
 	c.Write([]byte(words))
-	if n%5 == 1 { // does not stay for the answer
+	if n%5 == 1 { // does not wait for the answer
 		reset(c)
 		return
 	}
@@ -111,7 +111,7 @@ func visit(t *testing.T, c *net.TCPConn, n int) {
 	reset(c)
 }
 
-// TestABudgetLeavesClientsOutside until a session ends, and reports it.
+// TestABudgetLeavesClientsOutside until a session ends, and that is reported.
 func TestABudgetLeavesClientsOutside(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		trouble := make(chan error, 100)
@@ -127,7 +127,7 @@ func TestABudgetLeavesClientsOutside(t *testing.T) {
 			say(t, c, "hello")
 			hear(t, c, "hello")
 			if used := h.l.Share.Used(); used > 2 {
-				t.Errorf("%d are in", used)
+				t.Errorf("%d sessions are admitted", used)
 			}
 			if i == 0 {
 				if err := receive(t, trouble); !errors.Is(err, relay.ErrBudget) {
@@ -137,12 +137,12 @@ func TestABudgetLeavesClientsOutside(t *testing.T) {
 			reset(c)
 			next(t, h.over)
 		}
-		within(t, "all is given back", func() bool { return h.l.Share.Used() <= 1 })
+		within(t, "all sessions are released", func() bool { return h.l.Share.Used() <= 1 })
 	})
 }
 
-// TestAListenerCanBeHandedOn: clients that stand in the backlog are taken by
-// the next one, over either runner.
+// TestAListenerCanBeHandedOn: clients in the backlog are accepted by the next listener,
+// of either runner.
 func TestAListenerCanBeHandedOn(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		h := open(t, r, "tcp", newBackend(t).echo().addr())

@@ -11,9 +11,9 @@ type Budget struct {
 	mu     sync.Mutex
 	max    int
 	used   int
-	beyond int // of those, taken beyond the floor of their share
+	beyond int // how many of the used ones are beyond the floor of their share
 	shares map[*Share]struct{}
-	free   chan struct{} // closed and set to nil when one is released
+	free   chan struct{} // closed and set to nil when a session is released
 }
 
 // Share is the part of a Budget that the listeners of one service take. A nil
@@ -55,7 +55,7 @@ func (b *Budget) SetMax(max int) {
 	b.divide()
 }
 
-// floor is what each share can take whatever the others have.
+// floor is how many sessions each share can take whatever the others use.
 func (b *Budget) floor() int {
 	if len(b.shares) == 0 {
 		return 0
@@ -63,7 +63,7 @@ func (b *Budget) floor() int {
 	return b.max / 2 / len(b.shares)
 }
 
-// divide counts anew what is taken beyond the floors, which have changed.
+// divide counts again what is taken beyond the floors, which have changed.
 func (b *Budget) divide() {
 	floor, within := b.floor(), 0
 	for s := range b.shares {
@@ -129,7 +129,7 @@ func (s *Share) MoveTo(to *Share) bool {
 	return true
 }
 
-// release gives one back. The budget is locked, here and below.
+// release releases a session. The budget is locked, here and below.
 func (s *Share) release() {
 	b := s.budget
 	if _, open := b.shares[s]; !open || s.used > b.floor() {
@@ -139,7 +139,7 @@ func (s *Share) release() {
 	s.used--
 }
 
-// take takes one, if there is one that it can have.
+// take takes a session, if the share may have one.
 func (s *Share) take() bool {
 	b := s.budget
 	floor := b.floor()
@@ -151,7 +151,7 @@ func (s *Share) take() bool {
 	return true
 }
 
-// retake takes one, whether there is one or not.
+// retake takes a session whether the share may have one or not.
 func (s *Share) retake() {
 	b := s.budget
 	if _, open := b.shares[s]; !open || s.used >= b.floor() {

@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-// TestBudgetFloors takes and gives at random and holds a budget to what it
-// promises: never more than its whole, and a share within its floor is never
-// refused while the number of shares and the maximum stand.
+// TestBudgetFloors takes and releases at random and checks a budget's guarantees: never
+// more than the whole, and a share within its floor is never refused while the number
+// of shares and the maximum stay the same.
 func TestBudgetFloors(t *testing.T) {
 	for seed := range uint64(200) {
 		r := rand.New(rand.NewPCG(seed, 0))
@@ -29,7 +29,7 @@ func TestBudgetFloors(t *testing.T) {
 				}
 				continue
 			}
-			if from := r.IntN(len(shares)); r.IntN(3) == 0 && from != i && used[from] > 0 { // it moves
+			if from := r.IntN(len(shares)); r.IntN(3) == 0 && from != i && used[from] > 0 { // a session moves
 				used[from]--
 				reserved := 0
 				for j, n := range used {
@@ -47,7 +47,7 @@ func TestBudgetFloors(t *testing.T) {
 				}
 				continue
 			}
-			// What the others have not used of their floors is not to be had.
+			// The unused floors of the others are not available.
 			reserved := 0
 			for j, n := range used {
 				if j != i {
@@ -68,14 +68,14 @@ func TestBudgetFloors(t *testing.T) {
 	}
 }
 
-// TestBudgetIsDividedAnew when shares come and go and the maximum changes:
-// whatever happened before, all that was taken is given back in the end, and
-// the whole can be had again.
+// TestBudgetIsDividedAnew when shares come and go and the maximum changes: whatever
+// happened before, in the end everything taken is released, and the whole is available
+// again.
 func TestBudgetIsDividedAnew(t *testing.T) {
 	for seed := range uint64(200) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		b := NewBudget(20)
-		var held []*Share // one for each that was taken
+		var held []*Share // one for each session taken
 		var shares []*Share
 		for range 300 {
 			switch n := r.IntN(10); {
@@ -108,7 +108,7 @@ func TestBudgetIsDividedAnew(t *testing.T) {
 		s := b.NewShare()
 		for n := range b.Max() {
 			if s.Acquire() != nil {
-				t.Fatalf("seed %d: %d of %d can be had", seed, n, b.Max())
+				t.Fatalf("seed %d: %d of %d are available", seed, n, b.Max())
 			}
 		}
 		if s.Acquire() == nil {
@@ -117,7 +117,7 @@ func TestBudgetIsDividedAnew(t *testing.T) {
 	}
 }
 
-// TestAShareWakesThoseWhoWait, whichever gives back.
+// TestAShareWakesThoseWhoWait, whichever share releases.
 func TestAShareWakesThoseWhoWait(t *testing.T) {
 	b := NewBudget(4)
 	one, two := b.NewShare(), b.NewShare()
@@ -128,7 +128,7 @@ func TestAShareWakesThoseWhoWait(t *testing.T) {
 	free := one.Acquire()
 	select {
 	case <-free:
-		t.Fatal("nothing was given back")
+		t.Fatal("no release was reported")
 	default:
 	}
 	two.Release()
@@ -138,9 +138,9 @@ func TestAShareWakesThoseWhoWait(t *testing.T) {
 		t.Fatal("not woken")
 	}
 	if one.Acquire() == nil {
-		t.Error("it has taken the other's floor")
+		t.Error("it took the other's floor")
 	}
 	if two.Acquire() != nil {
-		t.Error("its own floor is taken")
+		t.Error("its own floor was refused")
 	}
 }

@@ -23,7 +23,7 @@ func TestWordsGoBothWaysAndAreCounted(t *testing.T) {
 		say(t, s, "good day")
 		hear(t, c, "good day")
 		now := next(t, h.begun)
-		within(t, "both are counted while it lives", func() bool { return now.client.In() == 5 && now.client.Out() == 8 })
+		within(t, "both directions are counted while the session lives", func() bool { return now.client.In() == 5 && now.client.Out() == 8 })
 		local := make(chan string, 1)
 		now.signal(func(s *session) { local <- s.client.Local().String() })
 		if at := receive(t, local); now.client.Name() != c.LocalAddr().String() || at != h.l.Addr().String() {
@@ -50,7 +50,7 @@ func TestTheBackendMaySpeakFirst(t *testing.T) {
 	})
 }
 
-func TestWhatAWaiterHasSentComesFirst(t *testing.T) {
+func TestAWaitersBytesComeFirst(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		b := newBackend(t)
 		h := open(t, r, "tcp", b.addr(), holding)
@@ -85,8 +85,8 @@ func TestOneByteAtATime(t *testing.T) {
 	})
 }
 
-// TestManyMegabytesBothWays goes through every stage of a direction: buffers,
-// splicing, pauses in which it goes back to buffers, and a reader that stalls.
+// TestManyMegabytesBothWays goes through every stage of a direction: buffers, splicing,
+// pauses that return it to buffers, and a reader that stalls.
 func TestManyMegabytesBothWays(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		b := newBackend(t)
@@ -110,7 +110,7 @@ func TestManyMegabytesBothWays(t *testing.T) {
 	})
 }
 
-// bulk is random bytes that no other stream has in the same places, and nobody's to change.
+// bulk is random bytes that differ from all other streams, and must not be changed.
 func bulk() []byte {
 	from := rand.IntN(8 << 20)
 	return random()[from:][:24<<20]
@@ -122,12 +122,12 @@ var random = sync.OnceValue(func() []byte {
 	return b
 })
 
-// expected is what is still to come: nothing else may be written to it.
+// expected is what must still arrive: a Write of anything else fails.
 type expected []byte
 
 func (e *expected) Write(p []byte) (int, error) {
 	if !bytes.HasPrefix(*e, p) {
-		return 0, errors.New("what came is not what was sent")
+		return 0, errors.New("the bytes have changed")
 	}
 	*e = (*e)[len(p):]
 	return len(p), nil
@@ -178,7 +178,7 @@ func TestAStalledReaderHoldsUpOneDirectionOnly(t *testing.T) {
 		going.Go(func() { send(t, s, all) })
 		session := next(t, h.begun)
 		stood := int64(-1)
-		within(t, "nothing moves any more", func() bool {
+		within(t, "the stream stalls", func() bool {
 			pause(150)
 			now := session.client.Out()
 			still := now == stood && now > 0

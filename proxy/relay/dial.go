@@ -52,7 +52,7 @@ func Connect(ctx context.Context, d Dial) (net.Conn, error) {
 	return nil, failed
 }
 
-// secure makes of a connection the one to use, or closes it.
+// secure applies Secure to a connection, and closes it if that fails.
 func (d *Dial) secure(ctx context.Context, c net.Conn, err error) (net.Conn, error) {
 	if err != nil || d.Secure == nil {
 		return c, err
@@ -77,8 +77,7 @@ func (d *Dial) connectTo(ctx context.Context, to netip.AddrPort, shares int) (ne
 	return d.secure(ctx, c, err)
 }
 
-// connectFrom tries one address, from each source that is for it until one has a
-// port left.
+// connectFrom tries one address, from each suitable source until one has a free port.
 func (d *Dial) connectFrom(ctx context.Context, to netip.AddrPort) (c net.Conn, err error) {
 	for try := 0; ; try++ {
 		from, more := d.source(to.Addr(), try)
@@ -99,9 +98,9 @@ func (d *Dial) connectFrom(ctx context.Context, to netip.AddrPort) (c net.Conn, 
 	}
 }
 
-// notItself refuses a connection whose two ends are the same. Where nothing
-// listens on a port of the ephemeral range, connect can choose that very port
-// as its own and reach itself, which also keeps the backend from listening.
+// notItself refuses a connection to itself. If nothing listens on a port of the
+// ephemeral range, connect may choose that port as its own and reach itself, which also
+// keeps the backend from listening.
 func notItself(c net.Conn) (net.Conn, error) {
 	own, ok := c.LocalAddr().(*net.TCPAddr)
 	other, _ := c.RemoteAddr().(*net.TCPAddr)
@@ -127,8 +126,8 @@ func (d *Dial) connectUnix(ctx context.Context) (net.Conn, error) {
 	}
 }
 
-// source is the local address to connect to a backend from, and whether there
-// is another one to try after it; the zero Addr leaves it to the system.
+// source returns the local address to connect from, and whether there is another one to
+// try after it; the zero Addr leaves the choice to the system.
 func (d *Dial) source(to netip.Addr, try int) (from netip.Addr, more bool) {
 	of := 0
 	for _, a := range d.Source {
@@ -155,7 +154,7 @@ func (d *Dial) source(to netip.Addr, try int) (from netip.Addr, more bool) {
 
 func sameFamily(a, b netip.Addr) bool { return a.Is4() == b.Is4() && a.Is4In6() == b.Is4In6() }
 
-// addresses are those of the backend's name.
+// addresses returns the addresses of the backend's name.
 func (d *Dial) addresses(ctx context.Context) ([]netip.AddrPort, error) {
 	if to, err := netip.ParseAddrPort(d.Addr); err == nil {
 		return []netip.AddrPort{netip.AddrPortFrom(to.Addr().Unmap(), to.Port())}, nil
@@ -179,8 +178,8 @@ func (d *Dial) addresses(ctx context.Context) ([]netip.AddrPort, error) {
 	return all, nil
 }
 
-// lookupError is the error of a failed lookup. The resolver reports only as text
-// that it had no descriptor: opening a socket tells.
+// lookupError is the error of a failed lookup. The resolver reports a lack of
+// descriptors only as text: opening a socket shows it.
 func lookupError(err error) error {
 	c, lack := net.ListenPacket("udp", "127.0.0.1:0")
 	if lack == nil {
@@ -193,12 +192,12 @@ func lookupError(err error) error {
 	return err
 }
 
-// dialled is the address of a dial, for its error.
+// dialled is the address in a dial's error.
 type dialled string
 
 func (d dialled) Network() string { return "" }
 func (d dialled) String() string  { return string(d) }
 
-// busyRetry is after how long a Unix socket whose backlog was full is tried
-// again; the kernel does not notify of room.
+// busyRetry is the delay before retrying a Unix socket whose backlog was full; the
+// kernel does not notify of room.
 const busyRetry = 5 * time.Millisecond

@@ -38,7 +38,7 @@ func TestADialThatTakesTooLong(t *testing.T) {
 	})
 }
 
-func TestADialThatIsGivenUpComesBackOnce(t *testing.T) {
+func TestAnAbortedDialReportsOnce(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		h := open(t, r, "tcp", proxytest.Full(t))
 		h.come()
@@ -54,8 +54,8 @@ func TestADialThatIsGivenUpComesBackOnce(t *testing.T) {
 	})
 }
 
-// TestANameIsResolved, and all its addresses are tried: of localhost's, only
-// one has a listener.
+// TestANameIsResolved, and all its addresses are tried: only one of localhost's has a
+// listener.
 func TestANameIsResolved(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		b := newBackend(t).echo()
@@ -73,7 +73,7 @@ func TestANameIsResolved(t *testing.T) {
 	})
 }
 
-func TestANameThatIsNone(t *testing.T) {
+func TestAnInvalidName(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		h := open(t, r, "tcp", "no-such-name.invalid:80", func(h *harness) { h.dial.Timeout = 5 * time.Second })
 		h.come()
@@ -123,7 +123,7 @@ func TestUnixSocketsOnBothSides(t *testing.T) {
 	})
 }
 
-// lateTask ends while its dial comes back.
+// lateTask ends while its dial completes.
 type lateTask struct {
 	t     *testing.T
 	run   *relay.Stream
@@ -146,11 +146,11 @@ func (l *lateTask) Step(ev relay.Event) {
 		within(l.t, "the connection waits for the task", func() bool { return relay.Queued(l) == 1 })
 		l.run.Done(l)
 	case relay.Connected:
-		l.t.Error("it is stepped after its end")
+		l.t.Error("stepped after its end")
 	}
 }
 
-// TestAConnectionThatNobodyTakesIsClosed, where its task ends in the step that it waits for.
+// TestAConnectionThatNobodyTakesIsClosed: its task ends in the step for which it waits.
 func TestAConnectionThatNobodyTakesIsClosed(t *testing.T) {
 	t.Parallel()
 	ours, theirs := net.Pipe()

@@ -28,7 +28,7 @@ func eachAddress(t *testing.T, test func(t *testing.T, r relay.Runner, addr stri
 	}
 }
 
-// dialListener connects to where l listens.
+// dialListener connects to l.
 func dialListener(l *relay.Listener) (net.Conn, error) {
 	c, err := net.DialTimeout(l.Addr().Network(), l.Addr().String(), patience)
 	if err == nil {
@@ -37,9 +37,9 @@ func dialListener(l *relay.Listener) (net.Conn, error) {
 	return c, err
 }
 
-// TestADrainServesWhoHasCome: clients in the kernel's backlog are accepted, as
-// late as the budget lets them, and new ones are refused from the first moment.
-func TestADrainServesWhoHasCome(t *testing.T) {
+// TestADrainServesTheBacklog: clients in the kernel's backlog are accepted, when the
+// budget allows it, and new ones are refused from the first moment.
+func TestADrainServesTheBacklog(t *testing.T) {
 	eachAddress(t, func(t *testing.T, r relay.Runner, addr string) {
 		h := openAt(t, r, addr, newBackend(t).echo().addr(), func(h *harness) { h.l.Share = relay.NewBudget(1).NewShare() })
 		var all []net.Conn
@@ -52,11 +52,11 @@ func TestADrainServesWhoHasCome(t *testing.T) {
 			say(t, c, fmt.Sprint("client ", n))
 			all = append(all, c)
 		}
-		hear(t, all[0], "client 0") // which has the budget
+		hear(t, all[0], "client 0") // it has the budget
 		h.l.Drain()
 		if c, err := dialListener(h.l); err == nil {
 			c.Close()
-			t.Error("a new client was let in")
+			t.Error("a new client was accepted")
 		}
 		for n, c := range all {
 			if n > 0 {
@@ -74,13 +74,13 @@ func TestADrainServesWhoHasCome(t *testing.T) {
 		}
 		receive(t, h.l.Done())
 		if used := h.l.Share.Used(); used != 0 {
-			t.Errorf("%d of the budget were not given back", used)
+			t.Errorf("%d sessions of the budget were not released", used)
 		}
 	})
 }
 
-// TestADrainFreesTheAddress, although a process that is just being started has copies of
-// all descriptors.
+// TestADrainFreesTheAddress, even if a process that is being started has copies of all
+// descriptors.
 func TestADrainFreesTheAddress(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		h := open(t, r, "tcp", newBackend(t).echo().addr())
@@ -99,7 +99,7 @@ func TestADrainFreesTheAddress(t *testing.T) {
 	})
 }
 
-// isServed has an echo over a connection, and closes it.
+// isServed checks that a connection is served by an echo, and closes it.
 func isServed(t *testing.T, c net.Conn) {
 	c.SetDeadline(time.Now().Add(patience))
 	fmt.Fprintln(c, "hello")
@@ -109,8 +109,8 @@ func isServed(t *testing.T, c net.Conn) {
 	c.Close()
 }
 
-// TestNobodyIsResetByADrain opens and drains an address while clients come all
-// the time: each is refused or served, none connected and then reset.
+// TestNobodyIsResetByADrain opens and drains an address while clients keep coming: each
+// is refused or served, none is connected and then reset.
 func TestNobodyIsResetByADrain(t *testing.T) {
 	eachAddress(t, func(t *testing.T, r relay.Runner, addr string) {
 		h := openAt(t, r, addr, newBackend(t).echo().addr())
@@ -147,8 +147,8 @@ func TestNobodyIsResetByADrain(t *testing.T) {
 	})
 }
 
-// TestAnAddressNarrowsAndWidensWithoutAGap: the listener at the new address is
-// there before the old one is drained.
+// TestAnAddressNarrowsAndWidensWithoutAGap: the listener at the new address exists
+// before the old one is drained.
 func TestAnAddressNarrowsAndWidensWithoutAGap(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		h := openAt(t, r, "0.0.0.0:0", newBackend(t).echo().addr())
@@ -170,7 +170,7 @@ func TestAnAddressNarrowsAndWidensWithoutAGap(t *testing.T) {
 			within(t, "some are served", func() bool { return served.Load() > before+4 || t.Failed() })
 			addr := fmt.Sprintf("%s:%d", []string{"127.0.0.1", "0.0.0.0"}[n%2], port)
 			if _, err := relay.Listen(addr, relay.Sock{}); err == nil {
-				t.Fatal("it shares its port with anybody")
+				t.Fatal("its port can be shared with any socket")
 			}
 			l, err := relay.Listen(addr, relay.Sock{}, open)
 			if err != nil {

@@ -12,11 +12,10 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// TestBothEndCleanlyAtOnce: neither sees a reset, and none is reported,
-// however long it takes to look how a side has ended. TCPCTL_VISITS=10000 has it
-// at length.
+// TestBothEndCleanlyAtOnce: neither sees a reset, and none is reported, however long it
+// takes to determine how a side ended. TCPCTL_VISITS=10000 makes it long.
 func TestBothEndCleanlyAtOnce(t *testing.T) {
-	for name, sessions := range map[string]int{"": visits() / 2, "looking takes a while": visits() / 5} {
+	for name, sessions := range map[string]int{"": visits() / 2, "checking takes a while": visits() / 5} {
 		t.Run(name, func(t *testing.T) {
 			if name != "" {
 				t.Cleanup(relay.BetweenChecks(func() { time.Sleep(2 * time.Millisecond) }))
@@ -46,8 +45,7 @@ func TestBothEndCleanlyAtOnce(t *testing.T) {
 	}
 }
 
-// endAndHear says something, ends, and hears what the other end says until its
-// end.
+// endAndHear sends, ends its stream, and reads the other's until its end.
 func endAndHear(t *testing.T, c *net.TCPConn) {
 	defer c.Close()
 	if _, err := io.WriteString(c, "so long"); err != nil {
@@ -59,9 +57,9 @@ func endAndHear(t *testing.T, c *net.TCPConn) {
 	}
 }
 
-// TestASideThatHasEndedAndIsReset: it has closed, and its system answers what
-// it is sent with a reset. The other side sees that with its first write, and
-// the session is over, whichever side it was and whatever it had sent.
+// TestASideThatHasEndedAndIsReset: it has closed, and its system answers further data
+// with a reset. The other side sees that with its first write, and the session ends,
+// whichever side it was and whatever it had sent.
 func TestASideThatHasEndedAndIsReset(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		for _, first := range []string{"client", "backend"} {
@@ -84,7 +82,7 @@ func TestASideThatHasEndedAndIsReset(t *testing.T) {
 			if len(s.ends) != 2 || s.ends[0].End != relay.FIN || s.ends[1].End != relay.Gone || s.ends[1].Side != other || !s.ends[1].Last {
 				t.Errorf("%s first: it ended with %+v", first, s.ends)
 			}
-			within(t, "the other sees the reset", func() bool {
+			within(t, "the other side sees the reset", func() bool {
 				_, err := two.Write([]byte("x"))
 				return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
 			})
@@ -93,9 +91,9 @@ func TestASideThatHasEndedAndIsReset(t *testing.T) {
 	})
 }
 
-// TestASideThatIsResetBehindItsEnd gets its end delivered first, however much
-// of what it had sent is still on the way.
-func TestASideThatIsResetBehindItsEnd(t *testing.T) {
+// TestASideThatIsResetAfterItsEnd gets its end delivered first, however much of its
+// data is still in flight.
+func TestASideThatIsResetAfterItsEnd(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		b := newBackend(t)
 		h := open(t, r, "tcp", b.addr())
@@ -109,7 +107,7 @@ func TestASideThatIsResetBehindItsEnd(t *testing.T) {
 		session := next(t, h.begun)
 		receive(t, wrote)
 		within(t, "the proxy's system has it", func() bool { return relay.Unsent(c) == 0 })
-		c.Close() // one that closes with an answer unread loses what its own system has
+		c.Close() // a close with an unread answer discards what its own system still has to send
 		within(t, "the peer takes no more", func() bool {
 			now := session.client.In()
 			pause(50)

@@ -13,7 +13,7 @@ import (
 
 func pause(ms int) { time.Sleep(time.Duration(ms) * time.Millisecond) }
 
-func TestAnEndOfStreamPassesOnAndTheOtherDirectionGoesOn(t *testing.T) {
+func TestAnEndOfStreamLeavesTheOtherDirection(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		for _, first := range []string{"client", "backend"} {
 			b := newBackend(t)
@@ -40,7 +40,7 @@ func TestAnEndOfStreamPassesOnAndTheOtherDirectionGoesOn(t *testing.T) {
 	})
 }
 
-// TestAResetDeliversWhatCameBeforeIt, also to a reader that takes its time.
+// TestAResetDeliversWhatCameBeforeIt, even to a slow reader.
 func TestAResetDeliversWhatCameBeforeIt(t *testing.T) {
 	t.Parallel()
 	for name, size := range map[string]int{"little": 10, "more than the sockets hold at first": 3 << 20} {
@@ -87,8 +87,8 @@ func TestAResetDeliversWhatCameBeforeIt(t *testing.T) {
 	}
 }
 
-// TestAResetDuringABulkTransfer ends it at once in both directions, whatever
-// has the bytes in hand.
+// TestAResetDuringABulkTransfer ends it at once in both directions, wherever the bytes
+// are.
 func TestAResetDuringABulkTransfer(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		b := newBackend(t)
@@ -119,9 +119,9 @@ func TestAResetDuringABulkTransfer(t *testing.T) {
 	})
 }
 
-// TestAClientThatHasClosedIsNotReadFor: it has ended its own side cleanly and
-// takes no more, so a backend that sends without end is reset, once it has got
-// what the client sent.
+// TestAClientThatHasClosedIsNotReadFor: it has ended its side cleanly and takes no
+// more, so a backend that sends endlessly is reset, once it has got what the client
+// sent.
 func TestAClientThatHasClosedIsNotReadFor(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		b := newBackend(t)
@@ -141,8 +141,8 @@ func TestAClientThatHasClosedIsNotReadFor(t *testing.T) {
 	})
 }
 
-// TestADeafBackendsAnswerIsDelivered: it has closed with bytes unread, which
-// is a reset, and the client has not got all of its answer yet.
+// TestADeafBackendsAnswerIsDelivered: it has closed with unread bytes, which is a
+// reset, before the client has got all of its answer.
 func TestADeafBackendsAnswerIsDelivered(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		b := newBackend(t)
@@ -172,7 +172,7 @@ func TestADeafBackendsAnswerIsDelivered(t *testing.T) {
 	})
 }
 
-// slow is a reader that takes its time.
+// slow is a slow reader.
 type slow struct{ io.Reader }
 
 func (s slow) Read(b []byte) (int, error) {
@@ -180,7 +180,7 @@ func (s slow) Read(b []byte) (int, error) {
 	return s.Reader.Read(b[:min(len(b), 16<<10)])
 }
 
-// TestCloseEndsBothDirections, idle or in the middle of a stream that stalls.
+// TestCloseEndsBothDirections, idle or in the middle of a stalled stream.
 func TestCloseEndsBothDirections(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		for _, busy := range []bool{false, true} {
@@ -217,9 +217,9 @@ func TestCloseEndsBothDirections(t *testing.T) {
 	})
 }
 
-// TestAResetInTheMiddleOfOneDirection: one side sends much and the other nothing;
-// both see the reset, and neither sees an end of stream before it, however long
-// what moves the bytes takes to stop.
+// TestAResetInTheMiddleOfOneDirection: one side sends much and the other nothing; both
+// see the reset, and neither sees an end of stream before it, however long the copying
+// takes to stop.
 func TestAResetInTheMiddleOfOneDirection(t *testing.T) {
 	t.Cleanup(relay.BetweenChecks(func() { time.Sleep(2 * time.Millisecond) }))
 	eachRunnerAlone(t, func(t *testing.T, r relay.Runner) {

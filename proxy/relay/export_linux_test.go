@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Idle reports whether the side is in the idle set, with no goroutine that
-// waits for it.
+// Idle reports whether the side is in the idle set, without a goroutine that waits for
+// it.
 func (s *Side) Idle() bool {
 	l := &s.idleSlot.relay.runner.idle
 	l.mu.Lock()
@@ -17,20 +17,20 @@ func (s *Side) Idle() bool {
 	return s.idleSlot.inSet
 }
 
-// IsItself says whether the loop takes a connected socket for one that has
+// IsItself reports whether the loop recognizes a connected socket as one that has
 // reached itself.
 func IsItself(fd int, to netip.AddrPort) bool {
 	return (&Side{remote: to, socket: socket{fd: int32(fd)}}).isItself()
 }
 
-// FINReceived says whether the kernel reports that a FIN was received by a closed
-// socket from which so many bytes were read; known is false if it does not tell.
+// FINReceived reports whether the kernel says that a closed socket, from which read
+// bytes were read, has received a FIN; known is false if the kernel does not say.
 func FINReceived(fd int, read int64) (received, known bool) {
 	d := tcpStateOf(int32(fd), read)
 	return d.fin == finReceived, d.fin != finUnknown
 }
 
-// ReadSoFar is how many bytes were read from a socket, as the kernel knows it.
+// ReadSoFar returns the kernel's count of bytes read from a socket.
 func ReadSoFar(fd int) int64 { return readSoFar(int32(fd)) }
 
 // BecomeConn makes a side a net.Conn for good, if it is raw.
@@ -41,7 +41,7 @@ func BecomeConn(s *Side) net.Conn {
 	return s.conn
 }
 
-// UsePipes has the next splicers use pipes of other sizes, in bytes, in this order.
+// UsePipes makes the next splicers use pipes of these sizes, in bytes, in this order.
 func (r *Loop) UsePipes(t testing.TB, sizes ...int) {
 	for _, size := range sizes {
 		p := r.pipes.get()

@@ -9,9 +9,9 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// TestTheKernelTellsWhetherAFINWasReceived also where a write has taken the error: a
-// read finds an end of stream then, and the next write EPIPE, whether the
-// connection was reset behind its end or in place of it.
+// TestTheKernelTellsWhetherAFINWasReceived even if a write has taken the error: a read
+// then finds an end of stream, and the next write EPIPE, whether the connection was
+// reset after its end or instead of it.
 func TestTheKernelTellsWhetherAFINWasReceived(t *testing.T) {
 	b := newBackend(t)
 	for _, fin := range []bool{true, false} {
@@ -34,7 +34,7 @@ func TestTheKernelTellsWhetherAFINWasReceived(t *testing.T) {
 		})
 		if fin {
 			c.Close()
-			within(t, "the end comes", func() (came bool) {
+			within(t, "the end arrives", func() (came bool) {
 				control(func(fd int) { came = relay.ReadSoFar(fd) < 0 })
 				return came
 			})
@@ -42,17 +42,17 @@ func TestTheKernelTellsWhetherAFINWasReceived(t *testing.T) {
 		} else {
 			reset(c)
 		}
-		within(t, "a write after the one that is told of the reset", func() bool {
+		within(t, "a write after the one that gets the reset", func() bool {
 			_, err := s.Write([]byte("x"))
 			return errors.Is(err, syscall.EPIPE)
 		})
-		s.Write([]byte("x")) // in case it was the first that was told
+		s.Write([]byte("x")) // in case the last one was the first to get it
 		if rest, err := io.ReadAll(s); string(rest) != "lo" || err != nil {
 			t.Errorf("FIN %t: heard %q, %v", fin, rest, err)
 		}
 		control(func(fd int) {
 			if received, known := relay.FINReceived(fd, 5); received != fin || !known {
-				t.Errorf("FIN %t: the kernel tells %t, %t", fin, received, known)
+				t.Errorf("FIN %t: the kernel says %t, %t", fin, received, known)
 			}
 			if _, known := relay.FINReceived(fd, -1); known {
 				t.Error("known without the number of bytes")

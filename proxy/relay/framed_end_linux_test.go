@@ -11,9 +11,9 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// TestResetWithoutACloseFrame: a Framed client that was reset, where the kernel
-// has reported that to another call already, reads an end of stream without a
-// close frame. It is a reset all the same, to the backend and in the event.
+// TestResetWithoutACloseFrame: a Framed client that was reset, after the kernel has
+// reported that to another call, reads an end of stream without a close frame. It still
+// counts as a reset, for the backend and in the event.
 func TestResetWithoutACloseFrame(t *testing.T) {
 	b := newBackend(t)
 	client := make(chan *resetBeforeRead, 1)
@@ -21,7 +21,7 @@ func TestResetWithoutACloseFrame(t *testing.T) {
 	c, s := h.come(), b.take()
 	w := receive(t, client)
 	reset(c)
-	within(t, "the reset has come and its error is taken", func() bool {
+	within(t, "the reset has arrived and its error was taken", func() bool {
 		gone := false
 		control(t, w.TCPConn, func(fd int) error {
 			e, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
@@ -53,8 +53,8 @@ func (p *wrapping) Relay(t relay.Task, client, backend *relay.Side) {
 	p.Stream.Relay(t, client, backend)
 }
 
-// resetBeforeRead is read once read is closed, and says of each end of stream
-// that it came without a close frame.
+// resetBeforeRead reads once read is closed, and reports each end of stream as one
+// without a close frame.
 type resetBeforeRead struct {
 	bare
 	read chan struct{}

@@ -14,15 +14,14 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// secured is a session on the loop whose client speaks frames, which are none, over
-// TLS 1.3.
+// secured is a session on the loop whose client speaks unframed, over TLS 1.3.
 type secured struct {
 	session
 	config  *tls.Config
 	tls     *relay.TLS
-	opening func(net.Conn) // over the client's Conn, behind TLS's handshake
+	opening func(net.Conn) // over the client's Conn, after the TLS handshake
 	conn    net.Conn
-	ended   func(net.Conn) // likewise, behind the relay, which is over once it is set
+	ended   func(net.Conn) // likewise, after the relay, which is over once it is set
 }
 
 func (o *secured) Step(ev relay.Event) {
@@ -62,7 +61,7 @@ func (o *secured) do(over func(net.Conn)) {
 	})
 }
 
-// framesOverTLS gives the sessions of clients whose Conn is used by opening.
+// framesOverTLS returns the sessions of clients whose Conn is used by opening.
 func framesOverTLS(t *testing.T, opening func(net.Conn), addr string) (*harness, <-chan *secured) {
 	certificate := httptest.NewTLSServer(nil)
 	certificate.Close()
@@ -86,7 +85,7 @@ func framesOverTLS(t *testing.T, opening func(net.Conn), addr string) (*harness,
 	return h, all
 }
 
-// held keeps what is written to it until it is told to send it.
+// held keeps what is written to it until it is asked to send it.
 type held struct {
 	*net.TCPConn
 	holds bool
@@ -111,8 +110,8 @@ func shake(t *testing.T, h *harness) (*tls.Conn, *held) {
 	return c, under
 }
 
-// TestFramesTakeOverTLS in the middle of a record that was read, and of one whose rest
-// has not come; the client ends as TLS has it, or not.
+// TestFramesTakeOverTLS in the middle of a record that was read, and of one that is
+// incomplete; the client ends with close_notify, or without.
 func TestFramesTakeOverTLS(t *testing.T) {
 	for _, announced := range []bool{true, false} {
 		read := make(chan string, 1)
@@ -159,7 +158,7 @@ func TestFramesTakeOverTLS(t *testing.T) {
 	}
 }
 
-// numbered is a stream in which each byte is in its place.
+// numbered is a stream in which each byte depends on its position.
 func numbered(n int) []byte { return numbers()[:n:n] }
 
 var numbers = sync.OnceValue(func() []byte {
@@ -170,7 +169,7 @@ var numbers = sync.OnceValue(func() []byte {
 	return bytes.Repeat(block, 65<<20/len(block))
 })
 
-// TestUnsentBeforeFrames: records for which a client made no room stand before what the
+// TestUnsentBeforeFrames: records that the client had no room for precede what the
 // relay sends it.
 func TestUnsentBeforeFrames(t *testing.T) {
 	const most = 64 << 20
@@ -192,15 +191,15 @@ func TestUnsentBeforeFrames(t *testing.T) {
 	next(t, h.live)
 	got := make([]byte, n+9)
 	if m, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, append(numbered(n), "then this"...)) {
-		t.Errorf("%d bytes of %d came, or others: %v", m, n, err)
+		t.Errorf("%d bytes of %d arrived, or other bytes: %v", m, n, err)
 	}
 	c.Close()
 	next(t, h.over)
 }
 
-// TestUnsentBehindFrames: what the relay has not sent is sent before what the
-// connection sends by itself, and before the end.
-func TestUnsentBehindFrames(t *testing.T) {
+// TestUnsentAfterFrames: what the relay has not sent is sent before the connection's
+// own data, and before the end.
+func TestUnsentAfterFrames(t *testing.T) {
 	for _, writes := range []bool{false, true} {
 		b := newBackend(t)
 		h, all := framesOverTLS(t, func(net.Conn) {}, b.addr())
@@ -209,7 +208,7 @@ func TestUnsentBehindFrames(t *testing.T) {
 		next(t, h.live)
 		go server.Write(numbered(64 << 20))
 		var before int64
-		within(t, "the client has to be waited for", func() bool {
+		within(t, "the client takes no more", func() bool {
 			was := before
 			before = o.backend.In()
 			time.Sleep(50 * time.Millisecond)
@@ -235,7 +234,7 @@ func TestUnsentBehindFrames(t *testing.T) {
 			want = append(want, "behind"...)
 		}
 		if err != nil || !bytes.Equal(got, want) {
-			t.Errorf("%d bytes of %d came, or others: %v", len(got), len(want), err)
+			t.Errorf("%d bytes of %d arrived, or other bytes: %v", len(got), len(want), err)
 		}
 		c.Close()
 		next(t, h.over)

@@ -59,16 +59,16 @@ type FramesHost interface {
 	Blocked() (in, out bool)
 }
 
-// framed is what a raw side has whose protocol is one of frames.
+// framed is the state of a raw side that speaks in frames.
 type framed struct {
 	Frames
 	side    *Side
-	early   bool  // Early may have more
-	shut    bool  // its close frame was asked for
-	ends    bool  // its stream is to end behind what it is sent now
+	early   bool  // Early may return more
+	shut    bool  // a close frame was requested
+	ends    bool  // its stream ends after what is being sent
 	splices bool  // CanSplice
 	read    int64 // bytes of its socket, from Relay on
-	payload int32 // how many bytes of payload what it is sent now has
+	payload int32 // bytes of payload in what is being sent
 	panic   error // of Frames, which ends the side
 }
 

@@ -25,7 +25,7 @@ func (p *framing) Relay(t relay.Task, client, backend *relay.Side) {
 	p.Loop.Relay(t, client, backend)
 }
 
-// unframed are no frames at all; but what is to be sent is moved.
+// unframed is a protocol without frames, but data to be sent is moved.
 type unframed struct{ conn net.Conn }
 
 func (*unframed) Attach(relay.FramesHost) {}
@@ -35,7 +35,7 @@ func (*unframed) Early([]byte) ([]byte, bool, error) { return nil, false, nil }
 
 func (*unframed) Unframe(b []byte) ([]byte, error) { return b, nil }
 
-// Ended knows no other goodbye than the end of the stream.
+// Ended has no close frame but the end of the stream.
 func (*unframed) Ended(err error) error {
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF
@@ -65,7 +65,7 @@ func TestFramesPanicInASplice(t *testing.T) {
 	c, s := h.come(), b.take()
 	go io.Copy(s, zeros{})
 	if n, err := io.Copy(io.Discard, c); err == nil {
-		t.Errorf("the client got %d bytes and a good end", n)
+		t.Errorf("the client got %d bytes and a clean end", n)
 	}
 	end := next(t, h.over)
 	var told *relay.PanicError
@@ -91,9 +91,9 @@ type zeros struct{}
 
 func (zeros) Read(b []byte) (int, error) { return len(b), nil }
 
-// TestSplicedFramesAreWhole: what has come of the backend's stream is in whole frames,
-// those that a client has not been sent as it is detached among them. The pipe of frames has
-// room for all that the first holds, or for less than a frame.
+// TestSplicedFramesAreWhole: the backend's bytes arrive in whole frames, including
+// those that are unsent when the client is detached. The pipe of frames has room for
+// everything in the first pipe, or for less than a frame.
 func TestSplicedFramesAreWhole(t *testing.T) {
 	t.Parallel()
 	for _, sizes := range [][]int{nil, {4 << 10, 4 << 10}, {1 << 20, 4 << 10}, {1 << 20, 32 << 10}} {
@@ -110,7 +110,7 @@ func TestSplicedFramesAreWhole(t *testing.T) {
 			t.Fatal(err)
 		}
 		var before int64
-		within(t, "the client has to be waited for", func() bool {
+		within(t, "the client takes no more", func() bool {
 			was := before
 			before = s.backend.In()
 			time.Sleep(100 * time.Millisecond)
@@ -132,14 +132,14 @@ func TestSplicedFramesAreWhole(t *testing.T) {
 			payload, stream = append(payload, stream[:n]...), stream[n:]
 		}
 		if want := numbered(int(s.backend.In())); len(stream) > 0 || !bytes.Equal(payload, want) {
-			t.Errorf("pipes of %v: %d bytes of %d came, or others", sizes, len(payload), len(want))
+			t.Errorf("pipes of %v: %d bytes of %d arrived, or other bytes", sizes, len(payload), len(want))
 		}
 		next(t, h.over)
 	}
 }
 
 // detached is a session whose client speaks in frames that begin with their length, and
-// stays open behind the relay until what it was sent is read.
+// stays open after the relay until everything sent to it is read.
 type detached struct {
 	session
 	unsent chan []byte // of Detach

@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(status int) {
 		for end := time.Now().Add(patience); status == 0 && len(descriptors()) > len(before); time.Sleep(time.Millisecond) {
 			if time.Now().After(end) {
-				fmt.Fprintf(os.Stderr, "descriptors that no test has closed: %s; before there were %s\n", descriptors(), before)
+				fmt.Fprintf(os.Stderr, "open descriptors after the tests: %s; before them: %s\n", descriptors(), before)
 				status = 1
 			}
 		}
@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// patience only ever ends a test that would hang.
+// patience only ends a test that would hang.
 const patience = time.Minute
 
 var runners = map[string]func() relay.Runner{
@@ -46,7 +46,7 @@ var runners = map[string]func() relay.Runner{
 	"idle":   func() relay.Runner { return new(idling) },
 }
 
-// eachRunner runs a test over both runners, beside others.
+// eachRunner runs a test over both runners, in parallel with others.
 func eachRunner(t *testing.T, test func(t *testing.T, r relay.Runner)) {
 	t.Parallel()
 	for name, make := range runners {
@@ -57,8 +57,8 @@ func eachRunner(t *testing.T, test func(t *testing.T, r relay.Runner)) {
 	}
 }
 
-// eachRunnerAlone is eachRunner for a test that changes something of the process, and
-// fails it when the runner has left a descriptor behind.
+// eachRunnerAlone is eachRunner for a test that changes something in the process; it
+// fails if the runner leaves a descriptor open.
 func eachRunnerAlone(t *testing.T, test func(t *testing.T, r relay.Runner)) {
 	for name, make := range runners {
 		t.Run(name, func(t *testing.T) {
@@ -71,9 +71,9 @@ func eachRunnerAlone(t *testing.T, test func(t *testing.T, r relay.Runner)) {
 	}
 }
 
-// descriptors are what those of this process are of.
+// descriptors returns what the descriptors of this process refer to.
 func descriptors() (all []string) {
-	names, _ := filepath.Glob("/proc/self/fd/*") // not Linux: there is no telling
+	names, _ := filepath.Glob("/proc/self/fd/*") // unknown except on Linux
 	for _, name := range names {
 		if to, err := os.Readlink(name); err == nil {
 			all = append(all, to)
@@ -86,7 +86,7 @@ func within(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("it never came to this: %s", what)
+			t.Fatalf("timed out waiting until %s", what)
 		}
 	}
 }
@@ -98,7 +98,7 @@ type harness struct {
 	l          *relay.Listener
 	dial       relay.Dial
 	make       func(*harness, *relay.Side) relay.Task // nil: a session
-	hold       bool                                   // a client waits, watched, until it is signalled to go on
+	hold       bool                                   // a client waits, watched, until it is signalled to continue
 	limit      int64
 	timer      chan time.Time
 	peerClosed chan relay.End
@@ -113,7 +113,7 @@ func open(t testing.TB, r relay.Runner, network, addr string, change ...func(*ha
 	return openWith(t, r, proxytest.FreePort(t), network, addr, change...)
 }
 
-// openAt is open at an address of its own.
+// openAt is open with another listening address.
 func openAt(t testing.TB, r relay.Runner, listen, addr string, change ...func(*harness)) *harness {
 	t.Helper()
 	return openWith(t, r, listen, "tcp", addr, change...)
@@ -257,7 +257,7 @@ func goOn(s *session) { s.harness.run.Dial(s, s.harness.dial) }
 
 func leave(s *session) { s.finish() }
 
-// next gives the next session that has begun, or is over.
+// next returns the next session that has begun, or ended.
 func next(t testing.TB, from chan *session) *session {
 	t.Helper()
 	return receive(t, from)
@@ -301,7 +301,7 @@ func (b *backend) take() *net.TCPConn {
 	return c.(*net.TCPConn)
 }
 
-// echo answers everyone until the test is over.
+// echo answers every client until the test ends.
 func (b *backend) echo() *backend {
 	done := make(chan bool)
 	go func() {

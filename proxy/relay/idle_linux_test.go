@@ -31,7 +31,7 @@ func idleSession(t *testing.T) (h *harness, c, s *net.TCPConn, live *session) {
 	return h, c, s, live
 }
 
-func TestAnIdleSessionGoesOn(t *testing.T) {
+func TestAnIdleSessionContinues(t *testing.T) {
 	h, c, s, live := idleSession(t)
 	for range 3 {
 		say(t, c, "still there?")
@@ -43,7 +43,7 @@ func TestAnIdleSessionGoesOn(t *testing.T) {
 	}
 	c.CloseWrite()
 	hearEnd(t, s)
-	pause(20) // for the other direction to be idle alone
+	pause(20) // until only the other direction is idle
 	say(t, s, "goodbye")
 	s.Close()
 	hear(t, c, "goodbye")
@@ -83,7 +83,7 @@ func TestAnIdleSessionIsClosed(t *testing.T) {
 	}
 }
 
-// TestStopWatchKeepsAReader, for a goodbye that needs one.
+// TestStopWatchKeepsAReader, for a closing handshake that needs one.
 func TestStopWatchKeepsAReader(t *testing.T) {
 	h, c, _, live := idleSession(t)
 	live.signal(func(s *session) { s.client.StopWatch() })

@@ -9,8 +9,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// idling is the stream runner for clients that are Framed, whose sessions are
-// idle whenever they are quiet.
+// idling is the stream runner for Framed clients, whose sessions are idle whenever they
+// are quiet.
 type idling struct{ relay.Stream }
 
 func (p *idling) Relay(t relay.Task, client, backend *relay.Side) {
@@ -21,7 +21,7 @@ func (p *idling) Relay(t relay.Task, client, backend *relay.Side) {
 	p.Stream.Relay(t, client, backend)
 }
 
-// bare puts bytes into no frames at all.
+// bare has no frames at all.
 type bare struct {
 	*net.TCPConn
 	shut atomic.Bool
@@ -34,8 +34,8 @@ func (b *bare) CloseWrite() error {
 	return b.TCPConn.CloseWrite()
 }
 
-// WriteTo knows no other goodbye than the end of the stream, which is not one
-// where a write has got the reset before.
+// WriteTo has no close frame but the end of the stream, which it is not if a write has
+// taken the reset before.
 func (b *bare) WriteTo(dst io.Writer) (int64, error) {
 	n, err := io.Copy(dst, struct{ io.Reader }{b.TCPConn})
 	if err == nil && relay.WasReset(b.TCPConn) && !b.shut.Load() { // in this order

@@ -55,10 +55,10 @@ func LackOf(err error) Lack {
 	case !errors.As(err, &e):
 		return ""
 	}
-	var path *fs.PathError // of a program's start, for one
+	var path *fs.PathError // for example from starting a program
 	switch lack := lacks[e]; {
 	case e == syscall.EAGAIN && overUnix(err):
-		return "" // it is the listener's backlog that is full
+		return "" // the listener's backlog is full
 	case lack == LackPorts && errors.As(err, &path):
 		return LackProcesses
 	case lack == LackPorts && failedIn(err, "bind") && e == errNoAddr:
@@ -78,9 +78,8 @@ func overUnix(err error) bool {
 	return errors.As(err, &op) && strings.HasPrefix(op.Net, "unix")
 }
 
-// preferError returns the failure that says more about the peer: of a name with several
-// addresses, one that refused counts before one for which this process had no
-// port.
+// preferError returns the failure that says more about the peer: for a name with
+// several addresses, a refusal counts before a lack of local ports.
 func preferError(first, then error) error {
 	if first == nil || LackOf(first) != "" && LackOf(then) == "" {
 		return then

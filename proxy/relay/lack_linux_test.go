@@ -8,7 +8,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// TestAUnixBacklogThatIsFullIsWaitedOut, where other systems refuse.
+// TestAUnixBacklogThatIsFullIsWaitedOut, although a connect does not wait.
 func TestAUnixBacklogThatIsFullIsWaitedOut(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		path := t.TempDir() + "/s"

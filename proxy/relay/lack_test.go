@@ -48,20 +48,20 @@ func TestOursOrTheirs(t *testing.T) {
 		{&fs.PathError{Op: "fork/exec", Path: "/bin/x", Err: syscall.ENOENT}, ""},
 	} {
 		if runtime.GOOS == "windows" && c.want != "" {
-			continue // its numbers are others
+			continue // its numbers differ
 		}
 		got := relay.LackOf(c.err)
 		if got != c.want {
 			t.Errorf("%v lacks %q, want %q", c.err, got, c.want)
 		}
 		if got != "" && got.Try() == "" {
-			t.Errorf("%s: what to try is not said", got)
+			t.Errorf("%s: no hint what to try", got)
 		}
 	}
 }
 
-// TestAFailureThatTellsMore: a name may have an IPv6 address that this machine
-// cannot even try; that its IPv4 one refuses is what counts.
+// TestAFailureThatTellsMore: a name may have an IPv6 address that this machine cannot
+// even try; the refusal by its IPv4 address counts.
 func TestAFailureThatTellsMore(t *testing.T) {
 	ours, theirs := called("connect", syscall.EADDRNOTAVAIL), called("connect", syscall.ECONNREFUSED)
 	for _, c := range []struct{ first, then, want error }{
@@ -81,7 +81,7 @@ var nobodys = netip.MustParseAddr("192.0.2.77")
 
 func TestASourceAddress(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("only Linux has all of 127.0.0.0/8")
+		t.Skip("only Linux has the whole of 127.0.0.0/8")
 	}
 	sources := []netip.Addr{netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("::1"), netip.MustParseAddr("127.0.0.3")}
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
@@ -101,7 +101,7 @@ func TestASourceAddress(t *testing.T) {
 	})
 }
 
-// TestASourceAddressOfTheOtherFamily is left to the system.
+// TestASourceAddressOfTheOtherFamily is not used: the system chooses.
 func TestASourceAddressOfTheOtherFamily(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		ln, err := net.Listen("tcp", "[::1]:0")
@@ -123,7 +123,7 @@ func TestASourceAddressOfTheOtherFamily(t *testing.T) {
 	})
 }
 
-// TestASourceAddressThatIsNotOurs is our lack, and the next one is tried.
+// TestASourceAddressThatIsNotOurs is a lack of ours, and the next one is tried.
 func TestASourceAddressThatIsNotOurs(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		b := newBackend(t)
@@ -144,7 +144,7 @@ func TestASourceAddressThatIsNotOurs(t *testing.T) {
 // TestAQuietConnectionIsNotAccepted: the server's accept never returns for it.
 func TestAQuietConnectionIsNotAccepted(t *testing.T) {
 	if !relay.HasQuiet {
-		t.Skip("this system cannot")
+		t.Skip("this system cannot do that")
 	}
 	b := newBackend(t)
 	const times = 50
@@ -163,8 +163,8 @@ func TestAQuietConnectionIsNotAccepted(t *testing.T) {
 		}
 		c.Close()
 	}
-	// The kernel waits 40 ms at least with the ACK; on a busy machine a few
-	// are later than that.
+	// The kernel delays the ACK by at least 40 ms; on a busy machine a few are later
+	// than that.
 	if accepted > times/5 {
 		t.Errorf("%d of %d were accepted", accepted, times)
 	}

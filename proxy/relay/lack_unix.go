@@ -4,13 +4,13 @@ package relay
 
 import "syscall"
 
-// errNoAddr is bind's error for an address that is not this machine's, and
-// connect's when no port is left.
+// errNoAddr is the error of bind for an address that this machine does not have, and of
+// connect when no port is free.
 const errNoAddr = syscall.EADDRNOTAVAIL
 
-// lacks are the errors of this process. EADDRINUSE is connect's when another
-// socket takes the chosen port first, ENOSPC is epoll's, and EAGAIN is fork's
-// and, on some systems, connect's.
+// lacks are this process's own errors. EADDRINUSE comes from connect when another
+// socket takes the chosen port first, ENOSPC from epoll, and EAGAIN from fork and, on
+// some systems, connect.
 var lacks = map[syscall.Errno]Lack{
 	syscall.EADDRNOTAVAIL: LackPorts,
 	syscall.EADDRINUSE:    LackPorts,

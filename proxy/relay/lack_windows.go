@@ -8,7 +8,7 @@ import (
 
 const errNoAddr = windows.WSAEADDRNOTAVAIL
 
-// lacks are Winsock's numbers, and those that package syscall invents.
+// lacks has Winsock's numbers, and those that package syscall defines itself.
 var lacks = map[syscall.Errno]Lack{
 	windows.WSAEADDRNOTAVAIL:          LackPorts,
 	windows.WSAEADDRINUSE:             LackPorts,

@@ -23,7 +23,7 @@ type Sock struct {
 	Group       string        // of this file, by name or number; "": the process's
 }
 
-// adjustConn undoes what Go sets on each connection that it makes.
+// adjustConn undoes what Go sets on each new connection.
 func (s Sock) adjustConn(c net.Conn) {
 	t, ok := c.(*net.TCPConn)
 	if !ok {
@@ -57,26 +57,26 @@ type Listener struct {
 
 	closing  chan struct{} // closed by Close
 	draining chan struct{} // closed by Drain
-	done     chan struct{} // closed when Serve's part has ended
+	done     chan struct{} // closed when serving has ended
 	closed   sync.Once
 	drained  sync.Once
 	over     sync.Once
 	serving  sync.WaitGroup
 
 	mu      sync.Mutex
-	file    socketFile   // of a Unix socket; it goes with the listener
-	fd      int          // a loop's own descriptor of it, else -1
-	adopted bool         // Go does not know how its connections are set up
+	file    socketFile   // of a Unix socket; removed with the listener
+	fd      int          // a loop's own descriptor of the socket, or -1
+	adopted bool         // Go does not apply its options to the connections
 	unlinks bool         // Go's Close would remove a Unix socket's file
-	stop    func() error // how a runner closes it
-	drain   func()       // how a runner drains it; nil: it is not served, or cannot be drained
+	stop    func() error // set by a runner
+	drain   func()       // set by a runner; nil: not served, or cannot be drained
 }
 
 // ErrBudget is passed to Listener.OnError when clients have to wait in the kernel's
 // backlog because no session or file descriptor is free.
 var ErrBudget = errors.New("relay: no session left in the budget")
 
-// errDrained says that a listener that is drained has no client left.
+// errDrained says that a draining listener has no more clients.
 var errDrained = errors.New("relay: drained")
 
 // Listen opens an address: "host:port", "unix:/path", or "unix:@name", which
@@ -89,7 +89,7 @@ func Listen(addr string, sock Sock, beside ...*Listener) (*Listener, error) {
 		return listenUnix(path, sock)
 	}
 	for _, l := range beside {
-		l.withFD(func(fd int) error { return sharePort(fd, true) }) // if this fails, bind says what is wrong
+		l.withFD(func(fd int) error { return sharePort(fd, true) }) // if this fails, bind returns the error
 	}
 	lc := net.ListenConfig{KeepAliveConfig: sock.keepAlive(), Control: sock.control}
 	if len(beside) > 0 {
@@ -105,7 +105,7 @@ func Listen(addr string, sock Sock, beside ...*Listener) (*Listener, error) {
 	}
 	l := NewListener(ln)
 	if len(beside) > 0 {
-		l.withFD(func(fd int) error { return sharePort(fd, false) }) // no other socket may share it
+		l.withFD(func(fd int) error { return sharePort(fd, false) }) // no other socket may share the port
 	}
 	return l.setUp(addr, sock)
 }

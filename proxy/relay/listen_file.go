@@ -14,14 +14,14 @@ import (
 	"time"
 )
 
-// socketFile is the file of a Unix socket, as it was when it was made: a
-// file that has replaced it since is not ours to remove. Zero is none.
+// socketFile identifies the file of a Unix socket as it was made: a file that has
+// replaced it must not be removed. The zero value is no file.
 type socketFile struct {
 	path string
 	info os.FileInfo
 }
 
-// fileOf is the file at path; an abstract name has none.
+// fileOf returns the file at path; an abstract name has none.
 func fileOf(path string) socketFile {
 	if strings.HasPrefix(path, "@") {
 		return socketFile{}
@@ -33,7 +33,7 @@ func fileOf(path string) socketFile {
 	return socketFile{path, info}
 }
 
-// unchanged reports whether the file is still the one that was made.
+// unchanged reports whether the file is still the original one.
 func (f socketFile) unchanged() bool {
 	if f.path == "" {
 		return false
@@ -49,8 +49,8 @@ func (f *socketFile) remove() {
 	*f = socketFile{}
 }
 
-// setAccess gives the file its group and mode, in that order, so that at no
-// moment the file is open to more users than both allow.
+// setAccess sets the file's group before its mode, so that it is never open to more
+// users than both allow.
 func (f socketFile) setAccess(s Sock) error {
 	if !f.unchanged() {
 		return nil
@@ -67,7 +67,7 @@ func (f socketFile) setAccess(s Sock) error {
 	return os.Chmod(f.path, s.mode())
 }
 
-// mode is that of a Unix listener's file.
+// mode is the file mode of a Unix listener.
 func (s Sock) mode() fs.FileMode {
 	if s.Mode == 0 {
 		return 0o600
@@ -86,8 +86,8 @@ func groupID(name string) (int, error) {
 	return strconv.Atoi(g.Gid)
 }
 
-// listenUnix makes the socket accessible to its owner alone, and then to those
-// that sock names.
+// listenUnix makes the socket accessible to its owner only, and then to those that sock
+// names.
 func listenUnix(path string, sock Sock) (*Listener, error) {
 	abstract := strings.HasPrefix(path, "@")
 	if !abstract {

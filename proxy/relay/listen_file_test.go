@@ -15,8 +15,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// TestOnlyOurOwnFileIsRemoved, by Close and by Drain: what has been put in
-// its place meanwhile stays.
+// TestOnlyOurOwnFileIsRemoved, by Close and by Drain: a file that has replaced it
+// stays.
 func TestOnlyOurOwnFileIsRemoved(t *testing.T) {
 	for name, end := range map[string]func(*relay.Listener){
 		"close": func(l *relay.Listener) { l.Close() },
@@ -46,7 +46,7 @@ func TestOnlyOurOwnFileIsRemoved(t *testing.T) {
 	}
 }
 
-// TestAnAbstractNameHasNoFile, also where there is a file of that name.
+// TestAnAbstractNameHasNoFile, even if there is a file of that name.
 func TestAnAbstractNameHasNoFile(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("no abstract names here")
@@ -71,8 +71,7 @@ func TestAnAbstractNameHasNoFile(t *testing.T) {
 	}
 }
 
-// TestModeAndGroup: the file is its owner's until both are there, whatever the
-// umask.
+// TestModeAndGroup: only the owner has access until both are set, whatever the umask.
 func TestModeAndGroup(t *testing.T) {
 	for _, umask := range []int{0, 0o22, 0o77} {
 		func() {
@@ -96,7 +95,7 @@ func TestModeAndGroup(t *testing.T) {
 	}
 	path := filepath.Join(t.TempDir(), "s")
 	if _, err := relay.Listen("unix:"+path, relay.Sock{Group: "no such group"}); err == nil {
-		t.Error("a group that there is not")
+		t.Error("an unknown group was accepted")
 	}
 	if _, err := os.Lstat(path); err == nil {
 		t.Error("a socket that could not be shared was left behind")

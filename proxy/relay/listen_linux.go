@@ -9,13 +9,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// refuse has the kernel refuse new clients of a listening socket but keep its
-// queue: queued clients can be accepted, and none arrives between the last accept
-// and the close. A TCP socket is bound to an interface that does not exist, so it
-// matches no new client: a less specific socket at the address gets them from
-// now on, or they are refused. Handshakes that have begun complete. (Linux 5.0;
-// undoing it takes CAP_NET_RAW. shutdown would reset the queue of a TCP socket,
-// and a filter that drops the SYN makes its client retry after a second.)
+// refuse makes the kernel refuse new clients of a listening socket but keep its queue:
+// queued clients can be accepted, and none arrives between the last accept and the
+// close. A TCP socket is bound to an interface that does not exist, so it matches no
+// new client: a less specific socket at the address gets them from now on, or they are
+// refused. Handshakes that have begun complete. (Linux 5.0; undoing it takes
+// CAP_NET_RAW. shutdown would reset the queue of a TCP socket, and a filter that drops
+// the SYN makes its client retry after a second.)
 func refuse(fd int) error {
 	if family, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN); err == nil && family == unix.AF_UNIX {
 		return unix.Shutdown(fd, unix.SHUT_RD)
@@ -23,13 +23,13 @@ func refuse(fd int) error {
 	return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BINDTOIFINDEX, math.MaxInt32)
 }
 
-// free has a socket that is closed next not listen any more: a process that is just
-// being started has a copy of its descriptor for a moment, and the address would be
-// taken meanwhile.
+// free makes a socket that is about to be closed stop listening: a process that is
+// being started has a copy of its descriptor for a moment, which would keep the address
+// in use.
 func free(fd int) error { return unix.Shutdown(fd, unix.SHUT_RDWR) }
 
-// sharePort allows another socket of this user to bind to an overlapping
-// address, or forbids it again. Both sockets must allow it at that moment.
+// sharePort allows another socket of this user to bind to an overlapping address, or
+// forbids it again. Both sockets must allow it at that moment.
 func sharePort(fd int, on bool) error {
 	value := 0
 	if on {
@@ -48,8 +48,8 @@ func (s Sock) controlBeside(network, addr string, rc syscall.RawConn) (err error
 	return s.control(network, addr, rc)
 }
 
-// controlPrivate makes a Unix socket's file its owner's from its first moment
-// on: Linux takes the mode of the socket, and the umask can only narrow it.
+// controlPrivate restricts a Unix socket's file to its owner from the beginning: Linux
+// takes the mode of the socket, and the umask can only narrow it.
 func controlPrivate(_, _ string, rc syscall.RawConn) (err error) {
 	if cerr := rc.Control(func(fd uintptr) { err = unix.Fchmod(int(fd), 0o600) }); cerr != nil {
 		return cerr
@@ -57,8 +57,7 @@ func controlPrivate(_, _ string, rc syscall.RawConn) (err error) {
 	return err
 }
 
-// acceptQueued accepts a client that the kernel has queued; it does not wait for
-// one.
+// acceptQueued accepts a client that the kernel has queued, without waiting for one.
 func (l *Listener) acceptQueued() (c net.Conn, err error) {
 	var fd int
 	err = l.withFD(func(listener int) (err error) {

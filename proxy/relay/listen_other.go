@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// On other systems a reload closes an address and opens it again where Linux
-// moves the socket, and closing a listener resets the clients in its backlog.
+// On other systems a reload closes and reopens an address where Linux moves the socket,
+// and closing a listener resets the clients in its backlog.
 
 func refuse(int) error { return errors.ErrUnsupported }
 

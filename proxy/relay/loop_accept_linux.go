@@ -12,9 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// loopListener is a listener in its loop. One loop accepts all its clients, and
-// begins each one's task before it accepts the next, so that the order in the
-// queue is the order of arrival.
+// loopListener is a listener in its loop. One loop accepts all its clients, and begins
+// each one's task before it accepts the next, so that the queue has the order of
+// arrival.
 type loopListener struct {
 	*Listener
 	fd      int32
@@ -22,7 +22,7 @@ type loopListener struct {
 	accept  func(*Side)
 	path    *string // of a Unix socket
 	from    unix.RawSockaddrAny
-	timer   timer // the next try after an error
+	timer   timer // for the next try after an error
 	backoff time.Duration
 	armed   bool // epoll reports clients
 	drained bool // the kernel refuses new clients: close once the queue is empty
@@ -30,7 +30,7 @@ type loopListener struct {
 	once    sync.Once
 }
 
-// maxAccepts bounds how many are accepted before others are heard.
+// maxAccepts bounds how many clients are accepted before other events are handled.
 const maxAccepts = 64
 
 func (r *Loop) Serve(l *Listener, accept func(*Side)) {
@@ -122,7 +122,7 @@ func (ln *loopListener) drain(l *loop) {
 	}
 }
 
-// retryLater accepts again after the backoff: this process is short of something.
+// retryLater accepts again after the backoff: this process lacks a resource.
 func (ln *loopListener) retryLater(l *loop, err error) {
 	ln.disarm(l)
 	if ln.backoff == firstBackoff {

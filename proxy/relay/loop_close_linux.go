@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// passEnd passes a side's end on to its peer: all that it sent has been written.
+// passEnd passes a side's end on to its peer: everything that it sent has been written.
 func (l *loop) passEnd(src *Side) {
 	d, dst, stall := &src.dir, src.peer(), flushStalled
 	if longest, resets := src.resetsAtEnd(); resets && d.end == FIN {
@@ -18,7 +18,7 @@ func (l *loop) passEnd(src *Side) {
 	case d.end == FIN, d.end == Quiet:
 		dst.add(sideShut)
 		switch {
-		case dst.isFramed(): // its close frame is the end
+		case dst.isFramed(): // its close frame is sent first
 			if !l.closeFrames(src) {
 				return // for now
 			}
@@ -27,7 +27,7 @@ func (l *loop) passEnd(src *Side) {
 		default:
 			shutdown(dst.fd, unix.SHUT_WR)
 		}
-		if dst.dir.end == Quiet { // what dst has sent since is unread: the close will be a reset
+		if dst.dir.end == Quiet { // data that dst has sent since is unread, so the close will be a reset
 			if owed := unsentOf(dst.fd); owed > 0 {
 				l.flush(src, dst, owed, stall)
 				return
@@ -42,8 +42,8 @@ func (l *loop) passEnd(src *Side) {
 	l.reportEnd(src)
 }
 
-// classifyEnd says how a side that was read to its end has ended. The kernel is
-// asked only where it may know of a reset that this thread has not met.
+// classifyEnd returns how a side that was read to its end has ended. The kernel is
+// asked only if it may know of a reset that this thread has not seen.
 func (l *loop) classifyEnd(src *Side) End {
 	var d tcpState
 	if (src.hungUp || src.blocking) && (!src.has(sideShut) || src.has(sideReset)) {
@@ -57,14 +57,14 @@ func (l *loop) classifyEnd(src *Side) End {
 	return end
 }
 
-// discardTo discards what is sent to a side that is gone.
+// discardTo discards what is sent to a side that takes no more.
 func (l *loop) discardTo(dst *Side) {
 	src := dst.peer()
 	d := &src.dir
 	if d.reported || d.discard {
 		return
 	}
-	if !d.splicing() { // else the splicer meets the reset, or idles
+	if !d.splicing() { // otherwise the splicer sees the reset, or idles
 		l.dropOwed(d)
 	}
 	d.discard = true
@@ -80,8 +80,8 @@ func (l *loop) onHangUp(s *Side) {
 	}
 }
 
-// endGone ends a direction to a side that is gone: it has ended and takes no
-// more. What it sent itself is to arrive first.
+// endGone ends a direction to a side that has ended and takes no more. Its own data is
+// to be delivered first.
 func (l *loop) endGone(src *Side) {
 	src.dir.end = Gone
 	if owed := unsentOf(src.fd); owed > 0 {
@@ -105,8 +105,8 @@ func (l *loop) reportEnd(src *Side) {
 	}
 }
 
-// flushing waits until a side has taken what it was sent, before a reset
-// destroys what is still under way.
+// flushing waits until a side has taken what it was sent, before a reset destroys what
+// is still in flight.
 type flushing struct {
 	timer   timer
 	src, to *Side
@@ -117,8 +117,7 @@ type flushing struct {
 
 const flushInterval = int64(time.Millisecond)
 
-// flush ends src's direction once to has acknowledged all it was sent, or nothing
-// for stall.
+// flush ends src's direction once to has acknowledged all data, or nothing for stall.
 func (l *loop) flush(src, to *Side, owed int, stall time.Duration) {
 	src.dir.flushing = true
 	f := &flushing{src: src, to: to, owed: owed, since: l.now, stall: stall}
@@ -152,8 +151,8 @@ func (r *Loop) Close(s *Side, reset bool) {
 	}
 }
 
-// closeSide closes a side. A side that a splicer uses is closed only when the
-// splicer has finished: its descriptor's number could be in use again before.
+// closeSide closes a side. If a splicer uses it, it is closed only when the splicer has
+// finished: its descriptor could be reused before.
 func (l *loop) closeSide(s *Side, reset bool) {
 	if s.use != relaying {
 		s.release(reset)
@@ -166,9 +165,9 @@ func (l *loop) closeSide(s *Side, reset bool) {
 	l.closeDirections(s)
 }
 
-// closeDirections ends the directions of a side that relays no more: what it was still
-// to be sent, and what it has sent, goes nowhere. But a peer that speaks in frames is
-// sent the rest of the last one by endFrames.
+// closeDirections ends the directions of a side that no longer relays, and discards
+// their data. But a peer that speaks in frames is sent the rest of the last frame by
+// endFrames.
 func (l *loop) closeDirections(s *Side) {
 	if d := &s.dir; !d.reported {
 		if !s.peer().isFramed() {
@@ -185,7 +184,7 @@ func (l *loop) closeDirections(s *Side) {
 	}
 }
 
-// release closes the descriptor, which also takes it out of epoll.
+// release closes the descriptor, which also removes it from epoll.
 func (s *Side) release(reset bool) {
 	if s.slot != noSlot {
 		s.loop.slots.release(s.slot)
@@ -193,8 +192,8 @@ func (s *Side) release(reset bool) {
 	}
 	delete(s.loop.urgent, s)
 	s.loop.stopPace(s)
-	if s.connSide != nil && s.opening != nil && !s.opening.end() { // before the number may be used again
-		reset = false // its user has closed it before
+	if s.connSide != nil && s.opening != nil && !s.opening.end() { // before the descriptor can be reused
+		reset = false // already closed by its user
 	}
 	if s.isSecure() {
 		s.endTLS(reset)

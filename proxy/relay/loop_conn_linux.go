@@ -11,32 +11,31 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openingConn is a raw side as a net.Conn, for what is done by goroutines: the opening
-// of its session (a PROXY header, a ClientHello, TLS's handshake, that of frames), and
-// the closing handshake of frames. They wait where the loop tells them that the
-// descriptor is ready. In between the side is raw, and the loop reads and writes it:
-// what was read before and is not for the opening goes to Side.Unread, or stays with
-// its Frames.
+// openingConn is a raw side as a net.Conn, for work in goroutines: the opening of its
+// session (a PROXY header, a ClientHello, the handshakes of TLS and of frames), and the
+// closing handshake of frames. They wait until the loop reports that the descriptor is
+// ready. In between the loop reads and writes the raw side: bytes that the opening read
+// but does not need go to Side.Unread, or stay with its Frames.
 //
-// A layer over it that has to stay makes the side a net.Conn for good; then
-// Conn is set, and does everything.
+// A layer over it that has to stay makes the side a net.Conn for good: Conn is set, and
+// does everything.
 type openingConn struct {
 	net.Conn // nil: the side is raw
 
 	side     *Side
 	over     *loopTLSConn // TLS over it; nil: there is none
-	task     *loopTask    // the side's
-	received int64        // bytes
+	task     *loopTask    // the task of the side
+	received int64        // bytes received
 
-	mu      sync.Mutex // no descriptor is closed under a call that uses it
+	mu      sync.Mutex // held during calls, so that the descriptor is not closed meanwhile
 	closed  bool
 	in, out openingHalf
 }
 
-// openingHalf is reading or writing.
+// openingHalf is one direction: reading or writing.
 type openingHalf struct {
 	by      time.Time
-	waiting chan struct{} // wakes who waits; nil: nobody has
+	waiting chan struct{} // wakes a waiting goroutine; nil: none has waited
 }
 
 func (h *openingHalf) wake() {
@@ -122,9 +121,9 @@ func (c *openingConn) WriteNow(p []byte) (done int, err error) {
 	return done, nil
 }
 
-// try makes a system call that does not wait, unless the connection is closed, or
-// the half's deadline is over. After EAGAIN the caller may wait: what makes the
-// descriptor ready from now on is not missed.
+// try makes a system call that does not block, unless the connection is closed or the
+// half's deadline has passed. After EAGAIN the caller may wait: no readiness from now
+// on is missed.
 func (c *openingConn) try(h *openingHalf, call func(fd int32) (int, unix.Errno)) (n int, e unix.Errno, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -140,8 +139,8 @@ func (c *openingConn) try(h *openingHalf, call func(fd int32) (int, unix.Errno))
 	return n, e, nil
 }
 
-// wait waits until the descriptor may be ready, the deadline is over or another, or
-// the connection is closed.
+// wait waits until the descriptor may be ready, the deadline passes or changes, or the
+// connection is closed.
 func (c *openingConn) wait(h *openingHalf) {
 	c.mu.Lock()
 	waiting, by := h.waiting, h.by
@@ -198,8 +197,8 @@ func (c *openingConn) Post(f func()) {
 	c.task.loop.Load().inbox.post(message{task: c.task, do: func(*loop) { f() }}, nil)
 }
 
-// Close ends all use of the connection. The descriptor is its side's, which closes
-// it: at the latest when its task is done.
+// Close ends all use of the connection. The side closes the descriptor, at the latest
+// when its task is done.
 func (c *openingConn) Close() error {
 	if c.Conn != nil {
 		return c.Conn.Close()
@@ -221,7 +220,7 @@ func (c *openingConn) end() (first bool) {
 	return first
 }
 
-// rest gives back what only those need who wait, of whom there are none for now.
+// rest releases what only a waiting goroutine needs, since none waits for now.
 func (c *openingConn) rest() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -266,7 +265,7 @@ func (c *openingConn) tcpAddr(of func(fd int32, at *unix.RawSockaddrAny) unix.Er
 	return net.TCPAddrFromAddrPort(addr)
 }
 
-// NetConn is the connection that has replaced it; nil: none has.
+// NetConn returns the connection that has replaced it, or nil.
 func (c *openingConn) NetConn() net.Conn { return c.Conn }
 
 func (c *openingConn) SetDeadline(t time.Time) error {
@@ -290,7 +289,7 @@ func (c *openingConn) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
-// set sets a half's deadline; who waits looks at it again.
+// set sets a half's deadline, and wakes a waiting goroutine.
 func (c *openingConn) set(h *openingHalf, by time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

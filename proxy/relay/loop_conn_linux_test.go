@@ -18,7 +18,7 @@ import (
 // opener is a task whose session begins with an opening over its client's Conn.
 type opener struct {
 	session
-	open  func(c net.Conn) []byte // what is for the relay
+	open  func(c net.Conn) []byte // returns what is for the relay
 	after func(*opener)
 }
 
@@ -36,7 +36,7 @@ func (o *opener) Step(ev relay.Event) {
 	}
 }
 
-// openingHarness is one on the loop whose sessions begin with an opening.
+// openingHarness is a harness on the loop whose sessions begin with an opening.
 type openingHarness struct {
 	*harness
 	loop    *relay.Loop
@@ -69,8 +69,8 @@ func opening(t *testing.T, open func(net.Conn) []byte, after func(h *openingHarn
 
 func dials(h *openingHarness, o *opener) { h.run.Dial(o, h.dial) }
 
-// TestTheOpeningOnTheLoop reads in pieces, and by deadlines, and writes more than
-// the socket takes; what it has read is relayed first, and counted.
+// TestTheOpeningOnTheLoop reads in parts, and by deadlines, and writes more than the
+// socket takes; what it has read is relayed first, and counted.
 func TestTheOpeningOnTheLoop(t *testing.T) {
 	late := make(chan error, 1)
 	big := bytes.Repeat([]byte("answer "), 1<<20)
@@ -98,7 +98,7 @@ func TestTheOpeningOnTheLoop(t *testing.T) {
 	got := make([]byte, len(big))
 	time.Sleep(20 * time.Millisecond) // it fills the socket
 	if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, big) {
-		t.Fatalf("the answer came otherwise: %v", err)
+		t.Fatalf("the answer has changed: %v", err)
 	}
 	say(t, c, "then")
 	hear(t, c, "firstthen")
@@ -109,7 +109,7 @@ func TestTheOpeningOnTheLoop(t *testing.T) {
 	}
 }
 
-// TestAClientThatEndsInTheOpening, and one that resets.
+// TestAClientThatEndsInTheOpening, or resets.
 func TestAClientThatEndsInTheOpening(t *testing.T) {
 	failed := make(chan error, 2)
 	h := opening(t, func(c net.Conn) []byte {
@@ -130,8 +130,8 @@ func TestAClientThatEndsInTheOpening(t *testing.T) {
 	next(t, h.over)
 }
 
-// TestCloseDuringTheOpening ends what the opening waits for, and closes the socket at
-// once: what the opening still tries does not reach another that has its number now.
+// TestCloseDuringTheOpening ends what the opening waits for, and closes the socket at once:
+// later calls of the opening do not reach a socket that has reused its descriptor.
 func TestCloseDuringTheOpening(t *testing.T) {
 	for _, writes := range []bool{false, true} {
 		begun, failed, may := make(chan bool, 1), make(chan error, 1), make(chan bool)
@@ -172,9 +172,9 @@ func TestCloseDuringTheOpening(t *testing.T) {
 	}
 }
 
-// TestMove takes a session to the other runner behind its opening: what the opening
-// has read, what is in the socket, a timer, a watch and events that come meanwhile
-// are not lost, and the conn of the opening goes on.
+// TestMove moves a session to the other runner after its opening: bytes read by the
+// opening or in the socket, a timer, a watch and events in between are not lost, and
+// the opening's conn continues.
 func TestMove(t *testing.T) {
 	b := newBackend(t).echo()
 	signals := make(chan int, 10)

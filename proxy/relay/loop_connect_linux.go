@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// connect makes a socket and starts to connect it. in names the call that failed.
+// connect makes a socket and begins to connect it. in names the call that failed.
 func (c *loopDial) connect() (fd int32, in string, e unix.Errno) {
 	if c.dial.Network == "unix" {
 		return c.connectUnix()
@@ -36,7 +36,7 @@ func (c *loopDial) connectUnix() (fd int32, in string, e unix.Errno) {
 		sa.Path[i] = int8(c.dial.Addr[i])
 	}
 	size := 2 + len(c.dial.Addr) + 1
-	if c.dial.Addr != "" && c.dial.Addr[0] == '@' { // an abstract one
+	if c.dial.Addr != "" && c.dial.Addr[0] == '@' { // an abstract name
 		sa.Path[0], size = 0, size-1
 	}
 	return fd, "connect", connect(fd, unsafe.Pointer(&sa), uintptr(size))
@@ -62,7 +62,7 @@ func (c *loopDial) connectFrom(from netip.Addr) (fd int32, in string, e unix.Err
 	return fd, "connect", connect(fd, unsafe.Pointer(&sa), rawAddr(c.to, &sa))
 }
 
-// rawAddr writes an address as the kernel reads it, and gives its size.
+// rawAddr writes an address in the kernel's format, and returns its size.
 func rawAddr(a netip.AddrPort, at *unix.RawSockaddrInet6) uintptr {
 	if a.Addr().Is4() {
 		*(*unix.RawSockaddrInet4)(unsafe.Pointer(at)) = unix.RawSockaddrInet4{Family: unix.AF_INET, Port: netOrder(a.Port()), Addr: a.Addr().As4()}
@@ -72,7 +72,7 @@ func rawAddr(a netip.AddrPort, at *unix.RawSockaddrInet6) uintptr {
 	return unix.SizeofSockaddrInet6
 }
 
-// scope is the number of an interface by its name, for link-local addresses.
+// scope returns the number of an interface by its name, for link-local addresses.
 func scope(zone string) uint32 {
 	if zone == "" {
 		return 0

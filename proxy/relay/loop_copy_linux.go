@@ -8,19 +8,19 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/internal/tlsrecord"
 )
 
-// buffer is a loop's, until a direction keeps it for what its receiver does not take.
+// buffer belongs to a loop, or to a direction that holds what its receiver did not take.
 type buffer []byte
 
 const (
 	// loopBufferSize has room for two of the longest records, so that most reads of bulk
 	// end with a whole one. Reads that are neither of TLS nor of frames take bufferSize.
 	loopBufferSize = 2 * tlsrecord.MaxRecord
-	// bulkSize is for bulk in frames, which has to be read: with fewer system calls, and
-	// fewer acknowledgements that open the window, it takes a tenth less cpu.
+	// bulkSize is for bulk data in frames, which must be read: fewer system calls and
+	// fewer window updates save a tenth of the cpu.
 	bulkSize = 4 * loopBufferSize
 )
 
-// loopBuffers and bulkBuffers replace those that stay with a direction.
+// loopBuffers and bulkBuffers replace buffers that a direction holds.
 var (
 	loopBuffers = sync.Pool{New: func() any { return newBuffer(loopBufferSize) }}
 	bulkBuffers = sync.Pool{New: func() any { return newBuffer(bulkSize) }}
@@ -31,7 +31,7 @@ func newBuffer(size int) *buffer {
 	return &b
 }
 
-// poolOf is the pool of buffers as long as b.
+// poolOf returns the pool of buffers with the size of b.
 func poolOf(b *buffer) *sync.Pool {
 	if len(*b) == bulkSize {
 		return &bulkBuffers
@@ -49,7 +49,7 @@ type direction struct {
 	full     uint8        // reads in a row of bufferSize; fullReads at most
 	blocked  bool         // the receiver takes no more: wait for EPOLLOUT
 	discard  bool         // the receiver will never take more: read and discard
-	noSplice bool         // not to be spliced
+	noSplice bool         // must not be spliced
 	flushing bool         // its end waits until sent bytes are acknowledged
 	pending  bool         // in loop.pending
 	end      End          // how its side ended; what was read before it may still be owed
@@ -90,12 +90,12 @@ func (l *loop) enqueue(s *Side) {
 	}
 }
 
-// copy copies what src sends until there is nothing more to read, the receiver
-// takes no more, or maxReads are done.
+// copy copies from src until nothing more can be read, the receiver takes no more, or
+// maxReads are done.
 func (l *loop) copy(src *Side) {
 	d, dst := &src.dir, src.peer()
 	if src.awaitsSplicer() || dst.awaitsSplicer() {
-		return // an end that is read now is our own shutdown, not the peer's FIN
+		return // an end read now is our own shutdown, not the peer's FIN
 	}
 	if d.splicing() && dst.isFramed() && dst.framed.HasControl() {
 		d.splicer.yield.Store(true)
@@ -141,7 +141,7 @@ func (l *loop) copy(src *Side) {
 	}
 }
 
-// inBulk says that the side sends in frames as much as another would be spliced for.
+// inBulk reports whether the side sends so much in frames that others would be spliced.
 func (s *Side) inBulk() bool {
 	return s.isFramed() && s.dir.full >= fullReads && !s.peer().isWrapped() && !s.isPaced()
 }
@@ -155,7 +155,7 @@ func (l *loop) read(src *Side, b **buffer, room int) {
 	if src.urgent && !wrapped {
 		var empty bool
 		if most, empty = l.findUrgent(src); empty {
-			src.readable = false // epoll reports what comes, and whether it is urgent
+			src.readable = false // epoll will report further data, and whether it is urgent
 			return
 		}
 	}
@@ -180,11 +180,11 @@ func (l *loop) read(src *Side, b **buffer, room int) {
 		d.full = 0
 	}
 	if n < room {
-		// A short read has emptied the socket, and edge-triggered epoll reports
-		// what arrives from now on, unless the read has stopped before
-		// something: epoll has reported an end of stream or urgent data if it
-		// was there; a read of a Unix socket also stops behind descriptors that
-		// were sent along, so there only EAGAIN says that it is empty.
+		// A short read has emptied the socket, and edge-triggered epoll reports what
+		// arrives from now on, unless something has stopped the read: epoll has
+		// reported an end of stream or urgent data if it was there; a read of a Unix
+		// socket also stops after descriptors that were sent along, so there only
+		// EAGAIN says that it is empty.
 		src.readable = src.peerEnded || src.urgent || src.path != nil
 		return
 	}
@@ -197,7 +197,7 @@ func (l *loop) read(src *Side, b **buffer, room int) {
 	}
 }
 
-// headroom is where in a buffer to put what the side is to be sent.
+// headroom is the offset in a buffer at which to put data for the side.
 func (s *Side) headroom() int {
 	if s.isFramed() {
 		return FrameRoom
@@ -205,7 +205,7 @@ func (s *Side) headroom() int {
 	return 0
 }
 
-// take takes n bytes of *b, which src has sent: frames, or what is to be delivered.
+// take takes n bytes of *b, which src has sent: frames, or data to deliver.
 func (l *loop) take(src *Side, b **buffer, at, n int) {
 	if src.isFramed() {
 		l.unframe(src, b, at, n)
@@ -253,10 +253,9 @@ func (l *loop) sendAsIs(d *direction, dst *Side, b **buffer, at, n int) {
 	}
 }
 
-// write writes b[d.from:d.to] to dst until the kernel takes no more, or none of
-// it while a limit has it wait, and reports whether bytes remain. A limit has frames
-// wait behind what it bounds, and not in front of it, where they would hold back the
-// answers to pings.
+// write writes b[d.from:d.to] to dst until the kernel takes no more, or nothing while a
+// limit delays it, and reports whether bytes remain. A limit delays payload before it is
+// framed, but not frames: that would also delay answers to pings.
 func (l *loop) write(d *direction, dst *Side, b *buffer) (more bool) {
 	src, secure, framed := dst.peer(), dst.isSecure(), dst.isFramed()
 	urgent := src.isUrgent && dst.path == nil && !secure && !framed
@@ -290,8 +289,8 @@ func (l *loop) write(d *direction, dst *Side, b *buffer) (more bool) {
 	return false
 }
 
-// push writes what is still owed, and reports whether that was all. What is in
-// a pipe is left to a splicer.
+// push writes what is still owed, and reports whether that was everything. A pipe's
+// content is left to a splicer.
 func (l *loop) push(src *Side) bool {
 	d := &src.dir
 	if d.splicer != nil {

@@ -16,12 +16,12 @@ import (
 type loopDial struct {
 	task      *loopTask
 	dial      Dial
-	deadline  int64 // since start; 0: as long as it takes
+	deadline  int64 // since start; 0: none
 	timer     timer
-	side      *Side            // being tried
-	to        netip.AddrPort   // where
+	side      *Side            // of the address being tried
+	to        netip.AddrPort   // that address
 	remaining []netip.AddrPort // the addresses to try after it
-	err       error            // of the failures so far, the one that says most about the backend
+	err       error            // the failure so far that says most about the backend
 	cancel    context.CancelFunc
 	over      bool
 }
@@ -31,7 +31,7 @@ var (
 	errLoop    = errors.New("relay: a Dial with a Func needs the stream runner")
 )
 
-// maxFreeDials bounds the calls that a loop keeps to use again.
+// maxFreeDials bounds the dials that a loop keeps for reuse.
 const maxFreeDials = 64
 
 func (l *loop) startDial(s *loopTask, d Dial) {
@@ -160,7 +160,7 @@ func (c *loopDial) done(l *loop) {
 	c.end(l)
 }
 
-// failed goes on with the next address, if there is one.
+// failed continues with the next address, if there is one.
 func (c *loopDial) failed(l *loop, err error) {
 	c.drop()
 	c.err = preferError(c.err, err)
@@ -188,7 +188,7 @@ func (c *loopDial) abort(l *loop) {
 	c.fail(l, errAborted)
 }
 
-// end releases a dial that is over.
+// end releases a finished dial.
 func (c *loopDial) end(l *loop) {
 	c.task.dial = nil
 	l.timers.stop(&c.timer)

@@ -18,14 +18,14 @@ type loop struct {
 	now         int64        // since start, as of this iteration
 	slots       slots
 	timers      timers
-	buf         *buffer   // what is being read right now
-	second      *buffer   // what of it was in records, or is to be
+	buf         *buffer   // for the current read
+	second      *buffer   // the content of its TLS records or frames, or what to send in them
 	bulk        *buffer   // for a side that is inBulk
 	pending     []*Side   // have more to read than maxReads
 	resume      []*Side   // the other half of a double buffer
-	events      []message // that came up within a step
+	events      []message // raised within a step
 	dialRequest dialRequest
-	freeDials   []*loopDial // over, to be used again
+	freeDials   []*loopDial // finished, for reuse
 	recent      recentConns
 	urgent      map[*Side]marks // of the few sides that send urgent data
 	ended       bool
@@ -33,7 +33,7 @@ type loop struct {
 	yielded int64 // when it last yielded to other goroutines
 }
 
-// dialRequest is a dial that a step has asked for.
+// dialRequest is a dial requested by a step.
 type dialRequest struct {
 	task *loopTask
 	dial Dial
@@ -96,8 +96,8 @@ func (l *loop) timeout() int {
 	return int(max(0, (d+time.Millisecond-1)/time.Millisecond))
 }
 
-// resumePending continues the sides that stopped at maxReads, and steps the tasks
-// that events came up for.
+// resumePending continues the sides that stopped at maxReads, and steps the tasks for
+// raised events.
 func (l *loop) resumePending() {
 	l.handleEvents()
 	l.pending, l.resume = l.resume[:0], l.pending
@@ -154,7 +154,7 @@ func (l *loop) step(s *loopTask, ev Event) {
 		return
 	}
 	if s.done && !s.over {
-		s.over = true // after the step, which may have begun a Do
+		s.over = true // only after the step, which may have begun a Do
 		s.client.closeEnded()
 		l.runner.leave(s)
 		return
@@ -164,9 +164,9 @@ func (l *loop) step(s *loopTask, ev Event) {
 	}
 }
 
-// slack is how many more sessions a loop may have than another before it moves
-// one there: keeping it is cheaper, but for one whose bytes are worked on, of TLS or
-// in frames, which keeps its loop busy.
+// slack is how many more sessions than another a loop may have before it moves one
+// there: keeping a session is cheaper, unless its bytes need work, as of TLS or frames,
+// which keeps the loop busy.
 func slack(client *Side) int32 {
 	if client.connSide != nil {
 		return 1
@@ -174,9 +174,9 @@ func slack(client *Side) int32 {
 	return 8
 }
 
-// assign starts the dial that a step has requested on the loop with the fewest
-// sessions. So one loop accepts all clients of a listener, in order, and waiters
-// stay there: granting a slot does not cross threads.
+// assign starts the dial that a step has requested, on the loop with the fewest
+// sessions. Thus one loop accepts all clients of a listener, in order, and waiters stay
+// there: granting a slot does not cross threads.
 func (l *loop) assign() {
 	s, d := l.dialRequest.task, l.dialRequest.dial
 	l.dialRequest = dialRequest{}
@@ -213,7 +213,7 @@ func (l *loop) moveTo(to *loop, s *loopTask, d Dial) {
 		switch use {
 		case watched:
 			l.watch(c)
-		case opening: // of frames, whose handshake is done: it is kept alive meanwhile
+		case opening: // for frames, whose handshake is done: it is kept alive meanwhile
 			c.use = opening
 			if l.arm(c) != 0 {
 				c.opening.end()

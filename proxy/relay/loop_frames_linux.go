@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// offset is where a part of the buffer begins; what is none is copied there.
+// offset returns where a part of the buffer begins; other bytes are copied to its start.
 func (b *buffer) offset(part []byte) int {
 	at := len(*b) - cap(part)
 	if at < 0 || at >= len(*b) || &(*b)[at] != unsafe.SliceData(part) {
@@ -19,7 +19,7 @@ func (b *buffer) offset(part []byte) int {
 	return at
 }
 
-// beginFrames is called as the relay begins, of which a side speaks in frames.
+// beginFrames is called when the relay begins, if a side speaks in frames.
 func (s *Side) beginFrames() {
 	s.framed.early = true
 	s.framed.guard(func() {
@@ -35,10 +35,10 @@ func (s *Side) beginFrames() {
 	}
 }
 
-// endFrames has the connection of a side that relays go on by itself, for its closing
-// handshake. To the relay both sides are closed.
+// endFrames hands the connection of a relaying side back, for its closing handshake.
+// For the relay both sides are closed.
 func (l *loop) endFrames(s *Side) {
-	d := &s.peer().dir // of what it is sent
+	d := &s.peer().dir // the direction to it
 	var unsent []byte
 	switch {
 	case d.held != nil:
@@ -47,7 +47,7 @@ func (l *loop) endFrames(s *Side) {
 		unsent = d.splicer.takeUnsent()
 	}
 	f := s.framed
-	if over := s.overTLS(); over != nil { // they are records
+	if over := s.overTLS(); over != nil { // unsent is TLS records
 		over.goOn(unsent, f.ends)
 		unsent = nil
 	}
@@ -72,8 +72,7 @@ func (f *framed) Blocked() (in, out bool) {
 	return f.side.dir.owed(), f.side.peer().dir.owed()
 }
 
-// guard calls a method of Frames, which are another's code: a panic ends their side,
-// and nothing else.
+// guard calls a method of Frames, which is foreign code: a panic only ends its side.
 func (f *framed) guard(call func()) {
 	if err := recovered(call); err != nil {
 		f.panic = err
@@ -89,8 +88,8 @@ func (l *loop) unframe(src *Side, b **buffer, at, n int) {
 	l.deliverFrames(src, b, payload, err)
 }
 
-// unframeEarly is unframe of what was read before the relay, and reports whether there
-// was anything.
+// unframeEarly is unframe for bytes that were read before the relay, and reports
+// whether there were any.
 func (l *loop) unframeEarly(src *Side) bool {
 	var payload []byte
 	var err error
@@ -113,15 +112,15 @@ func (l *loop) deliverFrames(src *Side, b **buffer, payload []byte, err error) {
 	}
 }
 
-// endFramed ends what a side sends as its protocol has ended it.
+// endFramed ends the stream from a side as its protocol has ended it.
 func (l *loop) endFramed(src *Side, err error) {
 	d := &src.dir
-	src.early = nil // behind the end
+	src.early = nil // nothing follows the end
 	switch {
 	case src.framed.panic != nil:
 		src.add(sideReset)
 		d.end = Reset
-	case err == io.EOF: // by its close frame
+	case err == io.EOF: // the close frame
 		if d.end = src.state.classifyEnd(tcpState{}); src.gone() {
 			l.discardTo(src)
 		}
@@ -138,8 +137,8 @@ func (l *loop) endFramed(src *Side, err error) {
 	}
 }
 
-// endSocket is endFramed of a side whose socket was read to its end: e is 0 for an
-// end of stream.
+// endSocket is endFramed for a side whose socket was read to its end: e is 0 for an end
+// of stream.
 func (l *loop) endSocket(src *Side, e unix.Errno) {
 	by := io.EOF
 	if e != 0 {
@@ -152,8 +151,7 @@ func (l *loop) endSocket(src *Side, e unix.Errno) {
 	l.endUnder(src, by)
 }
 
-// endUnder is endFramed of a side whose frames have ended by an end of what is under
-// them.
+// endUnder is endFramed for a side whose frames ended with the stream below them.
 func (l *loop) endUnder(src *Side, by error) {
 	err := by
 	src.framed.guard(func() { err = src.framed.Ended(by) })
@@ -172,15 +170,15 @@ func (l *loop) frame(src *Side, b **buffer, n int) {
 		src.dir.discard = true
 		l.enqueue(src) // for its close frame
 	case len(frames) == 0:
-		src.peer().out.Add(int64(n)) // they wait for the rest of a code point
+		src.peer().out.Add(int64(n)) // Frames keeps them until a code point is complete
 	default:
 		f.payload = int32(n)
 		l.send(&src.dir, src.peer(), b, (*b).offset(frames), len(frames))
 	}
 }
 
-// sendControlFrames sends the side that src sends to what its protocol has to say by
-// itself, and reports whether there was anything.
+// sendControlFrames sends the control frames of src's receiver, and reports whether
+// there were any.
 func (l *loop) sendControlFrames(src *Side) bool {
 	dst := src.peer()
 	f := dst.framed
@@ -199,7 +197,7 @@ func (l *loop) sendControlFrames(src *Side) bool {
 	return true
 }
 
-// framesSent is called when all that a side was to be sent was written.
+// framesSent is called when everything for a side was written.
 func (s *Side) framesSent() {
 	f := s.framed
 	s.out.Add(int64(f.payload))

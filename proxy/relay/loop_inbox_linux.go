@@ -16,17 +16,17 @@ type inbox struct {
 	eventfd  int32
 }
 
-// message is an event for a task, or something to do: where the task is, if there
-// is one.
+// message is an event for a task, or a function to call: on the task's loop, if there
+// is a task.
 type message struct {
 	task *loopTask
 	ev   Event
 	do   func(*loop)
 }
 
-// post adds m, and reports false if the loop has ended. moving, if not nil, runs
-// under the same lock: a task that moves to this loop does so together with its
-// message, so that later ones are posted here.
+// post adds m, and reports false if the loop has ended. moving, if not nil, runs under
+// the same lock: a task moves to this loop together with its message, so that later
+// ones are posted here.
 func (in *inbox) post(m message, moving func()) bool {
 	in.mu.Lock()
 	if in.closed {

@@ -16,7 +16,7 @@ type recentConn struct {
 	at         int64
 	slot       int32
 	generation int32
-	keepAlive  int32 // seconds, as the kernel has it
+	keepAlive  int32 // seconds, in the kernel's unit
 }
 
 // keepAliveEvery is how often connections older than keepAliveAfter are handled.

@@ -56,7 +56,7 @@ type loopTask struct {
 	moving  int8                 // directions that have not ended
 	counted bool                 // in loop.busy
 	done    bool
-	over    bool // done, and its last step is over
+	over    bool // done, and the last step has returned
 	moved   bool // the stream runner has the task now
 }
 
@@ -167,7 +167,7 @@ func (r *Loop) Done(t Task) {
 	t.RunnerState().loop.done = true // see step
 }
 
-// leave ends what the loop does for a task, behind its last step.
+// leave ends the loop's work for a task, after its last step.
 func (r *Loop) leave(s *loopTask) {
 	l := s.loop.Load()
 	r.tasks.Done()
@@ -187,7 +187,7 @@ func (r *Loop) Move(t Task) {
 	s := &t.RunnerState().loop
 	c := s.client
 	watched, armed, until := c.use == watched, s.timer.index != 0, s.timer.at-s.loop.Load().now
-	t.RunnerState().stream = &streamTask{busy: true} // until this step is over
+	t.RunnerState().stream = &streamTask{busy: true} // until this step has returned
 	s.moved = true
 	c.becomeConn()
 	r.leave(s)

@@ -12,9 +12,9 @@ type nopHandler struct{ name string }
 
 func (nopHandler) onReady(*loop, uint32) {}
 
-// TestASlotIsUsedAgainWithAnotherGeneration: an event of the handler that had it before
-// reaches none.
-func TestASlotIsUsedAgainWithAnotherGeneration(t *testing.T) {
+// TestASlotIsReusedWithAnotherGeneration: an event for its former handler reaches no
+// handler.
+func TestASlotIsReusedWithAnotherGeneration(t *testing.T) {
 	var s slots
 	one, two := &nopHandler{"one"}, &nopHandler{"two"}
 	i := s.alloc(one)
@@ -27,7 +27,7 @@ func TestASlotIsUsedAgainWithAnotherGeneration(t *testing.T) {
 		t.Error("an event of a released slot was handled")
 	}
 	if j := s.alloc(two); j != i {
-		t.Errorf("slot %d was not used again, but %d", i, j)
+		t.Errorf("slot %d was not reused, but %d", i, j)
 	}
 	if s.handlerOf(&old) != nil {
 		t.Error("an event was handled twice")
@@ -56,13 +56,13 @@ func TestTimersExpireInOrder(t *testing.T) {
 		h.set(&ts[i].timer, int64(i), &ts[i])
 	}
 	if h.expired(-1) != nil {
-		t.Error("one expired before its time")
+		t.Error("a timer expired early")
 	}
 	for t := h.expired(1000); t != nil; t = h.expired(1000) {
 		t.handler.onTimer(nil)
 	}
 	if len(order) != 133 || len(h) != 0 {
-		t.Fatalf("%d rang, %d are left", len(order), len(h))
+		t.Fatalf("%d expired, %d remain", len(order), len(h))
 	}
 	for i := 1; i < len(order); i++ {
 		if order[i] < order[i-1] {
@@ -71,7 +71,7 @@ func TestTimersExpireInOrder(t *testing.T) {
 	}
 }
 
-// TestARawSideCanBecomeAConn for good, and the stream runner's.
+// TestARawSideCanBecomeAConn of the stream runner for good.
 func TestARawSideCanBecomeAConn(t *testing.T) {
 	l, err := Listen("127.0.0.1:0", Sock{})
 	if err != nil {

@@ -5,8 +5,8 @@ import (
 	"os"
 )
 
-// openingConn returns the side's connection for the opening. It is called in a
-// step of the task, so on the side's loop.
+// openingConn returns the side's connection for the opening. It must be called in a
+// step of the task, that is, on the side's loop.
 func (s *Side) openingConn() *openingConn {
 	more := s.more()
 	if more.opening == nil {
@@ -23,8 +23,8 @@ func (s *Side) openingConn() *openingConn {
 	return more.opening
 }
 
-// armOpening asks epoll for what a goroutine waits for, if one still uses the side.
-// A descriptor that is ready already is reported again.
+// armOpening asks epoll for what a goroutine waits for, if one still uses the side. A
+// descriptor that is already ready is reported again.
 func (s *Side) armOpening() {
 	if s.use == opening && s.fd >= 0 {
 		s.interest = 0
@@ -32,15 +32,15 @@ func (s *Side) armOpening() {
 	}
 }
 
-// closeEnded closes a side whose connection was closed by its user, if its task is
-// done: until then the task may ask for its address.
+// closeEnded closes a side whose user has closed its connection, once its task is done:
+// until then the task may ask for its address.
 func (s *Side) closeEnded() {
 	if s.fd >= 0 && s.task.done && s.connSide != nil && s.opening != nil && s.opening.isClosed() {
 		s.loop.closeSide(s, false)
 	}
 }
 
-// endOpening is called as the relay begins.
+// endOpening is called when the relay begins.
 func (s *Side) endOpening() {
 	switch {
 	case s.framed != nil:
@@ -57,8 +57,8 @@ func (s *Side) endOpening() {
 	}
 }
 
-// received is how many bytes were read of the side's socket; negative if that is
-// not known.
+// received returns how many bytes were read from the side's socket; negative if
+// unknown.
 func (s *Side) received() int64 {
 	switch {
 	case s.connSide == nil:

@@ -2,8 +2,8 @@ package relay
 
 import "time"
 
-// loopPace is a loop's part of a pace: bytes that have been read and have to wait
-// stay in the buffer that holds what is owed, and a timer continues.
+// loopPace is a loop's part of a pace: bytes that have to wait after they were read
+// stay in the held buffer, and a timer continues.
 type loopPace struct {
 	timer   timer
 	src     *Side
@@ -13,7 +13,7 @@ type loopPace struct {
 // isPaced reports whether a raw side has a limit.
 func (s *Side) isPaced() bool { return s.connSide != nil && s.pace != nil }
 
-// waitsForPace reports whether nothing may be written of what the side has sent.
+// waitsForPace reports whether the side's data must not be written yet.
 func (s *Side) waitsForPace() bool { return s.isPaced() && s.pace.waiting }
 
 // pace has n bytes that were just read of a side wait as its limit wants.
@@ -31,7 +31,7 @@ func (p *pace) onTimer(l *loop) {
 	l.copy(p.src)
 }
 
-// stopPace ends the waiting of a side that is closed.
+// stopPace ends the delay of a closed side.
 func (l *loop) stopPace(s *Side) {
 	if s.waitsForPace() {
 		s.pace.waiting = false

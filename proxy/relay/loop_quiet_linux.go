@@ -12,8 +12,8 @@ func (r *Loop) EndQuiet(t Task, s *Side, after time.Duration) {
 	l.passEnd(s)
 }
 
-// isQuiet reports whether a side has sent nothing for so long, and nothing that it
-// has sent, or was sent, is still under way.
+// isQuiet reports whether a side has sent nothing for so long, and no data from it or
+// to it is in flight.
 func (l *loop) isQuiet(s *Side, after time.Duration) bool {
 	d := &s.dir
 	if s.fd < 0 || s.closing != notClosing || d.owed() || d.discard || s.connSide != nil && s.hasEarly() {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// secure calls Dial.Secure with the connection that was made, in a goroutine, for
-// the time that is left for its address.
+// secure calls Dial.Secure with the new connection, in a goroutine, within the
+// remaining time of its address.
 func (c *loopDial) secure(l *loop) {
 	ctx, cancel := context.WithCancel(context.Background())
 	if c.deadline != 0 {
@@ -17,7 +17,7 @@ func (c *loopDial) secure(l *loop) {
 		}
 		ctx, cancel = context.WithTimeout(ctx, time.Duration(max(share, 0)))
 	}
-	l.timers.stop(&c.timer) // the context's error says in what it has timed out
+	l.timers.stop(&c.timer) // the context's error says what has timed out
 	c.cancel = cancel
 	conn := c.side.openingConn()
 	l.runner.goroutines.Add(1)
@@ -30,7 +30,7 @@ func (c *loopDial) callSecure(ctx context.Context, l *loop, conn *openingConn) {
 	l.inbox.post(message{do: func(l *loop) { c.secured(l, conn.side, over, err) }}, nil)
 }
 
-// secured goes on once Dial.Secure has returned, unless the dial was aborted
+// secured continues once Dial.Secure has returned, unless the dial was aborted
 // meanwhile.
 func (c *loopDial) secured(l *loop, s *Side, over net.Conn, err error) {
 	c.cancel()
@@ -44,8 +44,8 @@ func (c *loopDial) secured(l *loop, s *Side, over net.Conn, err error) {
 	}
 }
 
-// takeSecured has the side speak what Dial.Secure has made. Where that is a
-// connection, because it is an older TLS, the side becomes one, under it.
+// takeSecured gives the side what Dial.Secure has made. If that is a connection, for an
+// older TLS, the side becomes one, below it.
 func (s *Side) takeSecured(over net.Conn) {
 	if t, ok := over.(*carriedTLS); ok {
 		s.Secure(t.tls)

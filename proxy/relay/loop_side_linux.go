@@ -8,26 +8,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// socket is what a raw side has. It belongs to its loop.
+// socket is the part of a raw side that belongs to its loop.
 type socket struct {
 	fd        int32  // -1 once closed
 	slot      int32  // its index in loop.slots, or noSlot
 	interest  uint16 // the events that epoll was asked for
 	use       use
-	seen      End  // the last PeerClosed of a waiter; Reset: its connection is closed already
-	blocking  bool // splice waits on its socket
+	seen      End  // the last PeerClosed of a waiter; Reset: the connection is already closed
+	blocking  bool // splice blocks on its socket
 	readable  bool // there may be something to read
-	peerEnded bool // epoll has reported its end: read until there
+	peerEnded bool // epoll has reported its end: read up to it
 	closing   closing
 	loop      *loop
 	task      *loopTask
-	dir       direction // of what it sends
+	dir       direction // from the side to its peer
 }
 
 // noSlot is the slot of a side that is not in epoll.
 const noSlot = -1
 
-// peer is the other side of a session that relays.
+// peer returns the other side of a session that relays.
 func (s *Side) peer() *Side {
 	if s == s.task.client {
 		return s.task.backend
@@ -56,8 +56,8 @@ const (
 	closingWithReset
 )
 
-// awaitsSplicer reports whether the side will be closed, or closed to the relay, once a
-// splicer has finished.
+// awaitsSplicer reports whether the side will be closed, or closed for the relay, once
+// a splicer has finished.
 func (s *Side) awaitsSplicer() bool { return s.closing != notClosing && s.fd >= 0 }
 
 func (s *Side) onReady(l *loop, events uint32) {
@@ -89,8 +89,8 @@ func (s *Side) onReady(l *loop, events uint32) {
 			l.onHangUp(s)
 		}
 		if s.urgent && s.path == nil && !s.dir.splicing() && s.passesUrgent() {
-			isUrgent := s.isUrgent // of what is still owed
-			l.findUrgent(s)        // now: another may arrive before this one is read
+			isUrgent := s.isUrgent // describes the bytes still owed
+			l.findUrgent(s)        // now, since another may arrive before this one is read
 			s.isUrgent = isUrgent
 			s.urgent = true
 		}
@@ -104,9 +104,9 @@ func (s *Side) onReady(l *loop, events uint32) {
 	}
 }
 
-// arm adds to the events that epoll is asked for what the side needs now. All is
-// edge-triggered, so an event too many costs little, and none is removed, except
-// for a splicer: there epoll would wake the loop for each packet.
+// arm adds the events that the side needs now to those that epoll reports. All are
+// edge-triggered, so an extra event costs little, and none is removed, except for a
+// splicer: there epoll would wake the loop for each packet.
 func (l *loop) arm(s *Side) unix.Errno {
 	var want uint16
 	splicing := false
@@ -155,13 +155,13 @@ func (r *Loop) Watch(t Task, s *Side) {
 	s.loop.watch(s)
 }
 
-// watch asks epoll for the side's end, not for the bytes that it sends.
+// watch makes epoll report the side's end, but not its data.
 func (l *loop) watch(s *Side) {
 	s.use = watched
 	if e := l.arm(s); e != 0 {
 		s.use = unused // not watched; it is probed before it is admitted
 	} else if s.peerEnded {
-		s.checkWaiter(l) // epoll has reported it in the opening
+		s.checkWaiter(l) // epoll has reported the end during the opening
 	}
 }
 
@@ -205,8 +205,8 @@ func (s *Side) rawLocal() netip.AddrPort {
 	return addrPortOf(&at)
 }
 
-// isItself reports whether a connection has reached itself: see notItself. Only if
-// the ports are the same, which is rare, it asks for the peer's address.
+// isItself reports whether a connection has reached itself: see notItself. It asks for
+// the peer's address only if the ports are equal, which is rare.
 func (s *Side) isItself() bool {
 	own := s.rawLocal()
 	if own.Port() != s.remote.Port() {
@@ -216,9 +216,9 @@ func (s *Side) isItself() bool {
 	return getpeername(s.fd, &at) == 0 && addrPortOf(&at) == own
 }
 
-// becomeConn makes a raw side a net.Conn for good; no byte is lost. The conn of its
-// opening goes on as that, under whatever is over it. If no descriptor is left for
-// it, it becomes a closed connection.
+// becomeConn makes a raw side a net.Conn for good; no byte is lost. The opening's conn
+// continues as that, under the layers over it. Without a free descriptor it becomes a
+// closed connection.
 func (s *Side) becomeConn() {
 	local := s.rawLocal()
 	c := s.takeConn()
@@ -227,7 +227,7 @@ func (s *Side) becomeConn() {
 	if more.secure != nil {
 		over := &tlsConn{tls: more.secure}
 		if was := s.overTLS(); was != nil {
-			over = &was.tlsConn // with what it has read
+			over = &was.tlsConn // with the bytes that it has read
 		}
 		over.Conn = c
 		more.conn = over
@@ -237,7 +237,7 @@ func (s *Side) becomeConn() {
 	}
 }
 
-// takeConn makes a net.Conn of the descriptor, with the options that it has.
+// takeConn makes a net.Conn of the descriptor, keeping its options.
 func (s *Side) takeConn() (c net.Conn) {
 	err := net.ErrClosed
 	if s.fd >= 0 {

@@ -7,7 +7,7 @@ import (
 	"net/netip"
 )
 
-// A raw side is Linux's.
+// Only Linux has raw sides.
 
 type socket struct{}
 

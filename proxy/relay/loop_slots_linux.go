@@ -2,10 +2,9 @@ package relay
 
 import "golang.org/x/sys/unix"
 
-// slots numbers what a loop has in epoll. epoll returns the number with a
-// generation, since numbers and descriptors are used again while events of their
-// former owners are still in the batch: without it one connection in a thousand
-// got the end of another one.
+// slots numbers what a loop has in epoll. epoll returns the number with a generation,
+// since numbers and descriptors are reused while events for their former owners are
+// still in the batch: without it one connection in a thousand got the end of another.
 type slots struct {
 	pages []*[slotsPerPage]slot // so that growing copies nothing
 	used  int32
@@ -70,7 +69,7 @@ func (l *loop) modify(fd int32, i int32, events uint32) unix.Errno {
 	return epollCtl(l.epoll, unix.EPOLL_CTL_MOD, fd, &ev)
 }
 
-// remove is for a descriptor that stays open; closing one takes it out too.
+// remove is for a descriptor that stays open; closing one removes it, too.
 func (l *loop) remove(fd int32, i int32) {
 	epollCtl(l.epoll, unix.EPOLL_CTL_DEL, fd, new(unix.EpollEvent))
 	l.slots.release(i)

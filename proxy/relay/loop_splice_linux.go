@@ -6,21 +6,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// loopSplicer splices one direction on a thread of its own for as long as bytes
-// keep arriving. On the loop each megabyte would delay other sessions; and a
-// thread that blocks in splice is woken by the bytes, without epoll.
+// loopSplicer splices one direction on its own thread while bytes keep arriving. On the
+// loop each megabyte would delay other sessions; and a thread that blocks in splice is
+// woken by the bytes, without epoll.
 //
-// For that the sockets are made to block, for spliceIdle at most. The loop is
-// not affected: its own calls all pass MSG_DONTWAIT.
+// For that the sockets block, for spliceIdle at most. The loop is not affected: its own
+// calls all pass MSG_DONTWAIT.
 type loopSplicer struct {
 	src, dst *Side
 	read     piped         // what src has sent
-	frames   *frameSplicer // of a dst that speaks in frames; nil: it does not
+	frames   *frameSplicer // nil: dst does not speak in frames
 	running  bool          // the thread uses the sockets; only the loop writes this
 	stop     atomic.Bool   // a side is to be closed
-	yield    atomic.Bool   // dst is to be sent something else once the pipes are empty
+	yield    atomic.Bool   // stop once the pipes are empty: dst is to be sent something else
 
-	end         End  // of src
+	end         End  // how src ended
 	discard     bool // dst takes no more
 	unsupported bool
 	urgent      bool // src has urgent data
@@ -32,13 +32,13 @@ type piped struct {
 	n int
 }
 
-// frameSplicer makes frames of what src has sent, in a second pipe.
+// frameSplicer puts src's data into frames, in a second pipe.
 type frameSplicer struct {
-	piped       // what dst is to be sent
+	piped       // frames for dst
 	payload int // bytes of payload in it
-	rest    int // bytes of the last frame in it that are still in the first pipe
+	rest    int // bytes of its last frame that are still in the first pipe
 	header  []byte
-	panic   error // of dst's Frames
+	panic   error // from dst's Frames
 }
 
 // beginSplice starts a splicer for a direction, if there are pipes for it.
@@ -67,7 +67,7 @@ func (s *loopSplicer) putPipes(pipes *pipes) {
 	}
 }
 
-// setBlocking makes splice wait on a side's socket, for spliceIdle at most.
+// setBlocking makes splice block on a side's socket, for spliceIdle at most.
 func (s *Side) setBlocking() bool {
 	if !s.blocking {
 		wait := unix.NsecToTimeval(int64(spliceIdle))
@@ -112,7 +112,7 @@ func (s *loopSplicer) splice() {
 		}
 		out.n -= n
 		if s.frames != nil {
-			n = min(n, s.frames.payload) // the last are behind all headers
+			n = min(n, s.frames.payload) // the last bytes follow all headers
 			s.frames.payload -= n
 		}
 		s.dst.out.Add(int64(n))
@@ -122,10 +122,10 @@ func (s *loopSplicer) splice() {
 	}
 }
 
-// owes reports whether there is something in the pipes.
+// owes reports whether the pipes contain bytes.
 func (s *loopSplicer) owes() bool { return s.read.n > 0 || s.out().n > 0 }
 
-// out is what dst is to be sent.
+// out returns the pipe from which dst is sent.
 func (s *loopSplicer) out() *piped {
 	if s.frames != nil {
 		return &s.frames.piped
@@ -133,8 +133,7 @@ func (s *loopSplicer) out() *piped {
 	return &s.read
 }
 
-// fill moves what src has sent into its pipe, which is empty, and reports whether
-// there was anything.
+// fill moves src's data into its empty pipe, and reports whether there was any.
 func (s *loopSplicer) fill() bool {
 	n, err := spliceOnce(int(s.src.fd), s.read.w, s.read.size)
 	switch {
@@ -147,7 +146,7 @@ func (s *loopSplicer) fill() bool {
 		s.end = Reset
 		return false
 	case n == 0:
-		return false // at its end, or before urgent data: a read by the loop tells which
+		return false // at its end, or before urgent data: a read by the loop finds out which
 	}
 	s.src.in.Add(int64(n))
 	s.src.touch()
@@ -156,8 +155,8 @@ func (s *loopSplicer) fill() bool {
 	return true
 }
 
-// frame makes frames of what src has sent, as far as their pipe has room for them, and
-// reports whether there is something to be sent.
+// frame makes frames of src's data as far as their pipe has room, and reports whether
+// there is something to send.
 func (s *loopSplicer) frame() bool {
 	f := s.frames
 	for s.read.n > 0 {
@@ -166,7 +165,7 @@ func (s *loopSplicer) frame() bool {
 		}
 		if len(f.header) > 0 {
 			if writePipe(f.w, f.header) != 0 {
-				break // there is no room for it
+				break // the pipe is full
 			}
 			f.n += len(f.header)
 			f.header = f.header[:0]
@@ -183,8 +182,8 @@ func (s *loopSplicer) frame() bool {
 	return f.n > 0
 }
 
-// beginFrame makes the header of a frame of what src has sent, and reports whether dst may
-// be sent any more.
+// beginFrame makes the header of a frame for src's data, and reports whether dst may be
+// sent more.
 func (s *loopSplicer) beginFrame() bool {
 	f := s.frames
 	f.rest = min(s.read.n, bufferSize-FrameRoom)
@@ -210,7 +209,7 @@ func (s *loopSplicer) takeUnsent() []byte {
 // appendPiped appends n bytes of a pipe.
 func appendPiped(b []byte, p *piped, n int) []byte {
 	b = append(b, make([]byte, n)...)
-	m, _ := unix.Read(p.r, b[len(b)-n:]) // all: they are there
+	m, _ := unix.Read(p.r, b[len(b)-n:]) // reads all n bytes: they are there
 	p.n -= max(m, 0)
 	return b
 }
@@ -224,8 +223,8 @@ func spliceOnce(from, to, most int) (int, error) {
 	}
 }
 
-// finished runs on the loop when the thread has ended. Bytes that dst did not
-// take stay in the pipe; a splicer continues once epoll reports EPOLLOUT.
+// finished runs on the loop when the thread has ended. Bytes that dst did not take stay
+// in the pipe; a splicer continues once epoll reports EPOLLOUT.
 func (s *loopSplicer) finished(l *loop) {
 	src, dst := s.src, s.dst
 	d := &src.dir
@@ -261,7 +260,7 @@ func (s *loopSplicer) finished(l *loop) {
 	l.arm(dst)
 }
 
-// stopSplicers stops the splicers from and to a side that is to be closed, and
+// stopSplicers stops the splicers from and to a side that is about to be closed, and
 // reports whether there were any.
 func (s *Side) stopSplicers(reset bool) bool {
 	any := false

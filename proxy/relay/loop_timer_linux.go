@@ -1,7 +1,7 @@
 package relay
 
-// timer calls its handler once at a time. It is a field of what it is for, so
-// that setting one allocates nothing.
+// timer calls its handler once per setting. It is a field of its owner, so that setting
+// it allocates nothing.
 type timer struct {
 	at      int64 // since start
 	index   int32 // in the heap, from 1; 0: not set

@@ -2,9 +2,9 @@ package relay
 
 import "github.com/tcpctl/tcpctl/proxy/internal/tlsrecord"
 
-// loopTLSConn is the TLS of a raw side as a net.Conn, over its openingConn, for what that
-// is for where the client speaks TLS. As the relay begins, what it has read is left to
-// the loop, which works with the same keys; behind the relay it goes on.
+// loopTLSConn is a raw side's TLS as a net.Conn over its openingConn, for the same
+// purposes. When the relay begins, the loop takes over what it has read and uses the
+// same keys; after the relay it continues.
 type loopTLSConn struct {
 	tlsConn
 	raw  *openingConn
@@ -21,7 +21,7 @@ func (s *Side) tlsConn() *loopTLSConn {
 	return raw.over
 }
 
-// overTLS is what tlsConn has returned; nil: it was not called.
+// overTLS returns what tlsConn has returned, or nil if it was not called.
 func (s *Side) overTLS() *loopTLSConn {
 	if s.opening == nil {
 		return nil
@@ -35,7 +35,7 @@ func (c *loopTLSConn) Control(f func(fd uintptr)) error { return c.raw.Control(f
 // Post calls f on the thread of the loop that has the side's task.
 func (c *loopTLSConn) Post(f func()) { c.raw.Post(f) }
 
-// WriteNow seals some of p, unless records wait for room already, and writes what fits;
+// WriteNow seals part of p, unless records already wait for room, and writes what fits;
 // the loop writes the rest.
 func (c *loopTLSConn) WriteNow(p []byte) (n int, err error) {
 	if !c.writing.TryLock() {
@@ -68,17 +68,17 @@ func (c *loopTLSConn) flushLater() error {
 
 // onWritable is called by the loop.
 func (c *loopTLSConn) onWritable() {
-	if c.writing.TryLock() { // else another has something to write, and does it
+	if c.writing.TryLock() { // otherwise another goroutine is writing, and does it
 		c.flushLater()
 		c.writing.Unlock()
 	}
 }
 
-// CloseWrite sends close_notify and the FIN, the latter once there is room for the first.
-// It does not wait.
+// CloseWrite sends close_notify and then, once there is room, the FIN. It does not
+// wait.
 func (c *loopTLSConn) CloseWrite() error {
 	if !c.writing.TryLock() {
-		return c.raw.CloseWrite() // as that of a socket ends a write that waits
+		return c.raw.CloseWrite() // like that of a socket, it ends a waiting write
 	}
 	defer c.writing.Unlock()
 	if err := c.add((*tlsrecord.Session).CloseNotify); err != nil {
@@ -88,7 +88,7 @@ func (c *loopTLSConn) CloseWrite() error {
 	return c.flushLater()
 }
 
-// begin leaves to the loop what was read, and has it write what was not.
+// begin hands what was read to the loop, and has the loop write what was not written.
 func (c *loopTLSConn) begin(s *Side) {
 	c.writing.Lock()
 	defer c.writing.Unlock()
@@ -100,14 +100,14 @@ func (c *loopTLSConn) begin(s *Side) {
 	}
 }
 
-// goOn goes on behind the relay. unsent is what the loop has not written.
+// goOn continues after the relay. unsent is what the loop has not written.
 func (c *loopTLSConn) goOn(unsent []byte, fins bool) {
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	c.unsent, c.fins = append([]byte(nil), unsent...), fins && len(unsent) > 0
 }
 
-// hasUnsent reports whether an alert would come in the middle of what is written.
+// hasUnsent reports whether an alert would interrupt what is being written.
 func (c *loopTLSConn) hasUnsent() bool {
 	if !c.writing.TryLock() {
 		return true

@@ -9,11 +9,11 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/internal/tlsrecord"
 )
 
-// mostSealed is how much a loop reads for a side that speaks TLS: it fits into one
-// buffer sealed.
+// mostSealed is how much a loop reads for a side that speaks TLS, so that it fits into
+// one buffer when sealed.
 var mostSealed = tlsrecord.Fits(loopBufferSize)
 
-// beginWrapped is called as the relay begins, of which a side speaks TLS or in frames.
+// beginWrapped is called when the relay begins, if a side speaks TLS or in frames.
 func (s *Side) beginWrapped() {
 	if s.isSecure() {
 		s.readBefore = -1
@@ -21,20 +21,20 @@ func (s *Side) beginWrapped() {
 	for _, s := range [...]*Side{s, s.peer()} {
 		to := s.peer()
 		s.dir.noSplice = s.isWrapped() || to.isSecure() || to.isFramed() && !to.framed.splices
-		if s.path == nil { // its urgent data is a part of the stream from now on
+		if s.path == nil { // its urgent data is part of the stream from now on
 			keepUrgent(uintptr(s.fd))
 		}
 	}
 }
 
-// passesUrgent reports whether urgent data of the side is to be sent on as such:
-// not from TLS or frames, and not to them.
+// passesUrgent reports whether urgent data of the side is passed on as such: not from
+// or to TLS or frames.
 func (s *Side) passesUrgent() bool { return !s.isWrapped() && !s.peer().isWrapped() }
 
 func (s *Side) isWrapped() bool { return s.isSecure() || s.isFramed() }
 
-// readSecure is read of a side that speaks TLS: it reads records, as many as have
-// come, and writes what is in the whole ones.
+// readSecure is read for a side that speaks TLS: it reads as many records as have
+// arrived, and writes the content of the complete ones.
 func (l *loop) readSecure(src *Side) {
 	t, d, room := src.secure, &src.dir, loopBufferSize
 	if src.peer().isWrapped() {
@@ -80,9 +80,8 @@ func (l *loop) readSecure(src *Side) {
 	}
 }
 
-// readToEnd is the end of a waiting side that speaks TLS and whose end of stream is
-// behind unread bytes: if these are few, it reads them, since records may be no more
-// than its close_notify.
+// readToEnd returns the end of a waiting side that speaks TLS and whose FIN follows
+// unread bytes: if these are few, it reads them, since they may be only a close_notify.
 func (s *Side) readToEnd() End {
 	t, over := s.secure, s.overTLS()
 	if over != nil {
@@ -96,7 +95,7 @@ func (s *Side) readToEnd() End {
 	before := copy(in[:], t.partial)
 	n, e := recv(s.fd, in[before:])
 	if e != 0 {
-		return HalfFIN // the next probe meets it
+		return HalfFIN // the next probe gets the error
 	}
 	plain, used, err := t.session.Open(out[:0], in[:before+n])
 	t.keep(in[used : before+n])
@@ -110,10 +109,10 @@ func (s *Side) readToEnd() End {
 	if *early = append(*early, plain...); len(*early) > 0 {
 		return HalfFIN
 	}
-	return FIN // also inside of a record: nothing of it can arrive any more
+	return FIN // even inside a record, whose rest cannot arrive any more
 }
 
-// endSecure ends what a side sends as its TLS has ended it.
+// endSecure ends the stream from a side as its TLS has ended it.
 func (l *loop) endSecure(src *Side, err error) {
 	src.secure.drop()
 	a, isOurs := tlsrecord.AlertOf(err)
@@ -134,9 +133,8 @@ func (l *loop) endSecure(src *Side, err error) {
 	src.dir.end = Reset
 }
 
-// copyFirst does what comes before reading src: what its opening has read is
-// delivered, or its TLS has ended with that. It reports whether there was
-// anything.
+// copyFirst handles what precedes reading src: it delivers what the opening has read,
+// or the end of its TLS there. It reports whether there was anything.
 func (l *loop) copyFirst(src *Side) bool {
 	switch {
 	case src.framed != nil && src.framed.early && src.dir.end == Open:
@@ -151,7 +149,7 @@ func (l *loop) copyFirst(src *Side) bool {
 	return true
 }
 
-// takeEarly is read of bytes that were read in the opening.
+// takeEarly is read for bytes that were read in the opening.
 func (l *loop) takeEarly(src *Side) {
 	at := src.peer().headroom()
 	n := copy((*l.buf)[at:min(bufferSize, mostSealed)], src.early)
@@ -162,9 +160,8 @@ func (l *loop) takeEarly(src *Side) {
 	l.take(src, &l.buf, at, n)
 }
 
-// sendControl sends the side that src sends to what its layer has to say by itself: a
-// key update of TLS that it has asked for, frames. It reports whether there was
-// anything.
+// sendControl sends src's receiver what its layer has to send: a requested key update
+// of TLS, or control frames. It reports whether there was anything.
 func (l *loop) sendControl(src *Side) bool {
 	d, dst := &src.dir, src.peer()
 	if dst.isSecure() && !d.discard && dst.fd >= 0 && dst.secure.session.Pending() {
@@ -208,13 +205,13 @@ func (l *loop) closeNotify(src *Side) bool {
 	return d.held == nil
 }
 
-// endTLS is called before the side is closed. Of its TLS only what the record needs
-// is kept, and close_notify is sent where no reset follows.
+// endTLS is called before the side is closed. It keeps only what the record of the
+// session needs, and sends close_notify if no reset follows.
 func (s *Side) endTLS(reset bool) {
 	t := s.secure
 	over := s.overTLS()
 	if over != nil {
-		over.mu.Lock() // its user may not have noticed yet that it is closed
+		over.mu.Lock() // its user may still be using it
 		defer over.mu.Unlock()
 	}
 	if !reset && !t.shut && (over == nil || !over.hasUnsent()) {
@@ -224,8 +221,7 @@ func (s *Side) endTLS(reset bool) {
 	t.session, t.shut = nil, true
 }
 
-// lastRecord sends an alert, if there is room for it and nothing is to come before
-// it.
+// lastRecord sends an alert, if there is room for it and nothing must precede it.
 func (s *Side) lastRecord(record func([]byte) []byte) {
 	var room [64]byte
 	b := record(room[:0])

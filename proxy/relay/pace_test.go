@@ -13,15 +13,15 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// burst is what passes at once within any limit that is as low as the tests'.
+// burst passes at once within any limit that is as low as those of the tests.
 const burst = 32 << 10
 
 func limited(bytesPerSecond int64) func(*harness) {
 	return func(h *harness) { h.limit = bytesPerSecond }
 }
 
-// TestALimitHoldsBytesBack: what is beyond the burst takes its time in each
-// direction, comes whole, and its end of stream behind it.
+// TestALimitHoldsBytesBack: bytes beyond the burst take their time in each direction,
+// arrive completely, and the end of stream follows them.
 func TestALimitHoldsBytesBack(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		b := newBackend(t)
@@ -40,7 +40,7 @@ func TestALimitHoldsBytesBack(t *testing.T) {
 			go func() {
 				got, err := io.ReadAll(end)
 				if err == nil && !bytes.Equal(got, sent) {
-					err = errors.New("other bytes came")
+					err = errors.New("the bytes have changed")
 				}
 				done <- err
 			}()
@@ -60,8 +60,8 @@ func TestALimitHoldsBytesBack(t *testing.T) {
 	})
 }
 
-// TestALimitDoesNotDelayWhatIsWithinIt, byte by byte, at a limit that lets no more
-// than the burst through.
+// TestALimitDoesNotDelayWhatIsWithinIt, byte by byte, at a limit that passes only the
+// burst.
 func TestALimitDoesNotDelayWhatIsWithinIt(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		b := newBackend(t)
@@ -76,14 +76,14 @@ func TestALimitDoesNotDelayWhatIsWithinIt(t *testing.T) {
 	})
 }
 
-// beyond is a session whose client has sent more than its limit lets through, so
-// that the rest waits for longer than any test.
+// beyond is a session whose client has sent more than its limit passes, so that the
+// rest waits for longer than any test.
 func beyond(t *testing.T, r relay.Runner) (h *harness, c, s *net.TCPConn, live *session) {
 	b := newBackend(t)
 	h = open(t, r, "tcp", b.addr(), limited(1))
 	c, s = h.come(), b.take()
 	live = next(t, h.live)
-	c.Write(make([]byte, burst)) // apart from the rest: a read that is partly within the limit waits as a whole
+	c.Write(make([]byte, burst)) // separately: a read that is partly beyond the limit waits as a whole
 	if _, err := io.ReadFull(s, make([]byte, burst)); err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func beyond(t *testing.T, r relay.Runner) (h *harness, c, s *net.TCPConn, live *
 	return h, c, s, live
 }
 
-// TestWhatALimitHoldsEndsWithItsSession does not wait for the limit.
+// TestWhatALimitHoldsEndsWithItsSession, without waiting for the limit.
 func TestWhatALimitHoldsEndsWithItsSession(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(h *harness, live *session, s *net.TCPConn){
@@ -117,7 +117,7 @@ func TestWhatALimitHoldsEndsWithItsSession(t *testing.T) {
 	}
 }
 
-// TestALimitIsOfOneDirection: while one waits, the other goes on, and ends.
+// TestALimitIsOfOneDirection: while one waits, the other continues, and ends.
 func TestALimitIsOfOneDirection(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		h, c, s, live := beyond(t, r)

@@ -6,12 +6,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxPipes bounds the pipes of one process. A user who is not root may have
-// 64 MiB of them (pipe-user-pages-soft); beyond, new ones are of 8 KiB, and
-// splicing costs more than it saves.
+// maxPipes bounds the pipes of one process. A user other than root may have 64 MiB of
+// them (pipe-user-pages-soft); beyond that, new ones have 8 KiB, and splicing costs
+// more than it saves.
 const maxPipes = 32
 
-// pipeSize of 256 KiB instead cost 40 % more cpu.
+// A pipeSize of 256 KiB cost 40 % more cpu.
 const pipeSize = 1 << 20
 
 // pipe carries bytes from one socket to another inside the kernel.
@@ -53,7 +53,7 @@ func (p *pipes) get() *pipe {
 	return &pipe{r: fds[0], w: fds[1], size: size}
 }
 
-// put takes an empty pipe back, if it is one; one with bytes in it is closed.
+// put takes an empty pipe back; one that contains bytes is closed.
 func (p *pipes) put(x *pipe, empty bool) {
 	if x == nil {
 		return

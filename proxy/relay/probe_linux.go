@@ -4,10 +4,9 @@ import "golang.org/x/sys/unix"
 
 const canProbe = true
 
-// probe reports whether a waiting client has ended, without taking a byte. An end
-// of stream behind unread bytes does not tell a closed client from a half-closed
-// one, until the client answers a keep-alive probe with a reset: then the socket
-// hangs up.
+// probe reports whether a waiting client has ended, without taking a byte. After unread
+// bytes an end of stream does not distinguish a closed client from a half-closed one,
+// until the client answers a keep-alive probe with a reset: then the socket hangs up.
 func probe(fd uintptr) End {
 	fds := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN | unix.POLLRDHUP}}
 	n, err := unix.Poll(fds[:], 0)

@@ -22,7 +22,7 @@ func (s *Side) Probe() (end End) {
 	return s.behindEarly(end)
 }
 
-// peekEnd tells an end of stream from one behind unread bytes.
+// peekEnd distinguishes an end of stream from one after unread bytes.
 func peekEnd(fd uintptr) End {
 	var b [1]byte
 	for {

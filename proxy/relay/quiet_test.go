@@ -11,7 +11,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// endsQuiet asks for the end of a side's direction until it has come.
+// endsQuiet repeats EndQuiet for a side until it ends.
 func (s *session) endsQuiet(side func(*session) *relay.Side, after time.Duration, over <-chan struct{}) {
 	for {
 		s.signal(func(s *session) {
@@ -30,15 +30,15 @@ func (s *session) endsQuiet(side func(*session) *relay.Side, after time.Duration
 func ofClient(s *session) *relay.Side  { return s.client }
 func ofBackend(s *session) *relay.Side { return s.backend }
 
-// closed is closed once f has returned.
+// closed returns a channel that is closed once f has returned.
 func closed(f func()) <-chan struct{} {
 	done := make(chan struct{})
 	go func() { defer close(done); f() }()
 	return done
 }
 
-// TestEndQuiet: the client hears the end; what it says nevertheless arrives; then
-// the backend hears the end.
+// TestEndQuiet: the client sees the end; what it still sends arrives; then the backend
+// sees the end.
 func TestEndQuiet(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		b := newBackend(t)
@@ -61,7 +61,7 @@ func TestEndQuiet(t *testing.T) {
 	})
 }
 
-// TestEndQuietAndTheClientEnds, as one does that has heard the end.
+// TestEndQuietAndTheClientEnds, as clients do that have seen the end.
 func TestEndQuietAndTheClientEnds(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		b := newBackend(t)
@@ -80,9 +80,8 @@ func TestEndQuietAndTheClientEnds(t *testing.T) {
 	})
 }
 
-// TestEndQuietWaits as long as bytes are under way: the client reads nothing, so
-// they are in sockets, pipes and buffers; and until both sides have been quiet
-// for so long.
+// TestEndQuietWaits while bytes are in flight: the client reads nothing, so they are in
+// sockets, pipes and buffers; and until both sides have been quiet for so long.
 func TestEndQuietWaits(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		b := newBackend(t)
@@ -98,17 +97,17 @@ func TestEndQuietWaits(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		within(t, "something has come", func() bool { return live.client.Out() > 0 })
+		within(t, "something has arrived", func() bool { return live.client.Out() > 0 })
 		for range 50 {
 			live.signal(func(s *session) { h.run.EndQuiet(s, s.backend, 0) })
 			time.Sleep(time.Millisecond)
 		}
 		var got []byte
 		read := closed(func() { got, _ = io.ReadAll(c) })
-		<-written // or it may be quiet between two of the backend's writes
+		<-written // otherwise it may be quiet between two writes of the backend
 		live.endsQuiet(ofBackend, 0, read)
 		if !bytes.Equal(got, all) {
-			t.Errorf("%d bytes of %d have come, or others", len(got), len(all))
+			t.Errorf("%d bytes of %d have arrived, or other bytes", len(got), len(all))
 		}
 		c.Close()
 		hearEnd(t, s)
@@ -135,8 +134,8 @@ func TestEndQuietOfABusySession(t *testing.T) {
 	})
 }
 
-// TestEndQuietLosesNothing: whenever the end comes, all that the client has sent
-// has arrived, and all that the backend has sent before it.
+// TestEndQuietLosesNothing: whenever the end comes, everything that the client has sent
+// arrives, and everything that the backend has sent before it.
 func TestEndQuietLosesNothing(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		b := newBackend(t)
@@ -153,7 +152,7 @@ func TestEndQuietLosesNothing(t *testing.T) {
 						arrived <- n
 						return
 					}
-					s.Write(b[:more]) // an answer, which fails where it comes too late
+					s.Write(b[:more]) // an answer, which fails if it is too late
 				}
 			}()
 			sent := make(chan int64, 1)
@@ -168,7 +167,7 @@ func TestEndQuietLosesNothing(t *testing.T) {
 				t.Errorf("%d bytes of %d have arrived", n, total)
 			}
 			if answered > total {
-				t.Errorf("%d bytes were answered of %d", answered, total)
+				t.Errorf("%d bytes of %d were answered", answered, total)
 			}
 			s.Close()
 			next(t, h.over)
@@ -177,7 +176,7 @@ func TestEndQuietLosesNothing(t *testing.T) {
 	})
 }
 
-// chatter says something now and then until stop, and how much it was.
+// chatter sends now and then until stop, and returns how many bytes.
 func chatter(c net.Conn, stop <-chan struct{}) (total int64) {
 	for {
 		select {

@@ -14,8 +14,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// TestAConnectionToItself is none, whatever address was asked for: where
-// nothing listens, a connect may be given that very port. Here it is asked for.
+// TestAConnectionToItself is refused, whatever address was dialled: if nothing listens,
+// connect may choose that very port. Here it is requested.
 func TestAConnectionToItself(t *testing.T) {
 	for _, to := range []string{"127.0.0.1", "127.9.9.9", "::1", "0.0.0.0"} {
 		t.Run(to, func(t *testing.T) {
@@ -51,7 +51,7 @@ func TestAConnectionToItself(t *testing.T) {
 				t.Fatal(err)
 			}
 			if isItself(t, other, asked) {
-				t.Error("a connection to another is taken for one to itself")
+				t.Error("a connection to another socket counts as one to itself")
 			}
 			accepted, err := ln.Accept()
 			if err != nil {
@@ -65,7 +65,7 @@ func TestAConnectionToItself(t *testing.T) {
 				t.Fatal(err)
 			}
 			if !isItself(t, c, asked) {
-				t.Error("a connection to itself is taken for one to another")
+				t.Error("a connection to itself counts as one to another socket")
 			}
 			reset(c.(*net.TCPConn))
 		})
@@ -80,8 +80,8 @@ func isItself(t *testing.T, c net.Conn, asked netip.AddrPort) (is bool) {
 	return is
 }
 
-// TestDelayAndKeepAliveAreAsAsked on both sides of both runners, also where a
-// client's connection becomes one of Go's, which sets its own.
+// TestDelayAndKeepAliveAreAsAsked on both sides of both runners, even if a client's
+// connection becomes one of Go's, which sets its own.
 func TestDelayAndKeepAliveAreAsAsked(t *testing.T) {
 	for name, newRunner := range map[string]func() relay.Runner{
 		"stream": func() relay.Runner { return new(relay.Stream) },

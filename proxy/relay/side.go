@@ -23,43 +23,43 @@ type Side struct {
 	state                // how it ended, if it has
 	heard                // what the kernel has reported
 
-	*connSide // nil: it is raw, and has nothing of that
+	*connSide // nil: a raw side without an opening
 	socket
 }
 
-// heard is what the kernel has reported of a side. It is placed where it costs no
-// memory.
+// heard is what the kernel has reported about a side. It is placed where it takes no
+// extra memory.
 type heard struct {
 	hungUp   bool // the kernel has closed the connection
 	urgent   bool // there may be urgent data: a short read may have stopped at it
-	isUrgent bool // what was read last is the urgent byte
-	observed bool // its task is an Observer, and shown what it sends
+	isUrgent bool // the last read returned the urgent byte
+	observed bool // its task is an Observer that gets the data from it
 }
 
-// connSide is what a side has that is a net.Conn, or that is raw and had an opening.
+// connSide is the part of a side that is a net.Conn, or that is raw and had an opening.
 type connSide struct {
 	conn    net.Conn     // nil: it is raw
 	opening *openingConn // of a raw side, until the relay begins, or beyond it with frames; nil: none
 	local   netip.AddrPort
 	early   []byte // read before the relay began; delivered first
 	watch   *watch
-	tls     *tls.Conn // nil: it does not speak TLS, or a loop does it
-	secure  *TLS      // of a raw side; nil: it does not speak TLS
-	framed  *framed   // of a raw side; nil: it does not speak in frames, or does so by itself
+	tls     *tls.Conn // nil: no TLS, or by a loop
+	secure  *TLS      // of a raw side; nil: no TLS
+	framed  *framed   // of a raw side; nil: no frames, or not by a loop
 
 	secured bool // by Dial.Secure
 
 	readBefore int64 // bytes read from its socket that In does not count; negative: unknown
 
-	endedBy  error                        // what its reading ended with; nil: its end, or its protocol's close frame
-	quiet    atomic.Pointer[quietRequest] // nil: EndQuiet does not want it to end
-	idleSlot *idleSlot                    // nil: it never goes idle
+	endedBy  error                        // error that ended reading; nil: an end of stream, or a close frame
+	quiet    atomic.Pointer[quietRequest] // nil: no EndQuiet
+	idleSlot *idleSlot                    // nil: never idle
 	pace     *pace                        // nil: no limit
 	limit    readLimit
 	strict   func(endedBy error) (stall time.Duration, is bool) // nil: never
 }
 
-// start is what the coarse clock of all sides counts from.
+// start is the origin of the coarse clock of all sides.
 var start = time.Now()
 
 // NewSide returns a side for a connection, and owns the connection.
@@ -69,24 +69,24 @@ func NewSide(c net.Conn) *Side {
 	name, own := "", ""
 	s.remote, name = addrOf(c.RemoteAddr())
 	s.local, own = addrOf(c.LocalAddr())
-	if name == "" || name == "@" { // unnamed, as clients of a Unix socket are
+	if name == "" || name == "@" { // unnamed, like clients of a Unix socket
 		name = own
 	}
 	if !s.remote.IsValid() {
-		path := name // or each side's would be on the heap
+		path := name // a copy; otherwise name would be on the heap for every side
 		s.path = &path
 	}
 	s.touch()
 	return s
 }
 
-// isRaw says whether the side is a descriptor of a loop.
+// isRaw reports whether the side is a descriptor of a loop.
 func (s *Side) isRaw() bool { return s.connSide == nil || s.conn == nil }
 
 // OnStream reports whether only the stream runner can relay the side.
 func (s *Side) OnStream() bool { return !s.isRaw() }
 
-// more returns what a raw side has beside its descriptor.
+// more returns what a raw side has in addition to its descriptor.
 func (s *Side) more() *connSide {
 	if s.connSide == nil {
 		s.connSide = &connSide{}
@@ -169,8 +169,8 @@ func (s *Side) EndedBy() error {
 	return s.endedBy
 }
 
-// passEnd ends our half of the stream as the other side's ended. A truncated end
-// is not announced to a side that speaks TLS: or it could not tell.
+// passEnd ends our half of the stream as the other side has ended its half. A truncated
+// end is not announced to a side that speaks TLS, which could not detect it then.
 func (s *Side) passEnd(how End, by error) {
 	_, isTLS := s.conn.(*tlsConn)
 	under := isTLS || s.tls != nil && s.conn == net.Conn(s.tls)
@@ -182,7 +182,7 @@ func (s *Side) passEnd(how End, by error) {
 	s.closeWriteAs(how)
 }
 
-// closeWriteAs ends our half of the stream, as the other side has ended its own.
+// closeWriteAs ends our half of the stream as the other side has ended its half.
 func (s *Side) closeWriteAs(end End) {
 	s.add(sideShut)
 	if c, ok := s.conn.(interface{ CloseGoing() error }); ok && end == Quiet {
@@ -197,7 +197,7 @@ func (s *Side) closeWriteAs(end End) {
 	}
 }
 
-// closeConn closes a net.Conn, with a reset where it has such a thing.
+// closeConn closes a net.Conn, with a reset if possible.
 func (s *Side) closeConn(reset bool) {
 	s.leaveIdle()
 	s.pace.stop()
@@ -208,7 +208,7 @@ func (s *Side) closeConn(reset bool) {
 	}
 }
 
-// closeWriteUnder sends the FIN of a TCP connection whose TLS has sent its
+// closeWriteUnder sends the FIN of the TCP connection under TLS, after its
 // close_notify.
 func closeWriteUnder(c interface{ NetConn() net.Conn }) {
 	under := c.NetConn()

@@ -22,7 +22,7 @@ func (s *Side) Conn() net.Conn {
 	return s.conn
 }
 
-// keepUrgentOf is keepUrgent of a TCP connection.
+// keepUrgentOf is keepUrgent for a TCP connection.
 func keepUrgentOf(c net.Conn) {
 	if _, isTCP := c.RemoteAddr().(*net.TCPAddr); !isTCP {
 		return
@@ -72,7 +72,7 @@ func (s *Side) Replay() net.Conn {
 	return c
 }
 
-// replayed reads some bytes that are there already, and then the connection.
+// replayed first reads bytes that were read before, and then the connection.
 type replayed struct {
 	net.Conn
 	early []byte

@@ -17,14 +17,14 @@ import (
 // numbers. If it is idle, it has no buffer.
 type TLS struct {
 	session *tlsrecord.Session
-	name    string               // that the client has asked for
-	state   *tls.ConnectionState // of the handshake, for a layer over it; nil: there is none, or no more
+	name    string               // requested by the client
+	state   *tls.ConnectionState // of the handshake, for a layer over it; nil: none, or no longer
 
 	early   []byte // what the client sent with the end of the handshake
-	partial []byte // the beginning of a record, whose rest has not come
-	err     error  // why nothing more is read; nil: it goes on
-	shut    bool   // close_notify was sent, or nothing may be any more
-	sealed  int32  // bytes of the stream that are in what the peer of the side owes it
+	partial []byte // an incomplete record
+	err     error  // why reading has ended; nil: it has not
+	shut    bool   // close_notify was sent, or nothing more may be sent
+	sealed  int32  // bytes of the stream in what is still to be written to the side
 }
 
 // TLSServer does the TLS handshake of a server over c, the Conn or Replay of a
@@ -38,7 +38,7 @@ func TLSServer(c net.Conn, config *tls.Config, timeout time.Duration, last bool)
 	c.SetDeadline(time.Time{})
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return nil, nil, context.DeadlineExceeded // as crypto/tls says it, without our addresses
+		return nil, nil, context.DeadlineExceeded // as from crypto/tls, without our addresses
 	case err != nil || h.Session == nil:
 		return nil, h.Conn, err
 	}
@@ -46,14 +46,14 @@ func TLSServer(c net.Conn, config *tls.Config, timeout time.Duration, last bool)
 	if !last {
 		t.state = &h.State
 	}
-	if r, ok := c.(*replayed); ok { // behind what was read ahead of the handshake
+	if r, ok := c.(*replayed); ok { // after what was read ahead of the handshake
 		h.Early = append(h.Early, r.early...)
 	}
 	t.open(h.Early)
 	return t, nil, nil
 }
 
-// open takes what was read with the end of the handshake.
+// open opens what was read with the end of the handshake.
 func (t *TLS) open(b []byte) {
 	if len(b) == 0 {
 		return
@@ -65,12 +65,12 @@ func (t *TLS) open(b []byte) {
 	}
 }
 
-// partials are for records, or beginnings of one of more than smallRecord bytes.
+// partials is a pool for incomplete records of more than smallRecord bytes.
 var partials = sync.Pool{New: func() any { return new([tlsrecord.MaxRecord]byte) }}
 
 const smallRecord = 1 << 10
 
-// keep keeps the beginning of a record until the rest of it comes.
+// keep keeps an incomplete record until the rest arrives.
 func (t *TLS) keep(b []byte) {
 	if len(b) == 0 {
 		t.drop()
@@ -87,7 +87,7 @@ func (t *TLS) keep(b []byte) {
 	t.partial = append(t.partial[:0], b...)
 }
 
-// drop forgets the beginning of a record.
+// drop drops an incomplete record.
 func (t *TLS) drop() {
 	if cap(t.partial) == tlsrecord.MaxRecord {
 		partials.Put((*[tlsrecord.MaxRecord]byte)(t.partial[:tlsrecord.MaxRecord]))
@@ -102,7 +102,7 @@ func (s *Side) Secure(t *TLS) {
 	t.early = nil
 }
 
-// isSecure reports whether it is a loop that speaks TLS to the side.
+// isSecure reports whether a loop handles the side's TLS.
 func (s *Side) isSecure() bool { return s.connSide != nil && s.secure != nil && s.conn == nil }
 
 // TLSState returns the TLS version of the side, and the server name that the

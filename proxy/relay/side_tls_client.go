@@ -32,7 +32,7 @@ func TLSClient(ctx context.Context, c net.Conn, config *tls.Config) (net.Conn, e
 	return &carriedTLS{c, t}, nil
 }
 
-// carriedTLS brings the TLS that a loop carries from Dial.Secure to its dial.
+// carriedTLS passes the TLS that a loop handles from Dial.Secure to its dial.
 type carriedTLS struct {
 	net.Conn
 	tls *TLS

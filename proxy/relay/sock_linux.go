@@ -13,8 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// control sets up a listening socket; the connections accepted from it inherit
-// the options.
+// control sets up a listening socket; its connections inherit the options.
 func (s Sock) control(network, _ string, rc syscall.RawConn) error {
 	return s.set(network, rc)
 }
@@ -24,9 +23,8 @@ func (s Sock) control(network, _ string, rc syscall.RawConn) error {
 // returns it (HAProxy and LVS check in this way).
 const HasQuiet = true
 
-// prepare sets up the sockets of a dialer, bound to from if that is valid. The
-// kernel chooses the port at connect, so that each destination has the whole
-// range of ports.
+// prepare sets up the sockets of a dialer, bound to from if that is valid. The kernel
+// chooses the port at connect, so that each destination has the whole range of ports.
 func (d *Dial) prepare(dialer *net.Dialer, from netip.Addr) {
 	dialer.ControlContext = func(_ context.Context, network, _ string, rc syscall.RawConn) (err error) {
 		if err = d.Sock.set(network, rc); err != nil {
@@ -67,8 +65,8 @@ func (s Sock) set(network string, rc syscall.RawConn) (err error) {
 	return err
 }
 
-// setBacklog makes the kernel's queue for the listener n long; 0 leaves the
-// system's length. Listening again changes nothing else.
+// setBacklog sets the length of the listener's queue in the kernel; 0 keeps the
+// default. Listening again changes nothing else.
 func (l *Listener) setBacklog(n int) (err error) {
 	sc, ok := l.Listener.(syscall.Conn)
 	if n == 0 || !ok {
@@ -106,8 +104,8 @@ func (s Sock) setKeepAlive(fd int32) {
 
 func seconds(d time.Duration) int32 { return int32(max(1, (d+time.Second-1)/time.Second)) }
 
-// optionsOf returns a function that restores a socket's present options: Go
-// replaces them when it makes a net.Conn of the socket.
+// optionsOf returns a function that restores a socket's present options: Go replaces
+// them when it makes a net.Conn of the socket.
 func optionsOf(fd int32) (set func(fd uintptr)) {
 	options := [...]struct{ level, name int }{{unix.IPPROTO_TCP, unix.TCP_NODELAY}, {unix.SOL_SOCKET, unix.SO_KEEPALIVE},
 		{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE}, {unix.IPPROTO_TCP, unix.TCP_KEEPINTVL}, {unix.IPPROTO_TCP, unix.TCP_KEEPCNT}}

@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// Go itself sets TCP_NODELAY and the keep-alive. TCP_USER_TIMEOUT and the
-// length of the backlog are Linux's.
+// Go itself sets TCP_NODELAY and the keep-alive. Only Linux has TCP_USER_TIMEOUT and a
+// settable backlog here.
 
 func (s Sock) control(_, _ string, _ syscall.RawConn) error { return nil }
 

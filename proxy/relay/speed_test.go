@@ -8,15 +8,15 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// The benchmarks compare the runners with each other, in one process with
-// client and backend; against other proxies, and with the proxy's own cpu,
-// only a load generator in another process tells.
+// The benchmarks compare the runners with each other, in one process with client and
+// backend; to compare with other proxies, or measure the proxy's own cpu, use a load
+// generator in another process.
 
 func eachRunnerB(b *testing.B, bench func(b *testing.B, h *harness)) {
 	for name, r := range map[string]relay.Runner{"loop": new(relay.Loop), "stream": new(relay.Stream)} {
 		b.Run(name, func(b *testing.B) {
 			h := open(b, r, "tcp", newBackend(b).echo().addr())
-			go func() { // they are not looked at
+			go func() { // they are not checked
 				for {
 					select {
 					case <-h.begun:
@@ -51,7 +51,7 @@ func BenchmarkSession(b *testing.B) {
 	})
 }
 
-// BenchmarkPingPong is one request and its answer on a session that lives.
+// BenchmarkPingPong is one request and its answer in an open session.
 func BenchmarkPingPong(b *testing.B) {
 	eachRunnerB(b, func(b *testing.B, h *harness) {
 		b.SetParallelism(16)

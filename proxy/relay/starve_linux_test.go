@@ -10,8 +10,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// TestOutOfDescriptorsIsWaitedOut: it is said once, and clients who came
-// meanwhile are served.
+// TestOutOfDescriptorsIsWaitedOut: it is reported once, and clients that came meanwhile
+// are served.
 func TestOutOfDescriptorsIsWaitedOut(t *testing.T) {
 	eachRunnerAlone(t, func(t *testing.T, r relay.Runner) {
 		trouble := make(chan error, 100)
@@ -25,7 +25,7 @@ func TestOutOfDescriptorsIsWaitedOut(t *testing.T) {
 		if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 			t.Fatal(err)
 		}
-		// Sockets of our own, connected only once there is no room any more.
+		// Sockets of our own, connected only once there are no free descriptors.
 		var mine []int
 		for range 3 {
 			fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
@@ -48,18 +48,18 @@ func TestOutOfDescriptorsIsWaitedOut(t *testing.T) {
 			}
 		}
 		if err := receive(t, trouble); !errors.Is(err, unix.EMFILE) {
-			t.Errorf("the trouble was %v", err)
+			t.Errorf("the error was %v", err)
 		}
 		pause(60)
 		if n := len(trouble); n > 0 {
-			t.Errorf("it was said %d times more: %v", n, <-trouble)
+			t.Errorf("it was reported %d more times: %v", n, <-trouble)
 		}
 		restore()
 		buf := make([]byte, 5)
 		for _, fd := range mine {
 			unix.Write(fd, []byte("hello"))
 			if n, err := unix.Read(fd, buf); n != 5 || err != nil {
-				t.Errorf("a client who came meanwhile got %d bytes, %v", n, err)
+				t.Errorf("a client that came meanwhile got %d bytes, %v", n, err)
 			}
 			unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 			unix.Close(fd)

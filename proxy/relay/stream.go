@@ -18,8 +18,8 @@ type Stream struct {
 
 var _ Runner = (*Stream)(nil)
 
-// streamTask is a task's inbox. A goroutine that finds it idle steps the task;
-// events that come meanwhile are queued for that goroutine.
+// streamTask is a task's inbox. A goroutine that finds it idle steps the task; events
+// during a step are queued for that goroutine.
 type streamTask struct {
 	mu    sync.Mutex
 	inbox []Event
@@ -37,8 +37,7 @@ func (r *Stream) Begin(t Task, _ *Side) {
 	r.deliver(t, Event{Kind: Begin})
 }
 
-// deliver steps the task in the calling goroutine, unless another one is stepping
-// it already.
+// deliver steps the task in the calling goroutine, unless another one is stepping it.
 func (r *Stream) deliver(t Task, ev Event) {
 	s := t.RunnerState().stream
 	s.mu.Lock()
@@ -60,7 +59,7 @@ func (r *Stream) deliver(t Task, ev Event) {
 	r.stepAll(t, s)
 }
 
-// tooLate is called with an event that its task takes no more.
+// tooLate is called for an event that its task no longer takes.
 func (ev *Event) tooLate() {
 	if ev.Kind == Connected {
 		_ = recovered(func() { ev.Side.closeConn(true) })
@@ -100,8 +99,7 @@ func (r *Stream) Post(t Task, ev Event) {
 	}
 }
 
-// stepped ends a step of a task that was begun by the loop, which has moved it
-// here.
+// stepped ends a step of a task that the loop has begun and moved here.
 func (r *Stream) stepped(t Task) {
 	s := t.RunnerState().stream
 	s.mu.Lock()

@@ -21,7 +21,7 @@ func (r *Stream) Serve(l *Listener, accept func(*Side)) {
 	l.serving.Add(1)
 	if d, ok := l.Listener.(interface{ SetDeadline(time.Time) error }); ok {
 		l.mu.Lock()
-		l.drain = func() { d.SetDeadline(time.Unix(1, 0)) } // which wakes Accept
+		l.drain = func() { d.SetDeadline(time.Unix(1, 0)) } // wakes Accept
 		l.mu.Unlock()
 	}
 	go r.acceptAll(l, accept)
@@ -69,9 +69,8 @@ func (r *Stream) acceptAll(l *Listener, accept func(*Side)) {
 	}
 }
 
-// waitShare acquires one session from the budget before it accepts a client;
-// meanwhile clients wait in the kernel's backlog. It reports false when
-// the listener closes first.
+// waitShare acquires a session of the budget before a client is accepted; meanwhile
+// clients wait in the kernel's backlog. It reports false if the listener closes first.
 func (l *Listener) waitShare() bool {
 	for first := true; ; first = false {
 		free := l.Share.Acquire()
@@ -99,13 +98,13 @@ func (l *Listener) next() (c net.Conn, err error) {
 		c, err = l.Accept()
 	}
 	if tcp, ok := c.(*net.TCPConn); ok && err == nil && (ours || l.adopted) {
-		tcp.SetKeepAliveConfig(l.Sock.keepAlive()) // Go has given it its own
+		tcp.SetKeepAliveConfig(l.Sock.keepAlive()) // Go has set its own
 	}
 	return c, err
 }
 
-// clientAborted reports whether an accept failed because of the client. On
-// Linux accept also returns errors that the new connection has met since.
+// clientAborted reports whether an accept failed because of the client. On Linux accept
+// also returns errors of the new connection.
 func clientAborted(err error) bool {
 	if LackOf(err) != "" {
 		return false

@@ -14,8 +14,7 @@ import (
 
 const bufferSize = 32 << 10
 
-// buffers are borrowed for one read and the bytes it returns; an idle session
-// holds none.
+// buffers are borrowed for one read and its bytes; an idle session holds none.
 var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 
 // streamRelay is the relaying of one session; moving counts the directions that
@@ -24,7 +23,7 @@ type streamRelay struct {
 	runner *Stream
 	task   Task
 	moving atomic.Int32
-	quiet  atomic.Bool // EndQuiet has ended one
+	quiet  atomic.Bool // EndQuiet has ended a direction
 }
 
 func (r *Stream) Relay(t Task, client, backend *Side) {
@@ -63,7 +62,7 @@ func (p *streamRelay) run(src, dst *Side) {
 	err = recovered(func() {
 		orderly := end == FIN || end == Quiet
 		if orderly && !shut {
-			dst.passEnd(end, src.endedBy) // after the event, so that the end which answers it comes after
+			dst.passEnd(end, src.endedBy) // after the event, so that the event of the answering end follows it
 		}
 		p.moving.Add(-1)
 		if orderly && src.awaitGone() {
@@ -75,8 +74,8 @@ func (p *streamRelay) run(src, dst *Side) {
 	}
 }
 
-// ended finds out how src has ended, and has dst ready for that. shut: dst has been sent the end
-// already.
+// ended determines how src has ended, and prepares dst for that. shut: dst has already
+// been sent the end.
 func (p *streamRelay) ended(src, dst *Side, end End) (_ End, shut bool) {
 	switch end {
 	case FIN:
@@ -96,7 +95,7 @@ func (p *streamRelay) ended(src, dst *Side, end End) (_ End, shut bool) {
 	}
 	if shut = (end == FIN || end == Quiet) && p.quiet.Load(); shut {
 		dst.closeWriteAs(end)
-		dst.flush(flushStalled) // what dst has sent since is unread: the close will be a reset
+		dst.flush(flushStalled) // data that dst has sent since is unread, so the close will be a reset
 	}
 	if end == Quiet {
 		p.quiet.Store(true)
@@ -113,7 +112,7 @@ type PanicError struct {
 
 func (p *PanicError) Error() string { return fmt.Sprintf("panic: %v", p.Value) }
 
-// recovered calls what may be the code of a connection, and returns its panic.
+// recovered calls what may be foreign code, and returns its panic.
 func recovered(call func()) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -124,10 +123,10 @@ func recovered(call func()) (err error) {
 	return nil
 }
 
-// copy copies src to dst until src ends. When dst takes no more, the remaining
-// bytes are read and discarded: closing with unread bytes would be a reset, which
-// destroys what the other direction has in flight. Once that has ended, too, and
-// its bytes are acknowledged, dst is gone, and nothing more is read for it.
+// copy copies src to dst until src ends. When dst takes no more, the remaining bytes
+// are read and discarded: closing with unread bytes would be a reset, which destroys
+// what the other direction has in flight. Once that has ended, too, and its bytes are
+// acknowledged, nothing more is read for dst.
 func (p *streamRelay) copy(src, dst *Side) (end End, idle bool) {
 	c := &copier{p: p, src: src, dst: dst}
 	if len(src.early) > 0 {
@@ -156,7 +155,7 @@ type copier struct {
 	full     int // reads in a row that filled the buffer
 }
 
-// deliver writes what src has sent.
+// deliver writes the data of src.
 func (c *copier) deliver(b []byte) {
 	src, dst := c.src, c.dst
 	src.in.Add(int64(len(b)))
@@ -179,13 +178,13 @@ func (c *copier) deliver(b []byte) {
 	}
 }
 
-// refused notes that dst takes no more.
+// refused records that dst takes no more.
 func (c *copier) refused(err error) {
 	c.discard = true
 	c.dst.wrote(err)
 }
 
-// alone says whether the other direction has ended.
+// alone reports whether the other direction has ended.
 func (c *copier) alone() bool { return c.p.moving.Load() == 1 }
 
 // run copies until src ends, or until nothing is to be delivered any more.
@@ -226,8 +225,8 @@ func (c *copier) run() End {
 	}
 }
 
-// splices says whether a read of n bytes was one of so many full ones that the
-// stream is worth a pipe.
+// splices reports whether a read of n bytes completes enough full reads in a row for
+// the stream to be worth a pipe.
 func (c *copier) splices(n int) bool {
 	if n < bufferSize {
 		c.full = 0
@@ -240,9 +239,8 @@ func (c *copier) splices(n int) bool {
 	return true
 }
 
-// fullReads is how many filled reads in a row make a stream that is worth a
-// pipe: splicing halves the cpu of bulk traffic and costs latency on small
-// messages.
+// fullReads is how many full reads in a row make a stream worth a pipe: splicing halves
+// the cpu of bulk traffic and adds latency to small messages.
 const fullReads = 4
 
 // writeError marks an error as dst's.
@@ -250,13 +248,12 @@ type writeError struct{ error }
 
 func (e writeError) Unwrap() error { return e.error }
 
-// flushStalled is how long a side may acknowledge nothing of what it was sent.
+// flushStalled is how long a side may acknowledge nothing of the data sent to it.
 const flushStalled = time.Second
 
-// flush waits until the side has acknowledged all that was written to it: a reset
-// would destroy what is in flight. It returns when the side has acknowledged
-// nothing for stalled (negative: no limit), and at once where the system cannot
-// tell.
+// flush waits until the side has acknowledged all data written to it: a reset would
+// destroy what is in flight. It returns when the side has acknowledged nothing for
+// stalled (negative: no limit), and at once if the system cannot tell.
 func (s *Side) flush(stalled time.Duration) {
 	owed := s.unsent()
 	wait := time.Millisecond
@@ -272,7 +269,7 @@ func (s *Side) flush(stalled time.Duration) {
 	}
 }
 
-// endOf says how a side ended whose reading ended with err.
+// endOf returns how a side ended whose reading ended with err.
 func (s *Side) endOf(err error) End {
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF) && s.truncated():
@@ -303,8 +300,8 @@ type reader interface {
 	read(deliver func([]byte)) (int, error)
 }
 
-// plainReader is for connections that cannot be waited on without a buffer: TLS,
-// and those of a user's own Dial.
+// plainReader is for connections that cannot be waited on without a buffer: TLS, and
+// those of a user's own Dial.
 type plainReader struct{ conn net.Conn }
 
 func (r plainReader) read(deliver func([]byte)) (int, error) {

@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// readLimit guards a side's read deadline. Its direction sets the deadline to go
-// idle or to return a pipe, until another goroutine ends reading for good.
+// readLimit guards a side's read deadline. Its direction sets the deadline to go idle
+// or to return a pipe, until another goroutine ends reading for good.
 type readLimit struct {
 	mu     sync.Mutex
 	over   bool
-	others bool          // code that reads from the side now: awaitGone must not delay it
-	await  chan struct{} // is closed at the end of the awaitGone under way
+	others bool          // other code reads from the side now: awaitGone must not delay it
+	await  chan struct{} // closed at the end of the current awaitGone
 }
 
 func (l *readLimit) isOver() bool {
@@ -20,8 +20,7 @@ func (l *readLimit) isOver() bool {
 	return l.over
 }
 
-// readBy sets the time at which reading from the side gives up; the zero time
-// is never.
+// readBy sets the deadline for reads from the side; the zero time is none.
 func (s *Side) readBy(t time.Time) {
 	s.limit.mu.Lock()
 	defer s.limit.mu.Unlock()
@@ -39,8 +38,7 @@ func (s *Side) endReading() {
 	s.conn.SetReadDeadline(time.Unix(1, 0))
 }
 
-// awaits begins an awaitGone, unless other code reads from the side. done ends
-// it.
+// awaits begins an awaitGone, unless other code reads from the side. done ends it.
 func (s *Side) awaits() (done func(), ok bool) {
 	l := &s.limit
 	l.mu.Lock()

@@ -64,15 +64,15 @@ func copyFromFramed(src, dst *Side, from Framed, deliver delivery, discard *bool
 			src.endedBy = err
 			return src.endOf(err), false
 		case *discard:
-			src.leaveIdle() // the goroutine that wakes would not know
+			src.leaveIdle() // a goroutine that is started later would not know that
 		case src.goIdle():
 			return Open, true
 		}
 	}
 }
 
-// copyToFramed copies src to a Framed dst until src ends or goes idle, or dst
-// takes no more: then discard.
+// copyToFramed copies src to a Framed dst until src ends or goes idle, or dst takes no
+// more: then discard is true.
 func copyToFramed(src, dst *Side, to Framed) (end End, idle, discard bool) {
 	limited := src.setIdleDeadline()
 	for {
@@ -109,8 +109,8 @@ func copyToFramed(src, dst *Side, to Framed) (end End, idle, discard bool) {
 		case errors.As(err, new(syscall.Errno)):
 			return Reset, false, false
 		}
-		// dst has failed, its close frame has been sent, or src is closed:
-		// the next read finds that again.
+		// dst has failed, its close frame has been sent, or src is closed: the next
+		// read finds that again.
 		return Open, false, true
 	}
 }

@@ -16,30 +16,30 @@ type idleSlot struct {
 	src, dst *Side
 
 	// Guarded by idleSet.mu.
-	excluded bool // not to be added any more: its goroutine has to stay
+	excluded bool // must not be added any more: its goroutine has to stay
 	inSet    bool
 	fd       int32
 	slot     int32
 }
 
-// allowIdle lets a direction go idle, if its source's socket shows all there is to
-// wait for.
+// allowIdle lets a direction go idle, if its source's socket shows everything that
+// there is to read.
 func (p *streamRelay) allowIdle(src, dst *Side) {
 	if socketOf(src) != nil {
 		src.idleSlot = &idleSlot{relay: p, src: src, dst: dst}
 	}
 }
 
-// leaveIdle wakes the side's direction if it is idle, and keeps its goroutine from
-// now on: closing the side relies on a goroutine that reads.
+// leaveIdle wakes the side's direction if it is idle, and keeps its goroutine from now
+// on: closing the side relies on a goroutine that reads.
 func (s *Side) leaveIdle() {
 	if s.idleSlot != nil {
 		s.idleSlot.relay.runner.idle.exclude(s.idleSlot)
 	}
 }
 
-// setIdleDeadline ends the next read after idleAfter, and reports whether it does:
-// not for a direction that must not go idle.
+// setIdleDeadline makes the next read end after idleAfter, and reports whether it will:
+// not if the direction must not go idle.
 func (s *Side) setIdleDeadline() (limited bool) {
 	if s.idleSlot == nil {
 		return false
@@ -52,8 +52,8 @@ func (s *Side) setIdleDeadline() (limited bool) {
 	return limited
 }
 
-// goIdle adds a direction that has been quiet for idleAfter to the idle set. After
-// true the calling goroutine must end: another one continues once there are bytes.
+// goIdle adds a direction that has been quiet for idleAfter to the idle set. If it returns
+// true, the calling goroutine must end: another one continues when there are bytes.
 func (s *Side) goIdle() bool {
 	quiet := time.Since(start) - time.Duration(s.last.Load())
 	return quiet >= idleAfter && s.idleSlot.relay.runner.idle.add(s.idleSlot)

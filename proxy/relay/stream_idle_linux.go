@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// idleSet keeps idle directions in an epoll of its own. Go's poller watches that
-// epoll like any descriptor, so the set costs one goroutine and no thread.
-// The zero value is ready.
+// idleSet keeps idle directions in an epoll of its own. Go's poller watches that epoll
+// like any descriptor, so the set costs one goroutine and no thread. The zero value is
+// ready.
 type idleSet struct {
 	mu    sync.Mutex
 	epoll *os.File
@@ -20,7 +20,7 @@ type idleSet struct {
 	wg    sync.WaitGroup
 }
 
-// open makes the epoll when it is first needed.
+// open makes the epoll instance when it is first needed.
 func (l *idleSet) open() bool {
 	if l.epoll != nil {
 		return true
@@ -29,7 +29,7 @@ func (l *idleSet) open() bool {
 	if err != nil {
 		return false
 	}
-	if unix.SetNonblock(fd, true) != nil { // else Go's poller would not watch it
+	if unix.SetNonblock(fd, true) != nil { // otherwise Go's poller would not watch it
 		unix.Close(fd)
 		return false
 	}
@@ -77,7 +77,7 @@ func (l *idleSet) allows(slot *idleSlot) bool {
 	return !slot.excluded
 }
 
-// add has epoll watch the slot's source; if that is readable already, epoll reports
+// add makes epoll watch the slot's source; if that is already readable, epoll reports
 // it at once.
 func (l *idleSet) add(slot *idleSlot) bool {
 	l.mu.Lock()
@@ -128,8 +128,8 @@ func (l *idleSet) close() {
 // onReady makes idleSlot a handler; only a loop calls it.
 func (slot *idleSlot) onReady(*loop, uint32) {}
 
-// socketOf is the socket to wait on before reading a side, nil where the socket
-// does not show all there is to read: TLS buffers bytes.
+// socketOf returns the socket to wait on before reading a side, or nil if the socket
+// does not show everything that there is to read: TLS buffers bytes.
 func socketOf(s *Side) syscall.RawConn {
 	if f, ok := s.conn.(Framed); ok {
 		if !f.CanIdle() {

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// pace bounds how fast a side is read. A nil pace does not.
+// pace limits how fast a side is read. A nil pace does not.
 type pace struct {
 	limiter *rate.Limiter
 	closed  chan struct{}
@@ -18,12 +18,12 @@ type pace struct {
 // Limit bounds how many bytes per second are copied from the side. Call it before
 // Relay.
 func (s *Side) Limit(bytesPerSecond int64) {
-	// A read may be of a whole buffer, so the burst is no less.
+	// A read may fill a whole buffer, so the burst is at least that.
 	burst := int(max(bytesPerSecond/4, bufferSize))
 	s.more().pace = &pace{limiter: rate.NewLimiter(rate.Limit(bytesPerSecond), burst), closed: make(chan struct{})}
 }
 
-// reserve is how long n bytes that have been read have to wait.
+// reserve returns how long n bytes that were read have to wait.
 func (p *pace) reserve(now time.Time, n int) (delay time.Duration) {
 	for n > 0 {
 		part := min(n, p.limiter.Burst())
@@ -33,7 +33,7 @@ func (p *pace) reserve(now time.Time, n int) (delay time.Duration) {
 	return delay
 }
 
-// wait waits until n more bytes may go on, or the side is closed.
+// wait waits until n more bytes may pass, or the side is closed.
 func (p *pace) wait(n int) {
 	if p == nil {
 		return

@@ -2,5 +2,5 @@
 
 package relay
 
-// hasNothing is not known on this system: no session ends at a quiet moment.
+// hasNothing is unknown on this system: no session ends at a quiet moment.
 func (*Side) hasNothing() bool { return false }

@@ -4,9 +4,8 @@ package relay
 
 import "golang.org/x/sys/unix"
 
-// hasNothing reports whether the side's socket has nothing to read, not even an
-// end. Of a connection without a socket, as one of a user's own Dial, that is
-// never known.
+// hasNothing reports whether the side's socket has nothing to read, not even an end. It
+// is false for a connection without a socket, as from a user's own Dial.
 func (s *Side) hasNothing() (nothing bool) {
 	if rc := rawConnOf(s.conn); rc != nil {
 		rc.Control(func(fd uintptr) { nothing = isEmpty(int32(fd)) })

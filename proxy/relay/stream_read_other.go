@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// Without readiness notification an idle session holds a buffer, and watching a
-// waiter reads a little of what it sends.
+// Without readiness notification an idle session holds a buffer, and watching a waiter
+// reads a little of its data.
 
 func rawConnOf(net.Conn) syscall.RawConn { return nil }
 

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// rawConnOf finds the socket under a connection, nil when there is none.
-// Under TLS it serves to wait and to probe, never to read.
+// rawConnOf returns the socket under a connection, or nil. Under TLS it serves to wait
+// and to probe, never to read.
 func rawConnOf(c net.Conn) syscall.RawConn {
 	for {
 		if u, ok := c.(interface{ NetConn() net.Conn }); ok {
@@ -45,12 +45,12 @@ func newReader(s, dst *Side) reader {
 	return plainReader{s.conn}
 }
 
-// socketReader reads a socket with a buffer that it holds only while there
-// are bytes to put in it.
+// socketReader reads a socket with a buffer that it only holds while there are bytes to
+// put in it.
 type socketReader struct {
 	side   *Side
 	rc     syscall.RawConn
-	urgent bool // urgent data is detected, and sent as such
+	urgent bool // urgent data is detected and passed on as such
 	marks  marks
 	once   func(fd uintptr) bool
 	buf    *[bufferSize]byte
@@ -77,7 +77,7 @@ func (r *socketReader) read(deliver func([]byte)) (int, error) {
 	return n, nil
 }
 
-// tryRead is called when the socket may have something; false waits on.
+// tryRead is called when the socket may be readable; false waits again.
 func (r *socketReader) tryRead(fd uintptr) bool {
 	most := bufferSize
 	if r.urgent {

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unsent is how many written bytes the peer has not acknowledged, also under TLS
+// unsent returns how many written bytes the peer has not acknowledged, also under TLS
 // or frames.
 func (s *Side) unsent() (n int) {
 	if rc := rawConnOf(s.conn); rc != nil {
@@ -30,19 +30,18 @@ func (s *Side) tcpState() (d tcpState) {
 	return d
 }
 
-// keepUrgent keeps urgent data of a socket in its stream. A read that knows nothing
-// of it would pass over the byte, as one of an opening would: in the middle of a
-// PROXY header or a record of TLS.
+// keepUrgent keeps urgent data of a socket in its stream. An ordinary read would pass
+// over the byte, as during an opening: in the middle of a PROXY header or a TLS record.
 func keepUrgent(fd uintptr) { setInt(int32(fd), unix.SOL_SOCKET, unix.SO_OOBINLINE, 1) }
 
-// prepare keeps urgent data in the stream that the side sends, so that it is read
-// in its place, and notes how much was read of its socket before the relay.
+// prepare keeps urgent data in the side's stream, so that it is read in its place, and
+// records how much was read of its socket before the relay.
 func (s *Side) prepare() {
 	s.readBefore = -1
 	if rc := rawConnOf(s.conn); rc != nil && s.path == nil {
 		rc.Control(func(fd uintptr) {
 			keepUrgent(fd)
-			if spliceable(s.conn) != nil { // so In counts what is read of it from now on, and nothing else
+			if spliceable(s.conn) != nil { // so In counts exactly what is read of it from now on
 				s.readBefore = readSoFar(int32(fd)) - int64(len(s.early))
 			}
 		})
@@ -64,9 +63,9 @@ func (s *Side) writeUrgent(b []byte) (n int, err error) {
 	return n, err
 }
 
-// awaitGone waits, after a side has ended, until it is reset or we end it, and
-// reports whether it was reset: then it takes nothing any more. For a Unix socket
-// only a write tells.
+// awaitGone waits, after a side has ended, until it is reset or we end it, and reports
+// whether it was reset: it then takes nothing more. For a Unix socket only a write
+// finds out.
 func (s *Side) awaitGone() bool {
 	rc := rawConnOf(s.conn)
 	if s.path != nil || rc == nil {

@@ -16,5 +16,5 @@ func (s *Side) writeUrgent(b []byte) (int, error) { return s.conn.Write(b) }
 // tcpState is unknown, too.
 func (s *Side) tcpState() tcpState { return tcpState{} }
 
-// awaitGone knows only what a write has met.
+// awaitGone only knows what a write has found out.
 func (s *Side) awaitGone() bool { return s.gone() }

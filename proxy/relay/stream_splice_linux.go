@@ -17,9 +17,9 @@ const (
 	spliceIdle = 50 * time.Millisecond
 )
 
-// splice copies src to dst inside the kernel for as long as src keeps sending. It
-// returns nil once src idles or where splicing is impossible: the caller then
-// copies with buffers. An error of dst is a writeError.
+// splice copies src to dst inside the kernel while src keeps sending. It returns nil
+// once src idles or if splicing is impossible: the caller then copies with buffers. An
+// error of dst is a writeError.
 func (r *Stream) splice(src, dst *Side) error {
 	in, out := spliceable(src.conn), spliceable(dst.conn)
 	if in == nil || out == nil {
@@ -39,7 +39,7 @@ func (r *Stream) splice(src, dst *Side) error {
 	return err
 }
 
-// spliceable returns a plain socket's raw descriptor, nil for a wrapper.
+// spliceable returns a plain socket's raw descriptor, or nil for a wrapper.
 func spliceable(c net.Conn) syscall.RawConn {
 	switch c.(type) {
 	case *net.TCPConn, *net.UnixConn:
@@ -60,9 +60,9 @@ type streamSplicer struct {
 }
 
 func (s *streamSplicer) run() error {
-	fill, empty := s.fill, s.empty // each a closure, made once
+	fill, empty := s.fill, s.empty // closures, made once
 	for {
-		// A continuous stream sets its deadline seldom.
+		// A continuous stream rarely sets its deadline.
 		if now := time.Now(); s.deadline.Sub(now) < spliceIdle/2 {
 			s.deadline = now.Add(spliceIdle)
 			s.src.readBy(s.deadline)
@@ -74,7 +74,7 @@ func (s *streamSplicer) run() error {
 		case s.err != nil:
 			return os.NewSyscallError("splice", s.err)
 		case s.n == 0:
-			return nil // at its end, or before urgent data: a read tells which
+			return nil // at its end, or before urgent data: a read finds out which
 		}
 		s.src.in.Add(int64(s.n))
 		s.src.touch()
@@ -93,12 +93,12 @@ func (s *streamSplicer) run() error {
 			s.dst.out.Add(int64(s.n))
 		}
 		if s.urgent {
-			return nil // the position of this one must be noted before another arrives
+			return nil // the position of this urgent byte must be recorded before another arrives
 		}
 	}
 }
 
-// fill gets EAGAIN also at an urgent byte, where waiting would not end.
+// fill also gets EAGAIN at an urgent byte, where it would wait for ever.
 func (s *streamSplicer) fill(fd uintptr) bool {
 	done := s.try(int(fd), s.pipe.w, s.pipe.size)
 	s.urgent = hasUrgent(int32(fd))

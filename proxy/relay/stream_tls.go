@@ -12,20 +12,19 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/internal/tlsrecord"
 )
 
-// tlsConn is the TLS of a side as a net.Conn: of one that was a loop's and has become a
-// net.Conn, what crypto/tls's Conn is for sides that have always been one; of one that
-// is raw, see loopTLSConn.
+// tlsConn is a side's TLS as a net.Conn. For a raw side see loopTLSConn; for a side
+// that was raw and has become a net.Conn, it takes the place of crypto/tls's Conn.
 type tlsConn struct {
 	net.Conn
 
 	tls   *TLS
-	mu    sync.Mutex // of tls, whose session is nil once the side is closed
-	plain []byte     // to be read
+	mu    sync.Mutex // guards tls, whose session is nil once the side is closed
+	plain []byte     // opened, not read yet
 	ended atomic.Bool
 
-	writing sync.Mutex // in the order of the records
-	unsent  []byte     // records that are to be sent before others
-	failed  error      // of a write, behind which the records do not go on
+	writing sync.Mutex // held from sealing to writing, to keep the records in order
+	unsent  []byte     // records to send before others
+	failed  error      // error of a write, after which no record may follow
 }
 
 func (c *tlsConn) Read(p []byte) (n int, err error) {
@@ -58,8 +57,8 @@ func (c *tlsConn) Read(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// open opens whole records into p, and what p has no room for into plain. It sends what
-// has to be answered, and moves the beginning of a record to the front of records.
+// open opens whole records into p, and into plain where p has no room. It sends the
+// answers, and moves an incomplete record to the front of records.
 func (c *tlsConn) open(p, records []byte) (n int, rest []byte, err error) {
 	room := p[:0:len(p)]
 	if len(p) < tlsrecord.MaxPlain {
@@ -87,7 +86,7 @@ func (c *tlsConn) open(p, records []byte) (n int, rest []byte, err error) {
 		c.plain = append([]byte(nil), plain[n:]...)
 	}
 	if n > 0 {
-		err = nil // it comes again
+		err = nil // the next call returns it again
 	}
 	return n, records[:copy(records, records[used:])], err
 }
@@ -108,7 +107,7 @@ func (c *tlsConn) keepPartial(b []byte) {
 	}
 }
 
-// locked reports false, and does nothing, where the side is closed.
+// locked reports false, without calling do, if the side is closed.
 func (c *tlsConn) locked(do func(*tlsrecord.Session)) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -128,7 +127,7 @@ func (c *tlsConn) add(records func(s *tlsrecord.Session, b []byte) []byte) error
 }
 
 // answer sends records that the reader has to send, which must not wait for a writer: a
-// key update goes with its next record, too.
+// key update is also sent with the writer's next record.
 func (c *tlsConn) answer(records func(s *tlsrecord.Session, b []byte) []byte) {
 	if !c.writing.TryLock() {
 		return
@@ -159,7 +158,7 @@ type writerNow interface {
 	WriteNow(p []byte) (n int, err error)
 }
 
-// flushNow is flush of as much as fits.
+// flushNow is flush without waiting.
 func (c *tlsConn) flushNow() error {
 	n, err := c.Conn.(writerNow).WriteNow(c.unsent)
 	if c.unsent = c.unsent[n:]; err != nil {
@@ -171,12 +170,12 @@ func (c *tlsConn) flushNow() error {
 	return err
 }
 
-// perWrite is how much is sealed at a time: a record, which together with what
-// was unsent fits into a pooled buffer.
+// perWrite is how much is sealed at a time: a record that, together with what was
+// unsent, fits into a pooled buffer.
 const perWrite = tlsrecord.MaxPlain - 1
 
-// Write seals and writes all of p. After an error, also that of a deadline, nothing can
-// be written any more.
+// Write seals and writes all of p. After an error, even of a deadline, nothing more can
+// be written.
 func (c *tlsConn) Write(p []byte) (n int, err error) {
 	c.writing.Lock()
 	defer c.writing.Unlock()
@@ -189,7 +188,7 @@ func (c *tlsConn) Write(p []byte) (n int, err error) {
 		if err == nil {
 			err = c.flush()
 		}
-		c.unsent = nil // behind an error it does not go on
+		c.unsent = nil // after an error nothing more is sent
 		if err != nil {
 			return n, err
 		}
@@ -215,8 +214,7 @@ func (c *tlsConn) closeNotify() error {
 	return c.flush()
 }
 
-// Close sends close_notify, if nothing that is being written stands before it, and
-// closes the connection.
+// Close sends close_notify, unless a write is in progress, and closes the connection.
 func (c *tlsConn) Close() error {
 	if c.writing.TryLock() {
 		c.Conn.SetWriteDeadline(time.Now().Add(writeFirstTimeout))
@@ -232,7 +230,7 @@ func (c *tlsConn) NetConn() net.Conn { return c.Conn }
 // Ended reports whether the peer's FIN has been read, without a close_notify before it.
 func (c *tlsConn) Ended() bool { return c.ended.Load() }
 
-// ConnectionState is that of the handshake, until the relay begins.
+// ConnectionState returns that of the handshake, until the relay begins.
 func (c *tlsConn) ConnectionState() tls.ConnectionState {
 	c.mu.Lock()
 	defer c.mu.Unlock()

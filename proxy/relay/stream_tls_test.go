@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// crumbs is a connection that gives a few bytes at a time, and a deadline's error in between.
+// crumbs is a connection that returns a few bytes at a time, and timeouts in between.
 type crumbs struct{ net.Conn }
 
 func (c crumbs) Read(p []byte) (int, error) {
@@ -25,8 +25,8 @@ func (c crumbs) Read(p []byte) (int, error) {
 	return c.Conn.Read(p[:min(len(p), 1+rand.IntN(3))])
 }
 
-// TestRecordsInCrumbs: however records are cut, and reads are ended in between, what was sent
-// arrives, and how it ended is known.
+// TestRecordsInCrumbs: however records are split and reads interrupted, the data
+// arrives, and so does how the stream ended.
 func TestRecordsInCrumbs(t *testing.T) {
 	t.Parallel()
 	public, key, _ := ed25519.GenerateKey(nil)

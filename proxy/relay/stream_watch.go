@@ -10,15 +10,14 @@ import (
 	"time"
 )
 
-// earlyMax bounds what is read from a waiter whose connection can only be watched
-// by reading.
+// earlyMax bounds what is read from a waiter that can only be watched by reading.
 const earlyMax = 4 << 10
 
 // watch is one goroutine that watches for the end of a waiting client.
 type watch struct {
 	done   chan struct{}
-	early  []byte       // what readToEnd has read
-	behind atomic.Int32 // the End that it has found; Open: it was not called
+	early  []byte       // read by readToEnd
+	behind atomic.Int32 // the End that readToEnd has found; Open: not called
 }
 
 func (r *Stream) Watch(t Task, s *Side) {
@@ -54,9 +53,9 @@ func (w *watch) watch(s *Side, notify func(End)) {
 	watchByReading(s, notify)
 }
 
-// watchSocket waits for a change of a socket and probes it, without taking a byte.
-// Go's poller is edge-triggered: it wakes for changes only. With reads it returns where
-// there are bytes before an end of stream, and leaves it to the caller to read them.
+// watchSocket waits for a change of a socket and probes it, without taking a byte. Go's
+// poller is edge-triggered: it only wakes for changes. With reads it returns if there
+// are bytes before an end of stream, which the caller reads.
 func watchSocket(rc syscall.RawConn, reads bool, notify func(End)) (seen End) {
 	rc.Read(func(fd uintptr) bool {
 		if end := probe(fd); end != seen {
@@ -66,21 +65,21 @@ func watchSocket(rc syscall.RawConn, reads bool, notify func(End)) (seen End) {
 			}
 			notify(end)
 		}
-		return seen == Reset // also after a FIN: the task may still have bytes of the side
+		return seen == Reset // a FIN does not end the watch: the task may still have bytes of the side
 	})
 	return seen
 }
 
-// endReader is a connection that is only watched, and can read what is behind its
-// handshake nevertheless.
+// endReader is a connection that is only watched, but can read what follows its
+// handshake.
 type endReader interface {
-	// HasEnded reads what the client has sent before its FIN, which has come, and reports
-	// whether that was no more than the end of its TLS.
+	// HasEnded reads what the client has sent before its FIN, which has arrived, and
+	// reports whether that was only the end of its TLS.
 	HasEnded() bool
 }
 
-// readsToEnd reports whether what is unread may be less than a byte that the side has
-// sent: records of TLS.
+// readsToEnd reports whether the unread bytes may contain no data of the side: TLS
+// records.
 func (s *Side) readsToEnd() bool {
 	switch s.conn.(type) {
 	case endReader, *tls.Conn, *tlsConn:
@@ -89,8 +88,8 @@ func (s *Side) readsToEnd() bool {
 	return false
 }
 
-// readToEnd is the end of a waiting side behind what is unread, of which it reads a few KiB.
-// As an end of stream has come, it does not wait.
+// readToEnd returns the end of a waiting side after its unread bytes, of which it reads
+// a few KiB. It does not wait, as the end has arrived.
 func (w *watch) readToEnd(s *Side) End {
 	if c, ok := s.conn.(endReader); ok {
 		if c.HasEnded() {
@@ -106,14 +105,14 @@ func (w *watch) readToEnd(s *Side) End {
 		n += more
 	}
 	w.early = b[:n:n]
-	if n > 0 || errors.Is(err, os.ErrDeadlineExceeded) { // by endWatch
+	if n > 0 || errors.Is(err, os.ErrDeadlineExceeded) { // caused by endWatch
 		return HalfFIN
 	}
 	return s.behindEarly(FIN)
 }
 
-// behindEarly makes FIN HalfFIN if bytes were read already: the side has sent
-// something before its end.
+// behindEarly makes FIN HalfFIN if bytes were already read: the side has sent something
+// before its end.
 func (s *Side) behindEarly(e End) End {
 	if e == FIN && s.hasEarly() {
 		return HalfFIN
@@ -121,14 +120,13 @@ func (s *Side) behindEarly(e End) End {
 	return e
 }
 
-// hasEarly says whether something that the side has sent was read already, and is
-// to be delivered.
+// hasEarly reports whether data of the side was already read and is to be delivered.
 func (s *Side) hasEarly() bool {
 	return len(s.early) > 0 || s.secure != nil && len(s.secure.partial) > 0
 }
 
-// watchByReading keeps what it reads for the relay, up to a bound; from then
-// on the client is not watched any more.
+// watchByReading keeps what it reads for the relay, up to a limit; after that the
+// client is no longer watched.
 func watchByReading(s *Side, notify func(End)) {
 	buf := make([]byte, earlyMax)
 	for len(s.early) < earlyMax {

@@ -6,9 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The system calls of the loops. None of them can block (recv and send say
-// MSG_DONTWAIT), so they are raw: to inform Go's scheduler of each would cost as
-// much as a short read itself.
+// The system calls of the loops. None of them blocks (recv and send use MSG_DONTWAIT),
+// so they are raw: informing Go's scheduler of each would cost as much as a short read.
 
 func recv(fd int32, b []byte) (int, unix.Errno) {
 	for {
@@ -37,7 +36,7 @@ func send(fd int32, b []byte, urgent bool) (int, unix.Errno) {
 	}
 }
 
-// writePipe writes a few bytes to a pipe: all, or with EAGAIN none.
+// writePipe writes a few bytes to a pipe: all of them, or none with EAGAIN.
 func writePipe(fd int, b []byte) unix.Errno {
 	_, _, e := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
 	return e
@@ -91,8 +90,8 @@ func getsockname(fd int32, at *unix.RawSockaddrAny) unix.Errno {
 	return e
 }
 
-// unsentOf is how many bytes the other end has not acknowledged yet. It is 0 for
-// a socket that was reset, for which SIOCOUTQ keeps a number.
+// unsentOf returns how many bytes the other end has not acknowledged. It is 0 for a
+// socket that was reset, for which SIOCOUTQ keeps a number.
 func unsentOf(fd int32) int {
 	var n int32
 	if _, _, e := unix.RawSyscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCOUTQ, uintptr(unsafe.Pointer(&n))); e != 0 {
@@ -119,16 +118,16 @@ func getpeername(fd int32, at *unix.RawSockaddrAny) unix.Errno {
 	return e
 }
 
-// isClosed says that a TCP connection is closed for both directions: it was
-// reset, or each side has ended its own.
+// isClosed reports whether a TCP connection is closed in both directions: it was reset,
+// or both sides have ended theirs.
 func isClosed(fd int32) bool {
 	info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
 	return err == nil && info.State == tcpClose
 }
 
-// tcpStateOf asks the kernel about a socket that was read to its end. read is how
-// many bytes were read from it in all, negative if that is not known. Asking may
-// clear the pending error, as reads and writes do.
+// tcpStateOf asks the kernel about a socket that was read to its end. read is how many
+// bytes were read from it in total, negative if unknown. Asking may clear the pending
+// error, as reads and writes do.
 func tcpStateOf(fd int32, read int64) (d tcpState) {
 	info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
 	if d.closed = err == nil && info.State == tcpClose; !d.closed {
@@ -147,8 +146,8 @@ func tcpStateOf(fd int32, read int64) (d tcpState) {
 	return d
 }
 
-// readSoFar is how many bytes were read from an established TCP socket; negative
-// if that cannot be known.
+// readSoFar returns how many bytes were read from an established TCP socket; negative
+// if unknown.
 func readSoFar(fd int32) int64 {
 	received := int64(-1)
 	for range 4 {
@@ -158,7 +157,7 @@ func readSoFar(fd int32) int64 {
 			return -1
 		}
 		last := received
-		if received = int64(info.Bytes_received); received == last { // else more came between the two
+		if received = int64(info.Bytes_received); received == last { // otherwise more arrived between the two
 			return received - int64(queued)
 		}
 	}

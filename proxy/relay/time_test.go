@@ -8,7 +8,6 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// TestTimerFiresOnceAndTheLastCallCounts.
 func TestTimerFiresOnceAndTheLastCallCounts(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		h := open(t, r, "tcp", newBackend(t).addr(), holding)
@@ -63,8 +62,8 @@ func TestTimersOfManyTasksFireInOrder(t *testing.T) {
 	})
 }
 
-// TestPostsFromManyThreadsAreAllHeard, one at a time, also while the task
-// moves from one loop to another and while it ends.
+// TestPostsFromManyThreadsAreAllHeard, one at a time, even while the task moves to
+// another loop and while it ends.
 func TestPostsFromManyThreadsAreAllHeard(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		h := open(t, r, "tcp", newBackend(t).echo().addr(), holding)
@@ -86,7 +85,7 @@ func TestPostsFromManyThreadsAreAllHeard(t *testing.T) {
 			say(t, c, "x")
 			hear(t, c, "x")
 			all.Wait()
-			within(t, "all posts are heard", func() bool { return s.signals.Load() == threads*posts+1 })
+			within(t, "all posts have arrived", func() bool { return s.signals.Load() == threads*posts+1 })
 			all.Go(func() {
 				for range posts {
 					r.Post(s, relay.Event{Kind: relay.Signal})
@@ -99,7 +98,7 @@ func TestPostsFromManyThreadsAreAllHeard(t *testing.T) {
 	})
 }
 
-func TestDoComesBackWithItsEvent(t *testing.T) {
+func TestDoStepsWithItsEvent(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		h := open(t, r, "tcp", newBackend(t).addr(), holding)
 		h.come()

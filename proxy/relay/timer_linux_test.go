@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// BenchmarkTimers moves the timer of one of so many sessions of a loop, as its
+// BenchmarkTimers moves the timer of one of a loop's many sessions, as when its
 // deadline fires and is set again.
 func BenchmarkTimers(b *testing.B) {
 	for _, n := range []int{1_000, 100_000, 1_000_000} {

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// finRecorder records whether the peer's FIN has been read. Under TLS that tells
-// a truncated stream from one that ended: crypto/tls returns io.EOF for both, but
-// does not read past a close_notify.
+// finRecorder records whether the peer's FIN has been read. Under TLS that
+// distinguishes a truncated stream from one that ended: crypto/tls returns io.EOF for
+// both, but does not read past a close_notify.
 type finRecorder struct {
 	net.Conn
 	ended atomic.Bool
@@ -39,7 +39,7 @@ type truncatedError struct{}
 
 func (truncatedError) Error() string { return "the connection ended without a close_notify of TLS" }
 
-// Is has it be an end of stream at the wrong time, as that of crypto/tls is.
+// Is makes it a premature end of stream, like that of crypto/tls.
 func (truncatedError) Is(target error) bool { return target == io.ErrUnexpectedEOF }
 
 // TLSAlert is the error of a side that sent a TLS alert, for example because it
@@ -72,8 +72,8 @@ func (s *Side) StrictEnd(stall time.Duration, is func(error) bool) {
 	s.strict = func(by error) (time.Duration, bool) { return stall, is(by) }
 }
 
-// resetsAtEnd reports whether a side's end is passed on as a reset, and how long
-// the other side may acknowledge nothing before that.
+// resetsAtEnd reports whether a side's end is passed on as a reset, and how long the
+// other side may acknowledge nothing before that.
 func (s *Side) resetsAtEnd() (stall time.Duration, does bool) {
 	if s.connSide == nil || s.strict == nil || s.endedBy == nil {
 		return 0, false
@@ -81,5 +81,5 @@ func (s *Side) resetsAtEnd() (stall time.Duration, does bool) {
 	return s.strict(s.endedBy)
 }
 
-// Ended says whether the FIN has been read.
+// Ended reports whether the FIN has been read.
 func (c *finRecorder) Ended() bool { return c.ended.Load() }

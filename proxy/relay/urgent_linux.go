@@ -34,10 +34,9 @@ func hasUrgent(fd int32) bool { return pollNow(fd, unix.POLLPRI)&unix.POLLPRI !=
 // one. From then on that byte stays in the stream, as an ordinary one, even if
 // another urgent byte makes the kernel forget it.
 //
-// It asks several times. The mark runs ahead of the bytes, so by itself it does
-// not say that an urgent byte has arrived, and the count then ends with the last
-// byte that has; but if the count is the same before and after POLLPRI, it ends
-// at the urgent byte.
+// It asks several times. The mark arrives before the bytes, so it does not mean that
+// the urgent byte has arrived: the count may end at the last byte that has. But if the
+// count is the same before and after POLLPRI, it ends at the urgent byte.
 func urgentAhead(fd int32) (ahead int64, ok bool) {
 	for range 3 {
 		switch {
@@ -47,8 +46,8 @@ func urgentAhead(fd int32) (ahead int64, ok bool) {
 			setInt(fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1)
 			return 0, true
 		}
-		// Only while the byte is not inline does the count end at it. If another
-		// arrives meanwhile, this one is dropped only once reading gets there.
+		// The count ends at the byte only while that is not inline. If another arrives
+		// meanwhile, this one is dropped only when reading gets there.
 		setInt(fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 0)
 		before, there, after := unread(fd), hasUrgent(fd), unread(fd)
 		setInt(fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1)
@@ -59,13 +58,13 @@ func urgentAhead(fd int32) (ahead int64, ok bool) {
 	return 0, false
 }
 
-// unread is how many bytes of a socket can be read.
+// unread returns how many bytes of a socket can be read.
 func unread(fd int32) (n int32) {
 	unix.RawSyscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCINQ, uintptr(unsafe.Pointer(&n)))
 	return n
 }
 
-// marks are the positions of a side's urgent bytes in its stream, in the count of
+// marks are the positions of a side's urgent bytes in its stream, counted as in
 // Side.In.
 type marks []int64
 
@@ -87,10 +86,10 @@ func (m *marks) next(fd int32, in int64) (most int, urgent bool) {
 	return int(min((*m)[0]-in, bufferSize)), false
 }
 
-// expect is called before each read while there may be urgent data. It returns how
-// much may be read at once, whether that is an urgent byte, and whether there is
-// nothing to read: the first byte that comes may be urgent then, so a read without
-// another look would take it for an ordinary one.
+// expect is called before each read while there may be urgent data. It returns how much
+// may be read at once, whether that is an urgent byte, and whether there is nothing to
+// read: the first byte to arrive may then be urgent, and a read without another check
+// would treat it as an ordinary one.
 func (m *marks) expect(fd int32, in int64) (most int, urgent, empty bool) {
 	p := pollNow(fd, unix.POLLIN|unix.POLLPRI|unix.POLLRDHUP)
 	if p&unix.POLLPRI != 0 || len(*m) > 0 {
@@ -100,8 +99,8 @@ func (m *marks) expect(fd int32, in int64) (most int, urgent, empty bool) {
 	return bufferSize, false, p == 0
 }
 
-// findUrgent is called before each read of a side while it may have urgent data,
-// and when epoll reports some.
+// findUrgent is called before each read of a side that may have urgent data, and when
+// epoll reports some.
 func (l *loop) findUrgent(s *Side) (most int, empty bool) {
 	m := l.urgent[s]
 	most, s.isUrgent, empty = m.expect(s.fd, s.In())
@@ -117,9 +116,9 @@ func (l *loop) findUrgent(s *Side) (most int, empty bool) {
 	return most, empty
 }
 
-// expectUrgent is findUrgent for the stream runner, which has no epoll and polls
-// before each read. The poll replaces the read that would return EAGAIN, and costs
-// less.
+// expectUrgent is findUrgent for the stream runner, which has no epoll of its own and
+// polls before each read. The poll replaces the read that would return EAGAIN, and
+// costs less.
 func (r *socketReader) expectUrgent(fd int32) (most int, empty bool) {
 	most, r.side.isUrgent, empty = r.marks.expect(fd, r.side.In())
 	r.side.urgent = r.side.urgent || len(r.marks) > 0

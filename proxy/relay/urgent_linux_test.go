@@ -16,12 +16,12 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// eachPlainRunner leaves out the runners of clients that speak in frames, which have no
-// place for urgent data.
+// eachPlainRunner leaves out the runners of framed clients, as frames do not carry
+// urgent data.
 func eachPlainRunner(t *testing.T, test func(t *testing.T, r relay.Runner)) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		if strings.HasSuffix(t.Name(), "/idle") || strings.HasSuffix(t.Name(), "/frames") {
-			t.Skip("it stays in the stream")
+			t.Skip("urgent data stays in the stream")
 		}
 		test(t, r)
 	})
@@ -64,8 +64,8 @@ func hearUrgent(t testing.TB, c net.Conn, want byte) {
 	})
 }
 
-// TestUrgentDataGoesOnAsSuch, in its place, and what is behind it does not
-// wait, whichever side sends it and wherever it stands.
+// TestUrgentDataGoesOnAsSuch, in its place, and what follows it does not wait,
+// whichever side sends it and wherever it is.
 func TestUrgentDataGoesOnAsSuch(t *testing.T) {
 	eachPlainRunner(t, func(t *testing.T, r relay.Runner) {
 		for _, from := range []string{"client", "backend"} {
@@ -85,7 +85,7 @@ func TestUrgentDataGoesOnAsSuch(t *testing.T) {
 					hearUrgent(t, two, '!')
 					hear(t, two, before+"behind it")
 				}
-				// A side that wants it in its place gets it there.
+				// A side that wants it inline gets it in its place.
 				control(t, two, func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1) })
 				say(t, one, "abc")
 				urge(t, one, '!')
@@ -101,7 +101,7 @@ func TestUrgentDataGoesOnAsSuch(t *testing.T) {
 	})
 }
 
-// TestUrgentDataOfAWaiter, before anything reads from it.
+// TestUrgentDataOfAWaiter, before anything is read from it.
 func TestUrgentDataOfAWaiter(t *testing.T) {
 	eachPlainRunner(t, func(t *testing.T, r relay.Runner) {
 		for _, ends := range []bool{false, true} {
@@ -131,8 +131,8 @@ func TestUrgentDataOfAWaiter(t *testing.T) {
 	})
 }
 
-// TestUrgentDataInBulk: neither ends the stream nor holds it up, and all other
-// bytes arrive. The reader takes no urgent data, as most do not.
+// TestUrgentDataInBulk neither ends the stream nor delays it, and all other bytes
+// arrive. The reader does not take urgent data, like most.
 func TestUrgentDataInBulk(t *testing.T) {
 	eachPlainRunner(t, func(t *testing.T, r relay.Runner) {
 		b := newBackend(t)
@@ -152,8 +152,8 @@ func TestUrgentDataInBulk(t *testing.T) {
 						t.Error(err)
 					}
 					if i%6 == 5 { // the last one right before the end
-						// One that overtakes another makes that an ordinary byte.
-						within(t, "the last one was passed", func() bool { return heard.Load() > mark.Load() || i == 5 })
+						// A new urgent byte makes the previous one an ordinary byte.
+						within(t, "the reader has passed the previous one", func() bool { return heard.Load() > mark.Load() || i == 5 })
 						urge(t, one, '!')
 						mark.Store(int64(i+1) << 20)
 					}
@@ -173,9 +173,9 @@ func TestUrgentDataInBulk(t *testing.T) {
 	})
 }
 
-// TestUrgentDataRightBehindAWholeRead: a byte that comes just after a read that has
-// emptied the socket is found before the next one.
-func TestUrgentDataRightBehindAWholeRead(t *testing.T) {
+// TestUrgentDataRightAfterAWholeRead: an urgent byte that arrives just after a read has
+// emptied the socket is found before the next read.
+func TestUrgentDataRightAfterAWholeRead(t *testing.T) {
 	eachPlainRunner(t, func(t *testing.T, r relay.Runner) {
 		b := newBackend(t)
 		h := open(t, r, "tcp", b.addr())
@@ -191,7 +191,7 @@ func TestUrgentDataRightBehindAWholeRead(t *testing.T) {
 			}
 			say(t, one, ".")
 			if n, _ := io.ReadFull(two, block[:2]); string(block[:n]) != "\x00." {
-				t.Fatalf("after %d urgent bytes %q came", i, block[:n])
+				t.Fatalf("after %d urgent bytes %q arrived", i, block[:n])
 			}
 		}
 		one.Close()
@@ -208,8 +208,8 @@ func (c counting) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestAShortReadOfAUnixSocket: one stops behind descriptors that were sent
-// along, and what is behind them does not wait for more.
+// TestAShortReadOfAUnixSocket: a read stops after descriptors that were sent along, and
+// what follows them does not wait for more.
 func TestAShortReadOfAUnixSocket(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		front := filepath.Join(t.TempDir(), "f")

@@ -6,8 +6,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// TestAWaiterIsWatchedWithoutTakingAByte in the three ways in which it can end
-// its side; and what it had sent is still there to relay.
+// TestAWaiterIsWatchedWithoutTakingAByte in the three ways in which it can end, and its
+// data can still be relayed.
 func TestAWaiterIsWatchedWithoutTakingAByte(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		b := newBackend(t)
@@ -17,7 +17,7 @@ func TestAWaiterIsWatchedWithoutTakingAByte(t *testing.T) {
 		s := next(t, h.begun)
 		bare.CloseWrite()
 		if end := receive(t, h.peerClosed); end != relay.FIN {
-			t.Errorf("a bare end was reported as %v", end)
+			t.Errorf("an end without data was reported as %v", end)
 		}
 		s.signal(leave)
 		next(t, h.over)
@@ -37,7 +37,7 @@ func TestAWaiterIsWatchedWithoutTakingAByte(t *testing.T) {
 		say(t, half, "words")
 		half.CloseWrite()
 		if end := receive(t, h.peerClosed); end != relay.HalfFIN {
-			t.Errorf("an end behind bytes was reported as %v", end)
+			t.Errorf("an end after bytes was reported as %v", end)
 		}
 		seen := make(chan relay.End, 1)
 		s.signal(func(s *session) {
@@ -45,7 +45,7 @@ func TestAWaiterIsWatchedWithoutTakingAByte(t *testing.T) {
 			goOn(s)
 		})
 		if end := receive(t, seen); end != relay.HalfFIN {
-			t.Errorf("looked at once more it was %v", end)
+			t.Errorf("a second probe found %v", end)
 		}
 		c := b.take()
 		hear(t, c, "words")
@@ -57,8 +57,8 @@ func TestAWaiterIsWatchedWithoutTakingAByte(t *testing.T) {
 	})
 }
 
-// TestAWaiterThatOnlyTalksIsLeftAlone, and a half-closed one that goes is reported
-// of once more.
+// TestAWaiterThatOnlyTalksIsLeftAlone, and a half-closed one that goes away is reported
+// again.
 func TestAWaiterThatOnlyTalksIsLeftAlone(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		h := open(t, r, "tcp", newBackend(t).addr(), holding)
