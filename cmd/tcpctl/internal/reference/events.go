@@ -6,6 +6,7 @@ import (
 	"go/token"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/tcpctl/tcpctl/proxy"
 )
@@ -14,7 +15,7 @@ import (
 type constant struct{ value, doc string }
 
 // constants are those of a file whose values come from a call of make, or which
-// have the type.
+// have the type, or are one that another package gives it.
 func (s *source) constants(path, maker string) (all []constant, err error) {
 	f := s.files[path]
 	if f == nil {
@@ -33,6 +34,9 @@ func (s *source) constants(path, maker string) (all []constant, err error) {
 			value := v.Values[0]
 			if call, ok := value.(*ast.CallExpr); ok && len(call.Args) == 1 && s.name("", call.Fun) == maker {
 				value = call.Args[0]
+			} else if from, ok := value.(*ast.SelectorExpr); ok && v.Type == nil && strings.HasSuffix(s.words[s.name("", from)].typ, "."+maker) {
+				all = append(all, constant{s.words[s.name("", from)].value, paragraph(v.Doc, v.Comment)})
+				continue
 			} else if v.Type == nil || s.name("", v.Type) != maker {
 				continue
 			}
@@ -78,6 +82,12 @@ func (s *source) events() ([]byte, error) {
 	rows = nil
 	for _, r := range reasons {
 		rows = append(rows, []string{code(r.value), sentence(r.doc)})
+	}
+	for name, w := range s.words {
+		reason := w.typ == "lock.Reason" || w.typ == "Reason" && (strings.HasPrefix(name, "proxy.") || strings.HasPrefix(name, "lock."))
+		if reason && !slices.ContainsFunc(reasons, func(r constant) bool { return r.value == w.value }) {
+			return nil, fmt.Errorf("the reason %s, %q, is not among the constants of proxy/reason.go", name, w.value)
+		}
 	}
 	m.table([]string{"Reason", "Meaning"}, rows)
 	return m.Bytes(), err

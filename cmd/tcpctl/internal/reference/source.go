@@ -19,7 +19,11 @@ type source struct {
 	root  string
 	types map[string]*declared // by "package.Name"
 	files map[string]*ast.File // by path below the root
+	words map[string]typed     // constants of a type, by "package.Name"
 }
+
+// typed is a constant's type as it is written, and its value.
+type typed struct{ typ, value string }
 
 // declared is one type.
 type declared struct {
@@ -41,7 +45,7 @@ type member struct {
 
 // load reads all packages but their tests.
 func load(root string) (*source, error) {
-	s := &source{root: root, types: map[string]*declared{}, files: map[string]*ast.File{}}
+	s := &source{root: root, types: map[string]*declared{}, files: map[string]*ast.File{}, words: map[string]typed{}}
 	set := token.NewFileSet()
 	err := filepath.WalkDir(root, func(name string, e fs.DirEntry, err error) error {
 		switch {
@@ -64,9 +68,25 @@ func load(root string) (*source, error) {
 	return s, err
 }
 
+func (s *source) noteWords(pkg string, g *ast.GenDecl) {
+	for _, spec := range g.Specs {
+		v := spec.(*ast.ValueSpec)
+		if len(v.Values) != 1 || v.Type == nil {
+			continue
+		}
+		if lit, ok := v.Values[0].(*ast.BasicLit); ok && lit.Kind == token.STRING {
+			value, _ := strconv.Unquote(lit.Value)
+			s.words[pkg+"."+v.Names[0].Name] = typed{s.name("", v.Type), value}
+		}
+	}
+}
+
 func (s *source) note(f *ast.File) {
 	for _, d := range f.Decls {
 		g, ok := d.(*ast.GenDecl)
+		if ok && g.Tok == token.CONST {
+			s.noteWords(f.Name.Name, g)
+		}
 		if !ok || g.Tok != token.TYPE {
 			continue
 		}
