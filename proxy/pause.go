@@ -22,6 +22,7 @@ type pause struct {
 	rate              float64       // of the release, of a pause by a plan that ends as a backend serves again
 	cluster           *clusterPause // it holds on all engines; nil: here alone
 	overdue           bool          // it stands beyond its deadline: a command still runs
+	ended             time.Time     // zero: it stands
 }
 
 // pauseState is all that a service has of pauses: the one that holds it, what
@@ -188,6 +189,9 @@ func (ps *pauseState) resumeLocked(by string, rate float64) {
 	s := ps.service
 	now := time.Now()
 	ps.freezeLocked(false, now)
+	if ps.current != nil {
+		ps.current.ended = now
+	}
 	ps.current = nil
 	s.quiet.updateLocked()
 	if s.queue.Waiting() > 0 {

@@ -144,8 +144,8 @@ func (p *Plan) finish(failed error) {
 	overdue := 0.0
 	s.queue.Do(func() {
 		s.plan = nil
-		if p.ours != nil && p.ours.overdue {
-			overdue = time.Since(p.ours.until).Seconds()
+		if p.ours != nil {
+			overdue = p.ours.overdueFor().Seconds()
 		}
 	})
 	numbers, after := p.tally.end()

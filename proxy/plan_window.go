@@ -281,6 +281,18 @@ func (p *pause) outlivesDeadlineLocked(s *Service) bool {
 	return true
 }
 
+// overdueFor is how long the pause stood, or stands, beyond its deadline and rejected clients:
+// a plan of all engines goes on after that, to collect their numbers.
+func (p *pause) overdueFor() time.Duration {
+	switch {
+	case !p.overdue:
+		return 0
+	case p.ended.IsZero():
+		return time.Since(p.until)
+	}
+	return p.ended.Sub(p.until)
+}
+
 // overdueLocked rejects the clients of a window that goes on beyond its deadline, which
 // what says.
 func (p *pause) overdueLocked(s *Service, what string) {

@@ -193,6 +193,25 @@ func TestRule18TheOwnerOfAClustersWindow(t *testing.T) {
 	}
 }
 
+// TestRule18AClustersWindowIsOverdue: its report says for how long, as that of one node does.
+func TestRule18AClustersWindowIsOverdue(t *testing.T) {
+	t.Parallel()
+	all := scopeNodes(t)
+	c, began, end := all[1].typesWindow("--max", "1s")
+	untilFile(t, began, "run")
+	allOverdue(all)
+	end()
+	if status := c.status(); status != 0 || !regexp.MustCompile(`(?m)^  overdue: it ran \S+ past its --max`).MatchString(c.said()) {
+		t.Errorf("status %d:\n%s", status, c.said())
+	}
+}
+
+func allOverdue(all []*running) {
+	for _, in := range all {
+		in.until("it is overdue", func(s *proxy.ServiceInfo) bool { return s.Pause != nil && s.Pause.Overdue })
+	}
+}
+
 // TestNoQuorumNothingIsDone: acts fail with exit status 4, and --here acts on the node alone.
 func TestNoQuorumNothingIsDone(t *testing.T) {
 	t.Parallel()

@@ -119,7 +119,8 @@ func byWhomAndWhen(r *proxy.Report) string {
 // nodePart is one node's row in the report of a plan on several nodes.
 type nodePart struct {
 	proxy.NodeReport
-	report, took string // of its own; "": it has none
+	report, took   string  // of its own; "": it has none
+	overdueSeconds float64 // past its --max
 }
 
 // printParts prints a row a node, or for each backend of a node. What is not known of one is
@@ -134,6 +135,10 @@ func printParts(w io.Writer, parts []nodePart) {
 	if timed {
 		t[0] = append(t[0], "TOOK")
 	}
+	overdue := slices.ContainsFunc(parts, func(p nodePart) bool { return p.overdueSeconds > 0 })
+	if overdue {
+		t[0] = append(t[0], "OVERDUE")
+	}
 	for _, p := range parts {
 		is, name := &p.Numbers, cmp.Or(of(&p), "-")
 		if p.Unknown != "" {
@@ -144,6 +149,11 @@ func printParts(w io.Writer, parts []nodePart) {
 			fmt.Sprint(is.TimedOut), fmt.Sprint(is.Cut), fmt.Sprint(is.Failed), fmt.Sprint(is.Rejected)}
 		if timed {
 			row = append(row, cmp.Or(p.took, "-"))
+		}
+		if overdue && p.overdueSeconds > 0 {
+			row = append(row, text.Took(p.overdueSeconds))
+		} else if overdue {
+			row = append(row, "-")
 		}
 		t = append(t, row)
 	}

@@ -268,7 +268,8 @@ func (w *window) answers() (all []api.Answer[proxy.Report]) {
 // parts are the reports of the nodes as those of one window.
 func (w *window) parts() (all []nodePart) {
 	for _, n := range w.nodes {
-		p := nodePart{NodeReport: proxy.NodeReport{Node: n.Node, State: n.report.State, Numbers: n.report.Numbers}, report: n.report.ID, took: n.report.Took().String()}
+		p := nodePart{NodeReport: proxy.NodeReport{Node: n.Node, State: n.report.State, Numbers: n.report.Numbers}, report: n.report.ID,
+			took: n.report.Took().String(), overdueSeconds: n.report.OverdueSeconds}
 		if !n.ended() {
 			p.State, p.Unknown, p.took = proxy.NodeUnknown, "no answer since "+n.heard.Local().Format(time.TimeOnly), ""
 		}

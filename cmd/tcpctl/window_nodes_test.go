@@ -136,6 +136,22 @@ func TestRule52OneWindowOnAllNodes(t *testing.T) {
 	}
 }
 
+// TestRule18AWindowOnAllNodesIsOverdue: the table says for how long on each.
+func TestRule18AWindowOnAllNodesIsOverdue(t *testing.T) {
+	t.Parallel()
+	all := nodes(t, 3, true)
+	c, began, end := windowOnAll(all, "--max", "1s")
+	untilFile(t, began, "run")
+	allOverdue(all)
+	end()
+	if status := c.status(); status != 0 {
+		t.Errorf("status %d", status)
+	}
+	if rows := regexp.MustCompile(`(?m)^(?:NODE .* TOOK +OVERDUE|edge-\d .* done .*s +[\d.]+m?s)$`).FindAllString(c.said(), -1); len(rows) != 4 {
+		t.Errorf("it says:\n%s", c.said())
+	}
+}
+
 // TestRule52OnAllOrOnNone: a node that refuses ends the window on the others before
 // the command.
 func TestRule52OnAllOrOnNone(t *testing.T) {
