@@ -72,14 +72,12 @@ func (n *Node) accept(ln net.Listener) {
 			continue
 		}
 		wait.reset()
-		n.wg.Add(1)
-		go n.receive(conn)
+		n.wg.Go(func() { n.receive(conn) })
 	}
 }
 
 // receive turns an accepted connection into a link or the program's connection, or closes it.
 func (n *Node) receive(conn net.Conn) {
-	defer n.wg.Done()
 	c := n.pending.add(conn)
 	defer n.pending.remove(c)
 	ctx, cancel := context.WithCancel(n.ctx)

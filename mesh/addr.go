@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/netip"
@@ -45,9 +46,7 @@ func listenAddr(addr string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("mesh: listen address %.80q is not HOST:PORT or a part of it; write the IPv6 address ::1 as [::1]:7460", addr)
 	}
-	if host == "" {
-		host = "0.0.0.0" // package net then also listens on IPv6, if the system has it
-	}
+	host = cmp.Or(host, "0.0.0.0") // package net then also listens on IPv6, if the system has it
 	return net.JoinHostPort(host, port), nil
 }
 

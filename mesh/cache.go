@@ -68,7 +68,6 @@ func parseCache(body []byte) ([]cachedPeer, error) {
 
 // saveCache writes the cache file after changes, and once more at the end.
 func (n *Node) saveCache(w *runningSource) {
-	defer n.wg.Done()
 	for n.lifetime.Err() == nil {
 		sleep(n.lifetime, saveEvery)
 		n.mu.Lock()

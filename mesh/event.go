@@ -47,13 +47,11 @@ func (n *Node) Events(ctx context.Context) <-chan Event {
 		}
 	}
 	n.subscribers = append(n.subscribers, s)
-	n.wg.Add(1)
-	go n.deliver(ctx, s, ch)
+	n.wg.Go(func() { n.deliver(ctx, s, ch) })
 	return ch
 }
 
 func (n *Node) deliver(ctx context.Context, s *subscriber, ch chan<- Event) {
-	defer n.wg.Done()
 	defer close(ch)
 	defer n.unsubscribe(s)
 	for {

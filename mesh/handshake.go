@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -121,9 +122,7 @@ func (n *Node) acceptable(theirs hello, trusted, offered bool) error {
 func (h *handshake) complete(err error) error {
 	if r, ok := errors.AsType[*RefusedError](err); ok {
 		r.Addr = h.addr.String()
-		if r.Peer == "" {
-			r.Peer = h.theirs.Name
-		}
+		r.Peer = cmp.Or(r.Peer, h.theirs.Name)
 		r.ID = h.theirs.ID
 	}
 	return err

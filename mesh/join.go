@@ -64,7 +64,6 @@ func splitJoin(join string) (host string, port uint16, err error) {
 
 // keepJoined dials a join address until the node closes, except while the nodes that answered there are connected.
 func (n *Node) keepJoined(join string, w *runningSource) {
-	defer n.wg.Done()
 	answered := map[netip.AddrPort]string{} // ids of the nodes that have answered
 	since, reported := time.Now(), false    // no node has answered
 	var last error
@@ -191,12 +190,10 @@ func (n *Node) dialUnknown(addrs []netip.AddrPort, source string) {
 		return
 	}
 	n.unknownDials++
-	n.wg.Add(1)
-	go n.callUnknown(addrs, source)
+	n.wg.Go(func() { n.callUnknown(addrs, source) })
 }
 
 func (n *Node) callUnknown(addrs []netip.AddrPort, source string) {
-	defer n.wg.Done()
 	_, _ = n.call(n.ctx, addrs, source, true) // call reports refusals; after other errors the source will find it again
 	n.mu.Lock()
 	n.unknownDials--

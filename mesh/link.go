@@ -116,8 +116,7 @@ func (n *Node) adopt(h *handshake, p *peer) (*link, error) {
 	p.retry = backoff{min: p.retry.min, max: metPeerWait}
 	n.links[l.token] = l
 	n.forgetPredecessor(p, at.Addr())
-	n.wg.Add(1)
-	go l.run()
+	n.wg.Go(l.run)
 	return l, nil // setConn makes the peer alive
 }
 
@@ -147,7 +146,6 @@ func openYamux(h *handshake, keepAlive time.Duration) (s *yamux.Session, err err
 
 // run owns the link from adoption to its end.
 func (l *link) run() {
-	defer l.node.wg.Done()
 	var wg sync.WaitGroup
 	control, err := l.openControl()
 	if err == nil {

@@ -35,14 +35,12 @@ func (l *link) watchSpare() {
 	}
 	if l.spare && l.peerSpare && !l.ending && l.node.id.id > l.peer.id {
 		l.ending = true
-		l.node.wg.Add(1)
-		go l.endSpare()
+		l.node.wg.Go(l.endSpare)
 	}
 }
 
 // endSpare ends a link that both sides can do without.
 func (l *link) endSpare() {
-	defer l.node.wg.Done()
 	l.out.post(func(o *outgoing) { o.spareDone = true })
 	l.awaitLast()
 	l.end("", nil)

@@ -164,8 +164,7 @@ func (n *Node) startSources() {
 	}
 	for _, s := range sources {
 		w := n.addSource(s.Name(), "")
-		n.wg.Add(1)
-		go n.runSource(s, w)
+		n.wg.Go(func() { n.runSource(s, w) })
 	}
 	for _, join := range n.cfg.Join {
 		name := sourceJoin
@@ -173,14 +172,12 @@ func (n *Node) startSources() {
 			name = sourceDNS
 		}
 		w := n.addSource(name, join)
-		n.wg.Add(1)
-		go n.keepJoined(join, w)
+		n.wg.Go(func() { n.keepJoined(join, w) })
 	}
 	if n.cfg.CacheFile != "" {
 		w := n.addSource(sourceCache, n.cfg.CacheFile)
 		n.loadCache(w)
-		n.wg.Add(1)
-		go n.saveCache(w)
+		n.wg.Go(func() { n.saveCache(w) })
 	}
 }
 

@@ -66,8 +66,7 @@ func (n *Node) addPeer(id, source string) *peer {
 		settling:  make(chan struct{}, 1),
 	}
 	n.peers[id] = p
-	n.wg.Add(1)
-	go p.keepDialling()
+	n.wg.Go(p.keepDialling)
 	return p
 }
 

@@ -12,7 +12,6 @@ import (
 
 // keepDialling dials the peer whenever it has no link, until it is forgotten.
 func (p *peer) keepDialling() {
-	defer p.node.wg.Done()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {

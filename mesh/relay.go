@@ -39,8 +39,7 @@ func (l *link) watchRelay(now time.Time) {
 		return
 	}
 	l.relaying = true
-	l.node.wg.Add(1)
-	go l.keepRelay()
+	l.node.wg.Go(l.keepRelay)
 }
 
 // wantsRelay is called with node.mu held.
@@ -50,7 +49,6 @@ func (l *link) wantsRelay() bool {
 
 // keepRelay dials the relay, and dials it again when it is lost.
 func (l *link) keepRelay() {
-	defer l.node.wg.Done()
 	n := l.node
 	wait := backoff{min: 100 * time.Millisecond, max: 5 * time.Second}
 	for l.ctx.Err() == nil {

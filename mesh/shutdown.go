@@ -72,8 +72,7 @@ func (n *Node) sayGoodbye() ([]*link, []*Conn) {
 	}
 	if first {
 		for _, c := range conns {
-			n.wg.Add(1)
-			go n.endConn(c)
+			n.wg.Go(func() { n.endConn(c) })
 		}
 	}
 	return links, conns
@@ -82,7 +81,6 @@ func (n *Node) sayGoodbye() ([]*link, []*Conn) {
 // endConn may block behind the program's Write, which Close ends. A connection that the program does not read delays Shutdown by
 // unreadLinger at most, for data in flight.
 func (n *Node) endConn(c *Conn) {
-	defer n.wg.Done()
 	_ = c.CloseWrite() // fails if it has already ended
 	if !c.nobodyReads() {
 		return

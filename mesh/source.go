@@ -108,7 +108,6 @@ func (n *Node) addSource(name, addr string) *runningSource {
 }
 
 func (n *Node) runSource(s Source, w *runningSource) {
-	defer n.wg.Done()
 	wait := backoff{min: 500 * time.Millisecond, max: 30 * time.Second}
 	for n.ctx.Err() == nil {
 		err := s.Run(n.ctx, n.self(), w)

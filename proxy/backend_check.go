@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -223,10 +224,7 @@ func lastLine(output string) string {
 // checkAddr is the backend's own address, or its port for checks
 // (node-tcp-proxy's monitor_port).
 func (b *Backend) checkAddr() string {
-	port := b.cfg.CheckPort
-	if port == 0 {
-		port = b.service.config().Check.Port
-	}
+	port := cmp.Or(b.cfg.CheckPort, b.service.config().Check.Port)
 	if port == 0 || b.network != "tcp" {
 		return b.addr
 	}

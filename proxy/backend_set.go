@@ -81,12 +81,7 @@ func (bs *backendSet) byNameLocked(name string) *Backend {
 
 // othersServeLocked says whether a client could go to another backend.
 func (bs *backendSet) othersServeLocked(b *Backend) bool {
-	for _, o := range bs.all {
-		if o != b && o.serves() {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(bs.all, func(o *Backend) bool { return o != b && o.serves() })
 }
 
 // hopelessLocked says that no backend is up, or is being checked for the first

@@ -3,6 +3,7 @@ package proxy
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 
@@ -51,12 +52,7 @@ func (c *ServiceConfig) allows(client netip.Addr) bool {
 // address.
 func covers(all []netip.Prefix, a netip.Addr) bool {
 	a = a.Unmap().WithZone("") // no network has an address with a zone
-	for _, p := range all {
-		if p.Contains(a) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(all, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
 // ParseNetwork parses a network like "10.0.0.0/8", or one address. An IPv4-mapped

@@ -3,6 +3,7 @@ package proxy
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -167,11 +168,7 @@ func (ds *discovery) mergedLocked(c ServiceConfig) []BackendConfig {
 // reloadedLocked is the configuration that a reload brings, with what the
 // sources that it keeps have found.
 func (ds *discovery) reloadedLocked(c ServiceConfig) ServiceConfig {
-	for name := range ds.found {
-		if !c.discovers(name) {
-			delete(ds.found, name)
-		}
-	}
+	maps.DeleteFunc(ds.found, func(name string, _ Discovered) bool { return !c.discovers(name) })
 	c.Backends = ds.mergedLocked(c)
 	return c
 }

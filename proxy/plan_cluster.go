@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 )
 
@@ -101,12 +102,7 @@ func (n *Numbers) add(o *Numbers) {
 }
 
 func (r *Report) unknownNode() bool {
-	for _, n := range r.Nodes {
-		if n.State != NodeDone {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(r.Nodes, func(n NodeReport) bool { return n.State != NodeDone })
 }
 
 // AcrossNodes returns a sentence about the clients of all nodes: "failed 0 on 3

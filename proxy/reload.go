@@ -122,13 +122,11 @@ func (e *Engine) retireLocked(s *Service) {
 		s.quiet.retired = true
 		s.quiet.updateLocked()
 	})
-	s.engine.retiring.Add(1)
-	go e.forget(s)
+	s.engine.retiring.Go(func() { e.forget(s) })
 }
 
 // forget waits for the end of a service that is gone.
 func (e *Engine) forget(s *Service) {
-	defer e.retiring.Done()
 	label(roleRetire, s.name, "")
 	for empty := false; !empty; {
 		select {

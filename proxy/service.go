@@ -82,8 +82,7 @@ func (s *Service) start() {
 	s.share = s.engine.budget.NewShare()
 	s.shared.start(s.config().Shared)
 	s.cluster.start(s.config().Cluster)
-	s.working.Add(1)
-	go s.runTimer()
+	s.working.Go(s.runTimer)
 	s.queue.Do(func() {
 		s.started = true
 		for _, b := range s.backends.all {
@@ -121,7 +120,6 @@ func (s *Service) finish() {
 // runTimer does what is due: deadlines of pauses and drains, the next try of a
 // failed dial, the next grant of a paced release.
 func (s *Service) runTimer() {
-	defer s.working.Done()
 	label(roleClock, s.name, "")
 	for s.timer.wait(s.ctx) {
 		s.contained("the clock", func() error {

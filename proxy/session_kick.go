@@ -61,13 +61,11 @@ func (o Operator) KickSlowly(by, reason string, rate float64, ids ...string) err
 	if !o.engine.started || o.engine.stopped {
 		return errNotRunning
 	}
-	o.engine.retiring.Add(1)
-	go o.kickSlowly(by, reason, rate, ids)
+	o.engine.retiring.Go(func() { o.kickSlowly(by, reason, rate, ids) })
 	return nil
 }
 
 func (o Operator) kickSlowly(by, reason string, rate float64, ids []string) {
-	defer o.engine.retiring.Done()
 	// Beyond a thousand a second several go at once: timers are no finer.
 	tick := time.NewTicker(max(time.Duration(float64(time.Second)/rate), time.Millisecond))
 	defer tick.Stop()

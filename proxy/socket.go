@@ -94,15 +94,13 @@ func (e *Engine) drainLocked(gone []*socket) (ends []<-chan struct{}) {
 		}
 		sk.l.Drain()
 		ends = append(ends, sk.l.Done())
-		e.retiring.Add(1)
-		go e.drained(sk, users)
+		e.retiring.Go(func() { e.drained(sk, users) })
 	}
 	return ends
 }
 
 // drained forgets a socket once it is closed.
 func (e *Engine) drained(sk *socket, users []*Service) {
-	defer e.retiring.Done()
 	label(roleRetire, users[0].name, "")
 	<-sk.l.Done()
 	sk.l.Close()

@@ -1,6 +1,7 @@
 package themes
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -32,9 +33,7 @@ func findKeys(text string) keyLines {
 			continue
 		}
 		key = table + strings.Trim(key, " \t\"'")
-		if at[key] == 0 {
-			at[key] = n
-		}
+		at[key] = cmp.Or(at[key], n)
 	}
 	return at
 }

@@ -1,6 +1,7 @@
 package themes
 
 import (
+	"cmp"
 	"embed"
 	"errors"
 	"fmt"
@@ -25,9 +26,7 @@ const maxParents = 8
 // "" or missing), else from the embedded ones, and resolves what it inherits. "" is the
 // name "default". An error names the file and line, and the most similar name.
 func Load(name, userDir string) (*Theme, error) {
-	if name == "" {
-		name = "default"
-	}
+	name = cmp.Or(name, "default")
 	f, err := readTheme(name, userDir)
 	if err != nil {
 		return nil, err

@@ -35,8 +35,7 @@ func parse(name, path, text string) (*file, error) {
 	f := &file{name: name, path: path, lines: findKeys(text)}
 	meta, err := toml.Decode(text, f)
 	if err != nil {
-		var perr toml.ParseError
-		if errors.As(err, &perr) {
+		if perr, ok := errors.AsType[toml.ParseError](err); ok {
 			return nil, fmt.Errorf("themes: %s:%d: %s; a theme is a file in TOML", path, perr.Position.Line, strings.TrimSuffix(perr.Message, "."))
 		}
 		return nil, fmt.Errorf("themes: %s: %s", path, strings.TrimPrefix(err.Error(), "toml: "))

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -145,8 +146,6 @@ func windowLine(rest, peer string) string {
 	if peer != "" {
 		line += " --peer " + screen.Safe(peer)
 	}
-	if rest == "" {
-		rest = "SERVICE -- CMD"
-	}
+	rest = cmp.Or(rest, "SERVICE -- CMD")
 	return line + " " + screen.Safe(rest)
 }

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -162,9 +163,7 @@ func (d *dialog) read() (first error) {
 		err := f.set(d.p)
 		if f.err = ""; err != nil {
 			f.err = errorText(err)
-			if first == nil {
-				first = err
-			}
+			first = cmp.Or(first, err)
 		}
 	}
 	return first

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -193,9 +194,7 @@ func insertBusiest(top []*session, r *session) []*session {
 	if i == detailsSessions {
 		return top
 	}
-	top = append(top, nil)
-	copy(top[i+1:], top[i:])
-	top[i] = r
+	top = slices.Insert(top, i, r)
 	return top[:min(len(top), detailsSessions)]
 }
 

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -222,9 +223,7 @@ func (f *frame) clusterFacts(id string) (facts []fact) {
 		return append(facts, fact{"lease", "only the leader knows, and it does not answer"})
 	}
 	lease := map[string]string{"-": "none: it uses no slots of the cluster", "none": "none: it grants no slots"}[p.lease]
-	if lease == "" {
-		lease = "runs for " + p.lease + " still, if it is not renewed"
-	}
+	lease = cmp.Or(lease, "runs for "+p.lease+" still, if it is not renewed")
 	facts = append(facts, fact{"lease", lease})
 	if n := p.lag; n != "-" && n != "?" {
 		if n == "0" {

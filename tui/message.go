@@ -38,8 +38,7 @@ func (l *message) dismiss() { *l = message{} }
 
 // errorText returns an error with what to try next.
 func errorText(err error) string {
-	var e *api.Error
-	if errors.As(err, &e) && e.Hint != "" {
+	if e, ok := errors.AsType[*api.Error](err); ok && e.Hint != "" {
 		return e.Text + " (" + e.Hint + ")"
 	}
 	return err.Error()

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -224,9 +225,7 @@ func (m *model) wantsSessions() bool {
 
 func (m *model) onFetched(a fetched) tea.Cmd {
 	now := m.clock()
-	if a.workspace == nil {
-		a.workspace = m.workspace
-	}
+	a.workspace = cmp.Or(a.workspace, m.workspace)
 	f := &a.workspace.fetches[a.kind]
 	f.busy = false
 	f.next = now.Add(min(restFactor*now.Sub(a.begun), fetchLimit))

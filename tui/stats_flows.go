@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"maps"
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
@@ -87,11 +88,7 @@ func (s *stats) updateDrains() {
 			s.drains[target] = points
 		}
 	}
-	for target := range s.drains {
-		if !draining[target] {
-			delete(s.drains, target)
-		}
-	}
+	maps.DeleteFunc(s.drains, func(target string, _ []drainPoint) bool { return !draining[target] })
 }
 
 // draining reports whether something drains: then the console polls more often.

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -82,11 +83,7 @@ func (w *watch) update(f *frame) {
 	if had > 0 && len(w.list) == 0 {
 		w.ended = f.now()
 	}
-	for id, until := range w.snoozed {
-		if !f.now().Before(until) {
-			delete(w.snoozed, id)
-		}
-	}
+	maps.DeleteFunc(w.snoozed, func(_ string, until time.Time) bool { return !f.now().Before(until) })
 }
 
 // shown returns what the strip shows in room lines, and how many are snoozed.

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -47,9 +48,7 @@ type workspace struct {
 func newWorkspace(ctx context.Context, f frame, source api.Source, peers pane) (*workspace, error) {
 	f.stats = newStats()
 	f.stats.journal.peer = f.peer
-	if f.own == nil {
-		f.own = f.stats
-	}
+	f.own = cmp.Or(f.own, f.stats)
 	w := &workspace{frame: f, source: source, opened: f.clock(), follows: map[string]*followedAct{}, warned: meshinfo.Alive}
 	w.ctx, w.cancel = context.WithCancel(ctx)
 	w.panes = newPanes()

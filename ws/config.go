@@ -1,6 +1,7 @@
 package ws
 
 import (
+	"cmp"
 	"crypto/tls"
 	"fmt"
 	"log"
@@ -103,9 +104,7 @@ type Config struct {
 
 // setDefaults checks cfg and replaces zero values by their defaults.
 func (cfg *Config) setDefaults() error {
-	if cfg.Path == "" {
-		cfg.Path = "/"
-	}
+	cfg.Path = cmp.Or(cfg.Path, "/")
 	if !strings.HasPrefix(cfg.Path, "/") {
 		return fmt.Errorf("ws: path %q does not begin with a slash", cfg.Path)
 	}
@@ -121,9 +120,7 @@ func (cfg *Config) setDefaults() error {
 		return err
 	}
 	setDefault(&cfg.HandshakeTimeout, defaultHandshakeTimeout)
-	if cfg.MaxHeaderBytes == 0 {
-		cfg.MaxHeaderBytes = defaultMaxHeader
-	}
+	cfg.MaxHeaderBytes = cmp.Or(cfg.MaxHeaderBytes, defaultMaxHeader)
 	return nil
 }
 
@@ -150,9 +147,7 @@ func (e *Encoding) setDefault() error {
 // setDefault replaces zero by the default, and a negative duration by zero, which
 // means "off" inside the package.
 func setDefault(d *time.Duration, byDefault time.Duration) {
-	if *d == 0 {
-		*d = byDefault
-	}
+	*d = cmp.Or(*d, byDefault)
 	*d = max(*d, 0)
 }
 

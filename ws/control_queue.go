@@ -90,12 +90,10 @@ func (c *Conn) startFlusher() {
 	if c.closed || c.loop.Load() != nil || !c.flushing.CompareAndSwap(false, true) {
 		return
 	}
-	c.flushers.Add(1)
-	go c.flushBlocking()
+	c.flushers.Go(c.flushBlocking)
 }
 
 func (c *Conn) flushBlocking() {
-	defer c.flushers.Done()
 	c.writeMu.Lock()
 	c.writeUnsent()
 	// Before writeMu is unlocked: otherwise a frame queued now would be left to a

@@ -2,6 +2,7 @@ package ws
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -159,9 +160,7 @@ func (d *Dialer) connect(ctx context.Context, u *url.URL, addr string) (net.Conn
 	if cfg == nil {
 		cfg = &tls.Config{}
 	}
-	if cfg.ServerName == "" {
-		cfg.ServerName = u.Hostname()
-	}
+	cfg.ServerName = cmp.Or(cfg.ServerName, u.Hostname())
 	cfg.NextProtos = []string{"http/1.1"}
 	t := tls.Client(&eofConn{Conn: conn}, cfg)
 	if err := t.HandshakeContext(ctx); err != nil {

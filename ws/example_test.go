@@ -111,8 +111,7 @@ func ExampleListener_Next() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	_, err = ws.Dial(ctx, "ws://"+l.Addr().String()+"/elsewhere")
-	var refused *ws.HandshakeError
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*ws.HandshakeError](err); ok {
 		fmt.Println("another path:", refused.Response.Status)
 	}
 

@@ -2,17 +2,13 @@ package ws
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
 // hasToken reports whether a list header has the token, ignoring case.
 func hasToken(h http.Header, name, token string) bool {
-	for _, t := range list(h, name) {
-		if strings.EqualFold(t, token) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(list(h, name), func(t string) bool { return strings.EqualFold(t, token) })
 }
 
 // list returns the elements of a list header, of all its lines (RFC 9110,

@@ -27,14 +27,8 @@ func Listen(network, addr string, cfg Config) (*Listener, error) {
 		return nil, fmt.Errorf("ws: %w", err)
 	}
 	l.addr = ln.Addr()
-	l.serving.Add(1)
-	go l.serveUntilClose(ln)
+	l.serving.Go(func() { l.serve(ln) })
 	return l, nil
-}
-
-func (l *Listener) serveUntilClose(ln net.Listener) {
-	defer l.serving.Done()
-	l.serve(ln)
 }
 
 // Serve accepts connections from ln until Close, and closes ln. With Config.TLS
@@ -48,9 +42,7 @@ func (l *Listener) Serve(ln net.Listener) error {
 		ln.Close()
 		return fmt.Errorf("ws: serve: %w", net.ErrClosed)
 	}
-	if l.addr == nil {
-		l.addr = addr
-	}
+	l.addr = cmp.Or(l.addr, addr)
 	l.serving.Add(1)
 	l.mu.Unlock()
 	defer l.serving.Done()
@@ -83,9 +75,7 @@ func (l *Listener) newServer() *http.Server {
 		ConnState:         l.connState,
 		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
 	}
-	if s.ErrorLog == nil {
-		s.ErrorLog = log.New(io.Discard, "", 0)
-	}
+	s.ErrorLog = cmp.Or(s.ErrorLog, log.New(io.Discard, "", 0))
 	return s
 }
 
@@ -158,14 +148,8 @@ func (l *Listener) startHandshakeServer() *connListener {
 	if l.handshakeServer == nil {
 		l.handshakeServer = &connListener{conns: make(chan *handshakeConn), done: l.done}
 		if !l.closed {
-			l.serving.Add(1)
-			go l.serveHandshakes()
+			l.serving.Go(func() { l.server.Serve(l.handshakeServer) })
 		}
 	}
 	return l.handshakeServer
-}
-
-func (l *Listener) serveHandshakes() {
-	defer l.serving.Done()
-	l.server.Serve(l.handshakeServer)
 }

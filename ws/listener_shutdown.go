@@ -36,12 +36,10 @@ func (l *Listener) Shutdown(ctx context.Context) error {
 	l.mu.Unlock()
 	var closing sync.WaitGroup
 	for _, c := range l.Conns() {
-		closing.Add(1)
-		go closeGoingAway(c, &closing)
+		closing.Go(func() { c.CloseWith(GoingAway, "") })
 	}
 	for _, p := range l.pendings() {
-		closing.Add(1)
-		go refuseShuttingDown(p, &closing)
+		closing.Go(func() { p.Refuse(http.StatusServiceUnavailable, 0, "shutting down") })
 	}
 	stop := context.AfterFunc(ctx, l.closeAll)
 	defer stop()
@@ -117,16 +115,6 @@ func (l *Listener) pendings() []*Pending {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Collect(maps.Keys(l.pending))
-}
-
-func closeGoingAway(c *Conn, done *sync.WaitGroup) {
-	defer done.Done()
-	c.CloseWith(GoingAway, "")
-}
-
-func refuseShuttingDown(p *Pending, done *sync.WaitGroup) {
-	defer done.Done()
-	p.Refuse(http.StatusServiceUnavailable, 0, "shutting down")
 }
 
 func (l *Listener) closeAll() {

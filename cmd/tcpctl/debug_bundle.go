@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -43,9 +44,7 @@ func debugBundleCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if file == "" {
-				file = "tcpctl-debug-" + b.Made.Format("20060102T150405Z") + ".tar.gz"
-			}
+			file = cmp.Or(file, "tcpctl-debug-"+b.Made.Format("20060102T150405Z")+".tar.gz")
 			size, err := writeBundle(b, file)
 			if err != nil {
 				return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -59,9 +60,7 @@ func loadFile(path *string) (*config.File, proxy.Config, error) {
 // run the configuration, else say what to do first.
 func bare(cmd *cobra.Command, l *launch) error {
 	path, _ := cmd.Flags().GetString("socket")
-	if path == "" {
-		path = control.DefaultPath()
-	}
+	path = cmp.Or(path, control.DefaultPath())
 	if control.Answers(path) && l.path == "" {
 		if !l.wantsConsole() {
 			return fmt.Errorf("an instance already answers on %s; try: tcpctl status", path)

@@ -13,6 +13,7 @@
 package meshtest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -156,9 +157,7 @@ type Host struct {
 func (h *Host) Config(c mesh.Config) mesh.Config {
 	c.Network = h
 	c.Sources = append(c.Sources, h)
-	if c.Node == "" {
-		c.Node = h.name
-	}
+	c.Node = cmp.Or(c.Node, h.name)
 	return c
 }
 

@@ -13,9 +13,7 @@ import (
 // Do validates a request and performs it on each of its targets in turn. It stops
 // at the first refusal, and says which targets were done before.
 func (l *Local) Do(ctx context.Context, r Request) (Result, error) {
-	if r.By == "" {
-		r.By = l.By
-	}
+	r.By = cmp.Or(r.By, l.By)
 	a, err := findAct(r.Act)
 	if err != nil {
 		return Result{}, err

@@ -93,8 +93,7 @@ func NoAnswer(text string) *Error {
 
 // AsError converts any error to an Error, by default a refusal.
 func AsError(err error) *Error {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
 	if bad, ok := errors.AsType[*proxy.ValueError](err); ok {

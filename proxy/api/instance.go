@@ -17,8 +17,7 @@ func (l *Local) reload(_ *Status, _ *Act, r Request) (Result, error) {
 		l.Engine.Operator().Note(proxy.Event{Kind: proxy.EventOperator, Level: proxy.LevelWarn, By: r.By, Command: r.CommandLine(),
 			Text: "reload refused: " + strings.ReplaceAll(strings.TrimPrefix(err.Error(), "proxy: "), "\n", " / ")})
 		wrong := Refused(err.Error(), "the old configuration stays in force")
-		var bad *Error
-		if errors.As(err, &bad) {
+		if bad, ok := errors.AsType[*Error](err); ok {
 			wrong.Status = bad.Status
 			wrong.Hint += "; tcpctl check finds such errors before a reload"
 		}

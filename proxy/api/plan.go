@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -103,9 +104,7 @@ func (l *Local) Window(ctx context.Context, w WindowCall) (WindowAnswer, error) 
 }
 
 func (l *Local) openWindow(ctx context.Context, w WindowCall) (WindowAnswer, error) {
-	if w.By == "" {
-		w.By = l.By
-	}
+	w.By = cmp.Or(w.By, l.By)
 	s, err := FindService(l.Engine, w.Service)
 	if err != nil {
 		return WindowAnswer{}, err

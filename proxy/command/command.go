@@ -159,13 +159,11 @@ func (r *Runner) drain(pipe *os.File, out *tail) <-chan struct{} {
 		r.pipes = map[*os.File]bool{}
 	}
 	r.pipes[pipe] = true
-	r.wg.Add(1)
-	go r.read(pipe, out, done)
+	r.wg.Go(func() { r.read(pipe, out, done) })
 	return done
 }
 
 func (r *Runner) read(pipe *os.File, out *tail, done chan<- struct{}) {
-	defer r.wg.Done()
 	defer close(done)
 	io.Copy(out, pipe)
 	r.mu.Lock()

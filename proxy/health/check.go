@@ -3,6 +3,7 @@
 package health
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -80,9 +81,7 @@ func (c Check) Run(ctx context.Context) Result {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	network, dial := c.Network, c.Dial
-	if network == "" {
-		network = "tcp"
-	}
+	network = cmp.Or(network, "tcp")
 	if dial == nil {
 		dial = new(net.Dialer).DialContext
 	}

@@ -37,8 +37,7 @@ func Explain(err error) string {
 	case errors.Is(err, io.EOF):
 		return "closed without an answer"
 	}
-	var sys *os.SyscallError
-	if errors.As(err, &sys) {
+	if sys, ok := errors.AsType[*os.SyscallError](err); ok {
 		return sys.Err.Error()
 	}
 	return err.Error()

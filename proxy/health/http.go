@@ -1,6 +1,7 @@
 package health
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"net/http"
@@ -13,15 +14,9 @@ import (
 func (c Check) http(ctx context.Context, conn net.Conn, rtt time.Duration) Result {
 	defer conn.Close()
 	method, path, expect := c.Method, c.Path, c.Expect
-	if method == "" {
-		method = http.MethodGet
-	}
-	if path == "" {
-		path = "/"
-	}
-	if expect == 0 {
-		expect = http.StatusOK
-	}
+	method = cmp.Or(method, http.MethodGet)
+	path = cmp.Or(path, "/")
+	expect = cmp.Or(expect, http.StatusOK)
 	tr := &http.Transport{
 		DisableKeepAlives:      true,
 		MaxResponseHeaderBytes: 16 << 10,

@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"html"
@@ -258,9 +259,7 @@ func newChart(title string, s *api.Series, i *api.Incident, values map[string]fu
 			most = max(most, value(&s.Points[n]))
 		}
 	}
-	if most == 0 {
-		most = 1
-	}
+	most = cmp.Or(most, 1)
 	c.Top = fmt.Sprintf("%.3g%s", most, unit)
 	for _, name := range order {
 		var path strings.Builder

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -109,12 +110,7 @@ func clientAborted(err error) bool {
 	if LackOf(err) != "" {
 		return false
 	}
-	for _, e := range abortErrors {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(abortErrors, func(e syscall.Errno) bool { return errors.Is(err, e) })
 }
 
 var abortErrors = []syscall.Errno{syscall.ECONNABORTED, syscall.ECONNRESET, syscall.EINTR, syscall.ENETDOWN, syscall.EPROTO,

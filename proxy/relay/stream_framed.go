@@ -86,8 +86,7 @@ func copyToFramed(src, dst *Side, to Framed) (end End, idle, discard bool) {
 		if err == nil {
 			continue
 		}
-		var op *net.OpError
-		if errors.As(err, &op) && op.Op == "write" {
+		if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "write" {
 			dst.wrote(err)
 			return Open, false, true
 		}

@@ -76,9 +76,7 @@ func Open(c LogConfig) (*Log, error) {
 	}
 	s.fault = c.fault
 	l := &Log{id: c.Node, cluster: s.cluster, send: c.Send, logger: c.Logger, store: s, every: cmp.Or(c.SnapshotEvery, compactEntries), heard: map[uint64]uint64{}, snapshots: map[uint64]uint64{}}
-	if l.logger == nil {
-		l.logger = slog.Default()
-	}
+	l.logger = cmp.Or(l.logger, slog.Default())
 	snap, _ := s.mem.Snapshot() // never fails
 	l.snapshot, l.conf = snap.GetMetadata().GetIndex(), snap.GetMetadata().GetConfState()
 	l.applied, l.returned = l.snapshot, l.snapshot

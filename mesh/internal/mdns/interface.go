@@ -1,6 +1,7 @@
 package mdns
 
 import (
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -73,11 +74,7 @@ func (r *responder) updateInterfaces(now time.Time) {
 			clear(i.known)
 		}
 	}
-	for index := range r.interfaces {
-		if !seen[index] {
-			delete(r.interfaces, index)
-		}
-	}
+	maps.DeleteFunc(r.interfaces, func(index int, _ *ifaceState) bool { return !seen[index] })
 	r.warn()
 }
 

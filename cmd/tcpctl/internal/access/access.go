@@ -12,6 +12,7 @@
 package access
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -62,9 +63,7 @@ func New(node string, c Config, log *slog.Logger) (*Log, error) {
 func (l *Log) Set(c Config) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if c.Flush == 0 {
-		c.Flush = 5 * time.Minute
-	}
+	c.Flush = cmp.Or(c.Flush, 5*time.Minute)
 	if c.File != l.cfg.File {
 		var out *output
 		if c.File != "" {

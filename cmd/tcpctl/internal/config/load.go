@@ -61,8 +61,7 @@ func parse(name string, text []byte, exist bool) (*File, error) {
 	}
 	var raw map[string]any
 	if _, err := toml.Decode(string(text), &raw); err != nil {
-		var syntax toml.ParseError
-		if errors.As(err, &syntax) {
+		if syntax, ok := errors.AsType[toml.ParseError](err); ok {
 			return nil, fatal(place{syntax.Position.Line, syntax.Position.Col}, tidy(syntax.Message), syntaxHint(syntax.Message, lines))
 		}
 		return nil, fatal(place{}, err.Error(), "")

@@ -2,6 +2,7 @@ package control
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -172,10 +173,7 @@ func (c *Client) send(ctx context.Context, by, method, path string, v url.Values
 		// A dot is escaped, too: a node may be called "..".
 		path = "/v1/peers/" + strings.ReplaceAll(url.PathEscape(c.peer), ".", "%2E") + path
 	}
-	host := c.host
-	if host == "" {
-		host = "tcpctl"
-	}
+	host := cmp.Or(c.host, "tcpctl")
 	req, err := http.NewRequestWithContext(ctx, method, "http://"+host+path+"?"+v.Encode(), body)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package control
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -41,9 +42,7 @@ func (c *Client) Reports(ctx context.Context) (all []proxy.Report, err error) {
 }
 
 func (c *Client) Report(ctx context.Context, id string) (r proxy.Report, err error) {
-	if id == "" {
-		id = "newest"
-	}
+	id = cmp.Or(id, "newest")
 	err = c.get(ctx, "/v1/reports/"+url.PathEscape(id), nil, &r)
 	return r, err
 }

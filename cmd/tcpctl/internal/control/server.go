@@ -4,6 +4,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"io/fs"
 	"log/slog"
@@ -83,8 +84,7 @@ func Open(path string, source api.Source, o Options) (*Server, error) {
 	h.Protocols.SetUnencryptedHTTP2(true) // for what a Client asks of peers
 	connlimit.Bound(h, max(o.MaxConns, 4))
 	s.Server = httpd.New(h, ln, func(err error) { s.log.Warn("control socket: "+err.Error(), "socket", s.Path()) })
-	s.wg.Add(1)
-	go s.keepSocket()
+	s.wg.Go(s.keepSocket)
 	return s, nil
 }
 
@@ -99,7 +99,6 @@ func Serve(path string, source api.Source, o Options) (*Server, error) {
 
 // keepSocket makes the socket again where its file was removed.
 func (s *Server) keepSocket() {
-	defer s.wg.Done()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
@@ -148,9 +147,7 @@ type whoKey struct{}
 // who is the user at the other end, by the kernel's credentials, at this node.
 func (s *Server) who(r *http.Request) string {
 	who, _ := r.Context().Value(whoKey{}).(string)
-	if who == "" {
-		who = "unknown"
-	}
+	who = cmp.Or(who, "unknown")
 	return who + "@" + s.node
 }
 

@@ -43,8 +43,7 @@ func (b *Backend) Start() error {
 		return err
 	}
 	b.ln = ln
-	b.wg.Add(1)
-	go b.acceptAll(ln)
+	b.wg.Go(func() { b.acceptAll(ln) })
 	return nil
 }
 
@@ -64,7 +63,6 @@ func (b *Backend) Stop() {
 }
 
 func (b *Backend) acceptAll(ln net.Listener) {
-	defer b.wg.Done()
 	for {
 		c, err := ln.Accept()
 		if err != nil {
@@ -75,15 +73,13 @@ func (b *Backend) acceptAll(ln net.Listener) {
 			c.Close()
 		} else {
 			b.conns[c] = true
-			b.wg.Add(1)
-			go b.echo(c)
+			b.wg.Go(func() { b.echo(c) })
 		}
 		b.mu.Unlock()
 	}
 }
 
 func (b *Backend) echo(c net.Conn) {
-	defer b.wg.Done()
 	io.Copy(c, c)
 	c.Close()
 	b.mu.Lock()

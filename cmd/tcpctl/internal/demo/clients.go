@@ -10,7 +10,6 @@ import (
 
 // waves sends clients to the balanced service: now few, now many.
 func (d *Demo) waves(addr string) {
-	defer d.wg.Done()
 	began := time.Now()
 	for {
 		// Two waves a minute, of one to nine new clients a second.
@@ -18,8 +17,7 @@ func (d *Demo) waves(addr string) {
 		if !d.sleep(time.Duration(float64(time.Second) / (1 + 4*tide))) {
 			return
 		}
-		d.wg.Add(1)
-		go d.talk(addr, between(500*time.Millisecond, 6*time.Second), rand.IntN(64<<10)+64)
+		d.wg.Go(func() { d.talk(addr, between(500*time.Millisecond, 6*time.Second), rand.IntN(64<<10)+64) })
 	}
 }
 
@@ -29,8 +27,7 @@ func (d *Demo) visitors(addr string) {
 	defer d.wg.Done()
 	for {
 		for range 2 + rand.IntN(6) {
-			d.wg.Add(1)
-			go d.talk(addr, between(400*time.Millisecond, 2500*time.Millisecond), 512)
+			d.wg.Go(func() { d.talk(addr, between(400*time.Millisecond, 2500*time.Millisecond), 512) })
 			if !d.sleep(between(20*time.Millisecond, 400*time.Millisecond)) {
 				return
 			}
@@ -44,7 +41,6 @@ func (d *Demo) visitors(addr string) {
 // talk is one client: it sends something and reads it back, for a while from
 // the first answer on.
 func (d *Demo) talk(addr string, whole time.Duration, size int) {
-	defer d.wg.Done()
 	c, err := (&net.Dialer{}).DialContext(d.ctx, "tcp", addr)
 	if err != nil {
 		return
@@ -57,8 +53,7 @@ func (d *Demo) chat(c net.Conn, whole time.Duration, size int) {
 	defer c.Close()
 	hangUp := make(chan struct{})
 	defer close(hangUp)
-	d.wg.Add(1)
-	go d.hangUp(c, hangUp)
+	d.wg.Go(func() { d.hangUp(c, hangUp) })
 	sent, received := make([]byte, size), make([]byte, size)
 	var end time.Time
 	for end.IsZero() || time.Now().Before(end) {
@@ -79,7 +74,6 @@ func (d *Demo) chat(c net.Conn, whole time.Duration, size int) {
 
 // hangUp ends a client's call when the demo ends.
 func (d *Demo) hangUp(c net.Conn, done <-chan struct{}) {
-	defer d.wg.Done()
 	select {
 	case <-d.ctx.Done():
 		c.Close()

@@ -45,8 +45,8 @@ func (d *Demo) Neighbours(n int, secret, addr string) error {
 			return err
 		}
 		d.neighbours = append(d.neighbours, neighbour{engine, f})
-		d.wg.Add(1)
-		go d.waves(engine.Service("web").Info().Listen[0])
+		at := engine.Service("web").Info().Listen[0]
+		d.wg.Go(func() { d.waves(at) })
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package discover
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"reflect"
@@ -118,9 +119,7 @@ func inForce(d proxy.Discovered) (s Set) {
 	}
 	s.At = *d.Source.At
 	for _, b := range d.Backends {
-		if b.Weight == 0 {
-			b.Weight = -1 // none, before defaults
-		}
+		b.Weight = cmp.Or(b.Weight, -1) // none, before defaults
 		s.Backends = append(s.Backends, b)
 	}
 	return s

@@ -2,6 +2,7 @@ package discover
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -82,9 +83,7 @@ func parseList(text []byte) ([]proxy.BackendConfig, error) {
 		if b.Weight < 0 {
 			return nil, fmt.Errorf("element %d: weight %d is below 0", i+1, b.Weight)
 		}
-		if b.Weight == 0 {
-			b.Weight = -1 // none, where 0 is a default
-		}
+		b.Weight = cmp.Or(b.Weight, -1) // none, where 0 is a default
 		found = append(found, b)
 	}
 	return found, nil

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"iter"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -145,11 +146,8 @@ func (t *talkers) look(live iter.Seq[proxy.SessionInfo]) {
 			f.waited = waited
 		}
 	}
-	for id, f := range t.live {
-		if f.round < t.round-1 { // its record was lost, or has another process
-			delete(t.live, id)
-		}
-	}
+	// The record of one that has gone was lost, or another process has it.
+	maps.DeleteFunc(t.live, func(_ string, f *followed) bool { return f.round < t.round-1 })
 }
 
 // top are the rows of the minute so far that are kept.

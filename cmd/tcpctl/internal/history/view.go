@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
 	"strings"
@@ -239,10 +240,7 @@ func addPartQuery(k *kind, list string, level int, since, step int64) string {
 
 func (v *view) seriesOf(k *kind, points map[seriesKey]*[]int64, since, step int64) []api.Series {
 	by := map[int64]*api.Series{}
-	keys := make([]seriesKey, 0, len(points))
-	for key := range points {
-		keys = append(keys, key)
-	}
+	keys := slices.Collect(maps.Keys(points))
 	sort.Slice(keys, func(i, j int) bool {
 		a, b := keys[i], keys[j]
 		return a.id < b.id || a.id == b.id && a.bucket < b.bucket

@@ -60,16 +60,15 @@ func (s *Server) Start() {
 		return
 	}
 	s.http.SetKeepAlivesEnabled(true)
-	s.serves = s.socket
+	ln := s.socket
 	if again, err := s.socket.Dup(relay.Sock{}); err == nil { // else the system has no second descriptor
-		s.serves = again
+		ln = again
 	}
-	s.wg.Add(1)
-	go s.serve(s.serves)
+	s.serves = ln
+	s.wg.Go(func() { s.serve(ln) })
 }
 
 func (s *Server) serve(ln net.Listener) {
-	defer s.wg.Done()
 	if err := s.http.Serve(ln); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 		s.trouble(err)
 	}

@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"regexp"
@@ -87,10 +88,7 @@ var noName = regexp.MustCompile(`[^A-Za-z0-9_.-]+`)
 
 // serviceName is a name that tcpctl takes.
 func serviceName(name string) string {
-	name = strings.Trim(noName.ReplaceAllString(name, "-"), "-.")
-	if name == "" {
-		name = "service"
-	}
+	name = cmp.Or(strings.Trim(noName.ReplaceAllString(name, "-"), "-."), "service")
 	return name[:min(len(name), 60)]
 }
 

@@ -1,6 +1,7 @@
 package instance
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"hash/crc32"
@@ -85,10 +86,7 @@ func logConfig(f *config.File, console bool) logfile.Config {
 }
 
 func accessConfig(f *config.File) access.Config {
-	flush := f.Log.AccessFlush
-	if flush == 0 {
-		flush = -1 // off
-	}
+	flush := cmp.Or(f.Log.AccessFlush, -1) // off
 	return access.Config{File: f.Log.Access, Flush: flush}
 }
 

@@ -1,6 +1,7 @@
 package instance
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -16,10 +17,7 @@ import (
 // default one. Where the default is taken and there is no file, it is one
 // that no other process has.
 func (in *Instance) openControl() (*control.Server, error) {
-	path := in.c.Socket
-	if path == "" {
-		path = in.file.Control.Socket
-	}
+	path := cmp.Or(in.c.Socket, in.file.Control.Socket)
 	o := control.Options{Node: in.node, Version: in.c.Version, Log: in.log.Logger, Mode: in.file.Control.Mode, Group: in.file.Control.Group,
 		MaxConns: proxy.NewDescriptors(0).Control}
 	if in.fleet != nil {

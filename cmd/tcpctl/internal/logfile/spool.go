@@ -1,6 +1,7 @@
 package logfile
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"sync"
@@ -51,9 +52,7 @@ type Spool[T any] struct {
 
 // NewSpool begins to write. Close it.
 func NewSpool[T any](c SpoolConfig[T]) *Spool[T] {
-	if c.Size == 0 {
-		c.Size = 4096
-	}
+	c.Size = cmp.Or(c.Size, 4096)
 	s := &Spool[T]{cfg: c, values: make(chan T, c.Size), closing: make(chan struct{}), done: make(chan struct{})}
 	go s.writeAll()
 	return s

@@ -11,6 +11,7 @@
 package metrics
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -50,9 +51,7 @@ type Server struct{ *httpd.Server }
 
 // Open takes addr, "host:port", for source, which is served from Start on.
 func Open(addr string, source api.Source, o Options) (*Server, error) {
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	ln, err := relay.AdoptOrListen(o.Socket, addr, relay.Sock{})
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)

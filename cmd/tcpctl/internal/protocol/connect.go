@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -44,10 +45,7 @@ func (k Connect) Apply(c *proxy.ServiceConfig) error {
 	if _, err := k.header(); err != nil {
 		return err
 	}
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"ws": "80", "wss": "443"}[u.Scheme]
-	}
+	port := cmp.Or(u.Port(), map[string]string{"ws": "80", "wss": "443"}[u.Scheme])
 	addr := net.JoinHostPort(u.Hostname(), port)
 	c.Backends = []proxy.BackendConfig{{Name: addr, Addr: addr}}
 	c.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
@@ -63,9 +61,7 @@ func (k Connect) Apply(c *proxy.ServiceConfig) error {
 		}
 		return connected{conn}, nil
 	}
-	if c.ConnectTimeout == 0 {
-		c.ConnectTimeout = connectTimeout
-	}
+	c.ConnectTimeout = cmp.Or(c.ConnectTimeout, connectTimeout)
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"net/http"
@@ -61,9 +62,7 @@ func (d folder) Open(name string) (http.File, error) {
 }
 
 func openIn(root *os.Root, name string) (http.File, error) {
-	if name == "" {
-		name = "."
-	}
+	name = cmp.Or(name, ".")
 	info, err := root.Stat(name) // before it is opened: a pipe would wait for its writer
 	switch {
 	case err != nil:

@@ -69,10 +69,6 @@ func listenNames(listen []string) (names []string) {
 
 // isForwarded reports whether a proxy has passed a request on.
 func isForwarded(h http.Header) bool {
-	for _, name := range []string{"X-Forwarded-Host", "X-Forwarded-For", "Forwarded", "X-Real-Ip"} {
-		if h.Get(name) != "" {
-			return true
-		}
-	}
-	return false
+	names := []string{"X-Forwarded-Host", "X-Forwarded-For", "Forwarded", "X-Real-Ip"}
+	return slices.ContainsFunc(names, func(name string) bool { return h.Get(name) != "" })
 }

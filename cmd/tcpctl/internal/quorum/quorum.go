@@ -8,6 +8,7 @@
 package quorum
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -79,9 +80,7 @@ const (
 
 // Start begins to take part. The mesh may not be joined yet.
 func Start(c Config) (*Part, error) {
-	if c.version == 0 {
-		c.version = version
-	}
+	c.version = cmp.Or(c.version, version)
 	self, err := NodeOf(c.Mesh.ID())
 	if err != nil {
 		return nil, err

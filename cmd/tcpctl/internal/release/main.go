@@ -10,6 +10,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -90,9 +91,7 @@ func begin(ctx context.Context, out, version, only string) (*release, error) {
 		tag, _ := r.output("git", "describe", "--tags", "--exact-match")
 		r.version = strings.TrimPrefix(tag, "v")
 	}
-	if r.version == "" {
-		r.version = "0.0.0-dev." + r.time.Format("20060102150405")
-	}
+	r.version = cmp.Or(r.version, "0.0.0-dev."+r.time.Format("20060102150405"))
 	if !regexp.MustCompile(`^\d+\.\d+\.\d+(-[0-9A-Za-z.]+)?$`).MatchString(r.version) {
 		return nil, fmt.Errorf("version %q is not like 1.2.0 or 1.2.0-rc.1", r.version)
 	}

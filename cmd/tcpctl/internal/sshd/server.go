@@ -72,9 +72,7 @@ type Server struct {
 
 // Open takes addr, "host:port".
 func Open(addr string, o Options) (_ *Server, err error) {
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	s := &Server{show: o.Show, log: o.Log, keys: o.Keys, conns: map[*conn]struct{}{}, stall: cmp.Or(o.stall, stallLimit)}
 	s.SetHostKey(o.HostKey)
 	ownKey := func(srv *ssh.Server) error {

@@ -1,6 +1,7 @@
 package upgrade
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -125,9 +126,7 @@ func (s *Successor) ended() error {
 
 // fail keeps the first reason.
 func (s *Successor) fail(why error) {
-	if s.why == nil {
-		s.why = why
-	}
+	s.why = cmp.Or(s.why, why)
 }
 
 func (s *Successor) do(a act) {
