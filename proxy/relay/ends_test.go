@@ -1,6 +1,7 @@
 package relay_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -247,3 +248,36 @@ func TestAResetInTheMiddleOfOneDirection(t *testing.T) {
 		}
 	})
 }
+
+// TestAPanicAsAnEndIsPassedOn: that direction has ended nevertheless, so that nothing is read for a client that
+// has gone, even if the task does not close the session.
+func TestAPanicAsAnEndIsPassedOn(t *testing.T) {
+	t.Parallel()
+	b := newBackend(t)
+	h := open(t, new(relay.Stream), "tcp", b.addr(), func(h *harness) {
+		h.dial.Func = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			c, err := new(net.Dialer).DialContext(ctx, network, addr)
+			return panicsAtEnd{c}, err
+		}
+	})
+	c, s := h.come(), b.take()
+	next(t, h.live)
+	c.CloseWrite()
+	if end := receive(t, h.peerClosed); end != relay.Reset {
+		t.Errorf("the panic is told as %s", end)
+	}
+	c.SetLinger(0)
+	c.Close()
+	go io.Copy(s, zeros{})
+	if over := next(t, h.over); len(over.ends) != 2 || over.ends[0].Side != over.client {
+		t.Errorf("it ended with %+v", over.ends)
+	}
+}
+
+type panicsAtEnd struct{ net.Conn }
+
+func (panicsAtEnd) CloseWrite() error { panic("no end") }
+
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) { return len(b), nil }

@@ -87,10 +87,6 @@ type noHeader struct{ *unframed }
 
 func (noHeader) AppendHeader([]byte, int) ([]byte, error) { panic("no header") }
 
-type zeros struct{}
-
-func (zeros) Read(b []byte) (int, error) { return len(b), nil }
-
 // TestSplicedFramesAreWhole: the backend's bytes arrive in whole frames, including
 // those that are unsent when the client is detached. The pipe of frames has room for
 // everything in the first pipe, or for less than a frame.

@@ -59,16 +59,20 @@ func (p *streamRelay) run(src, dst *Side) {
 		end, err = Reset, panicked
 	}
 	p.runner.deliver(p.task, Event{Kind: Ended, Side: src, End: end, Err: err})
+	orderly := end == FIN || end == Quiet
 	err = recovered(func() {
-		orderly := end == FIN || end == Quiet
 		if orderly && !shut {
 			dst.passEnd(end, src.endedBy) // after the event, so that the event of the answering end follows it
 		}
-		p.moving.Add(-1)
-		if orderly && src.awaitGone() {
-			dst.endReading()
-		}
 	})
+	p.moving.Add(-1) // also if that has panicked: the other direction has nobody to copy for
+	if err == nil {
+		err = recovered(func() {
+			if orderly && src.awaitGone() {
+				dst.endReading()
+			}
+		})
+	}
 	if err != nil {
 		p.runner.deliver(p.task, Event{Kind: PeerClosed, Side: dst, End: Reset, Err: err})
 	}
