@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
@@ -36,6 +37,7 @@ type Log struct {
 	*slog.Logger
 	level slog.LevelVar
 	out   *output
+	lines *lossy
 	spool *Spool[[]byte]
 }
 
@@ -43,7 +45,8 @@ type Log struct {
 // known. Close it, last of all.
 func New(c Config) (*Log, error) {
 	l := &Log{out: &output{stderr: text.NewWriter(os.Stderr)}}
-	l.spool = NewSpool(SpoolConfig[[]byte]{To: l.out, Lost: l.lost,
+	l.lines = &lossy{log: l}
+	l.spool = NewSpool(SpoolConfig[[]byte]{To: l.lines,
 		Append: func(lines, line []byte) []byte { return append(lines, line...) }})
 	options := &slog.HandlerOptions{Level: &l.level}
 	lines := &spooled{l.spool}
@@ -89,19 +92,48 @@ func (l *Log) Close() error {
 	if err != nil {
 		return err // the file is still being written to
 	}
+	l.lines.sayLost(true)
 	return l.out.close()
 }
 
-// lost writes that lines were lost, past the spool and in its format.
-func (l *Log) lost(n uint64, err error) {
-	var line bytes.Buffer
-	say := slog.New(&handler{out: l.out, text: slog.NewTextHandler(&line, nil), json: slog.NewJSONHandler(&line, nil)})
+// sayAgain is how often it is said that lines are lost.
+const sayAgain = 10 * time.Second
+
+// lossy is what the spool of a log writes to: behind lines that were written it says how
+// many have been lost, once lines can be written again.
+type lossy struct {
+	log    *Log
+	said   uint64 // how many of those that were lost
+	saidAt time.Time
+	why    error // of the last that could not be written; nil: they came too fast
+}
+
+func (o *lossy) Write(lines []byte) (int, error) {
+	n, err := o.log.out.Write(lines)
 	if err != nil {
-		say.Warn("lines of the log were lost", "lines", n, "error", err)
-	} else {
-		say.Warn("lines of the log were lost: they came too fast", "lines", n)
+		o.why = err
+		return n, err
 	}
-	l.out.Write(line.Bytes())
+	o.sayLost(false)
+	return n, nil
+}
+
+// sayLost writes past the spool, in the format of the log.
+func (o *lossy) sayLost(last bool) {
+	lost := o.log.Lost()
+	if lost == o.said || !last && time.Since(o.saidAt) < sayAgain {
+		return
+	}
+	var line bytes.Buffer
+	say := slog.New(&handler{out: o.log.out, text: slog.NewTextHandler(&line, nil), json: slog.NewJSONHandler(&line, nil)})
+	if o.why != nil {
+		say.Warn("lines of the log were lost", "lines", lost-o.said, "error", o.why)
+	} else {
+		say.Warn("lines of the log were lost: they came too fast", "lines", lost-o.said)
+	}
+	if _, err := o.log.out.Write(line.Bytes()); err == nil {
+		o.said, o.saidAt, o.why = lost, time.Now(), nil
+	}
 }
 
 // spooled is the writer of slog's handlers: each Write is one line.

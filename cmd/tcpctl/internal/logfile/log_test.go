@@ -175,6 +175,34 @@ func TestAStuckTerminalHoldsUpNobody(t *testing.T) {
 	}
 }
 
+// TestALossIsToldOnceThereIsRoom: not while nothing can be written, and with the reason.
+func TestALossIsToldOnceThereIsRoom(t *testing.T) {
+	var screen bytes.Buffer
+	failed := make(chan string, 10)
+	full := true // of the writing goroutine's
+	l := newLog(t, Config{})
+	l.out.stderr = writer(func(p []byte) (int, error) {
+		if full {
+			full = !strings.Contains(string(p), "msg=two")
+			failed <- string(p)
+			return 0, errors.New("disk full")
+		}
+		return screen.Write(p)
+	})
+	for _, word := range []string{"one", "two"} {
+		l.Info(word)
+		if got := <-failed; !strings.Contains(got, "msg="+word) {
+			t.Errorf("on a full disk it writes %q", got)
+		}
+	}
+	l.Info("three")
+	l.Close()
+	got := screen.String()
+	if lost := strings.Index(got, `msg="lines of the log were lost" lines=2 error="disk full"`); lost < strings.Index(got, "msg=three") || strings.Count(got, "lost") != 1 {
+		t.Errorf("it has written\n%s", got)
+	}
+}
+
 func TestRotation(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.log")
 	l := newLog(t, Config{File: path})
@@ -194,27 +222,25 @@ func TestRotation(t *testing.T) {
 }
 
 func TestSpoolCountsWhatCouldNotBeWritten(t *testing.T) {
-	var told uint64
-	var why error
 	full := errors.New("disk full")
+	losing := make(chan error, 1)
 	s := NewSpool(SpoolConfig[string]{Size: 10, To: writer(func(p []byte) (int, error) { return 4, full }),
-		Append: func(lines []byte, v string) []byte { return append(lines, v...) },
-		Lost:   func(n uint64, err error) { told, why = told+n, err }})
+		Append: func(lines []byte, v string) []byte { return append(lines, v...) }})
 	s.Put("one\n")
 	s.Close()
 	s.Put("late\n")
-	if told != 0 || s.Lost() != 1 { // its one line was written, whatever the error; the late one was not
-		t.Errorf("told of %d, %d lost", told, s.Lost())
+	if s.Lost() != 1 { // its one line was written, whatever the error; the late one was not
+		t.Errorf("%d lost", s.Lost())
 	}
 	s = NewSpool(SpoolConfig[string]{To: writer(func(p []byte) (int, error) { return 0, full }),
 		Append: func(lines []byte, v string) []byte { return append(lines, v...) },
-		Lost:   func(n uint64, err error) { told, why = told+n, err }})
+		Losing: losing})
 	for range 100 {
 		s.PutWait("line\n")
 	}
 	s.Close()
-	if told != 100 || s.Lost() != 100 || why == nil {
-		t.Errorf("told of %d, %d lost: %v", told, s.Lost(), why)
+	if why := <-losing; s.Lost() != 100 || why != full {
+		t.Errorf("%d lost: %v", s.Lost(), why)
 	}
 	if s.PutWait("late\n") {
 		t.Error("a closed spool took a value")

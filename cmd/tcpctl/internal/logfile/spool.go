@@ -11,7 +11,6 @@ import (
 
 const (
 	batch     = 64 << 10 // as much is written at once when lines come fast
-	sayAgain  = 10 * time.Second
 	closeWait = 5 * time.Second
 )
 
@@ -24,10 +23,6 @@ type SpoolConfig[T any] struct {
 	Size   int // how many may wait; 0: 4096
 	To     io.Writer
 	Append func(line []byte, v T) []byte // its text, with the end of the line
-	// Lost gets how many values have been lost since its last call, because
-	// they came too fast or could not be written (then err says why). The
-	// writing goroutine calls it, seldom. nil: nobody is told.
-	Lost func(n uint64, err error)
 	// Losing gets why a value was lost, if there is room in it, as soon as it is: also while the
 	// writing goroutine waits. nil is too fast.
 	Losing chan<- error
@@ -41,13 +36,7 @@ type Spool[T any] struct {
 	closing chan struct{}
 	once    sync.Once
 	done    chan struct{}
-
-	lost atomic.Uint64
-
-	// The writing goroutine's own.
-	said    uint64
-	saidAt  time.Time
-	trouble error
+	lost    atomic.Uint64
 }
 
 // NewSpool begins to write. Close it.
@@ -125,7 +114,6 @@ func (s *Spool[T]) writeAll() {
 			lines = s.write(lines[:0], v)
 		case <-s.closing:
 			if len(s.values) == 0 {
-				s.sayLost(true)
 				return
 			}
 		}
@@ -147,7 +135,6 @@ func (s *Spool[T]) write(lines []byte, v T) []byte {
 		break
 	}
 	if written, err := s.cfg.To.Write(lines); err != nil {
-		s.trouble = err
 		for _, b := range lines[:written] {
 			if b == '\n' {
 				n--
@@ -155,16 +142,5 @@ func (s *Spool[T]) write(lines []byte, v T) []byte {
 		}
 		s.lose(n, err)
 	}
-	s.sayLost(false)
 	return lines
-}
-
-// sayLost says at once that values were lost, and again after a while.
-func (s *Spool[T]) sayLost(last bool) {
-	lost := s.lost.Load()
-	if s.cfg.Lost == nil || lost == s.said || !last && time.Since(s.saidAt) < sayAgain {
-		return
-	}
-	s.cfg.Lost(lost-s.said, s.trouble)
-	s.said, s.saidAt, s.trouble = lost, time.Now(), nil
 }
