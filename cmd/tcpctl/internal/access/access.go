@@ -35,15 +35,15 @@ type Config struct {
 type Log struct {
 	node   string
 	log    *slog.Logger
-	out    atomic.Pointer[output] // nil: nothing is written
-	lost   atomic.Uint64          // by outputs that were closed
-	losing chan error             // why a line was lost just now
+	out    atomic.Pointer[output] // nil: no log
+	lost   atomic.Uint64          // lines lost by closed outputs
+	losing chan error             // the reason of the latest loss
 	ctx    context.Context
 	cancel context.CancelFunc
-	again  chan struct{} // how often has changed
+	again  chan struct{} // the flush interval has changed
 	wg     sync.WaitGroup
 
-	mu  sync.Mutex // of Set
+	mu  sync.Mutex // serializes Set
 	cfg Config
 }
 
@@ -99,8 +99,8 @@ func (l *Log) Follow(source api.Source, note func(proxy.Event)) {
 	l.wg.Go(func() { l.watch(note) })
 }
 
-// calm is how long no line has been lost where a loss has ended, so that there are two events of it a minute at
-// most.
+// calm is how long no line must be lost until a loss counts as over, so that there are at most two events a
+// minute.
 const calm = time.Minute
 
 func (l *Log) watch(note func(proxy.Event)) {
@@ -125,7 +125,7 @@ func (l *Log) watch(note func(proxy.Event)) {
 			}
 		}
 		select {
-		case <-l.losing: // of the same
+		case <-l.losing: // further losses of the same period
 		default:
 		}
 		lost := l.Lost()
@@ -153,8 +153,7 @@ func (l *Log) follow(source api.Source) {
 	}
 }
 
-// flush writes a line of each session that is older than a whole interval:
-// the others have had theirs at their end, or will.
+// flush writes a line for each live session that is older than a whole interval.
 func (l *Log) flush(source api.Source, every time.Duration) {
 	out := l.out.Load()
 	if out == nil {
@@ -167,9 +166,8 @@ func (l *Log) flush(source api.Source, every time.Duration) {
 		return
 	}
 	for _, s := range sessions {
-		// These can wait, and leave the room to the records of ended sessions:
-		// they go in one by one. So one may stand behind its session's record; its
-		// time is right.
+		// These lines can wait: they go in one by one, and leave the room to records of ended
+		// sessions. So a line may come after its session's record; its time is still right.
 		if l.ctx.Err() != nil || !out.spool.PutWait(entry{live: &ongoing{Time: at, Node: l.node, ID: s.ID, Service: s.Service, Backend: s.Backend, Client: s.Client,
 			Via: s.Via, Phase: s.Phase, Ongoing: true, DurationSeconds: s.AgeSeconds, IdleSeconds: s.IdleSeconds,
 			BytesIn: s.BytesIn, BytesOut: s.BytesOut}}) {
@@ -204,7 +202,7 @@ func (l *Log) Close() error {
 	return err
 }
 
-// retire ends an output that is no longer used.
+// retire closes an output that is no longer used.
 func (l *Log) retire(out *output) error {
 	if out == nil {
 		return nil
@@ -217,11 +215,11 @@ func (l *Log) retire(out *output) error {
 	return err
 }
 
-// room is how many sessions may end while the disk does not take a line: 8192
-// is some 2 MB, and a tenth of a second of the most that we have seen.
+// room is how many sessions may end while the disk accepts no line: 8192 lines are about 2 MB, and
+// a tenth of a second at the highest rate measured.
 const room = 8192
 
-// output is one file and what still goes into it.
+// output is one file and the lines still to be written to it.
 type output struct {
 	file  *logfile.File
 	spool *logfile.Spool[entry]

@@ -29,7 +29,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const patience = time.Minute
 
-// source is an engine with the sessions that a test says.
+// source is an engine with the test's sessions.
 type source struct {
 	api.Source
 	mu       sync.Mutex
@@ -62,12 +62,12 @@ func lines(t *testing.T, path string) []string {
 		t.Fatal(err)
 	}
 	if len(text) > 0 && !strings.HasSuffix(string(text), "\n") {
-		t.Errorf("the last line is not whole: %q", text)
+		t.Errorf("the last line is incomplete: %q", text)
 	}
 	return strings.FieldsFunc(string(text), func(r rune) bool { return r == '\n' })
 }
 
-// untilLines waits until the file has n lines at least.
+// untilLines waits until the file has at least n lines.
 func untilLines(t *testing.T, path string, n int) []string {
 	t.Helper()
 	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
@@ -105,7 +105,7 @@ func TestSessionsThatGoOn(t *testing.T) {
 	l := newLog(t, Config{File: path, Flush: time.Hour})
 	src := &source{sessions: []proxy.SessionInfo{{ID: "s7", Service: "db", Client: "10.0.0.1:9", Via: "tcp", Phase: "relay", AgeSeconds: 400, BytesIn: 5}}}
 	l.Follow(src, nil)
-	if err := l.Set(Config{File: path, Flush: 5 * time.Millisecond}); err != nil { // as a reload does
+	if err := l.Set(Config{File: path, Flush: 5 * time.Millisecond}); err != nil { // as after a reload
 		t.Fatal(err)
 	}
 	all := untilLines(t, path, 2)
@@ -120,7 +120,7 @@ func TestSessionsThatGoOn(t *testing.T) {
 	if q := src.asked[0]; q.OlderThan != 5*time.Millisecond || q.Ended {
 		t.Errorf("asked for %+v", q)
 	}
-	src.err = errors.New("gone") // is logged, and tried again
+	src.err = errors.New("gone") // logged, and retried
 	src.mu.Unlock()
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
@@ -158,7 +158,7 @@ func TestRotationLosesNothing(t *testing.T) {
 	}
 }
 
-// TestALossIsTwoEvents: one at its start, and one with the count once it is over, however many lines it was.
+// TestALossIsTwoEvents: one at its start, and one with the number of lines once it is over.
 func TestALossIsTwoEvents(t *testing.T) {
 	if _, err := os.Stat("/dev/full"); err != nil {
 		t.Skip(err)
@@ -195,7 +195,7 @@ func TestALossIsTwoEvents(t *testing.T) {
 		want()
 		l.Record(proxy.Record{})
 		want("lines of the access log are lost: write /dev/full: no space left on device")
-		for range 9 { // and goes on
+		for range 9 { // more losses
 			time.Sleep(calm / 2)
 			l.Record(proxy.Record{})
 			want()
@@ -244,7 +244,7 @@ func TestSetChangesTheFile(t *testing.T) {
 	}
 }
 
-// TestBehindAnEngine is the wiring, with a real session.
+// TestBehindAnEngine tests the log with an engine and a real session.
 func TestBehindAnEngine(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "access")
 	l := newLog(t, Config{File: path, Flush: 2 * time.Millisecond})
@@ -264,7 +264,7 @@ func TestBehindAnEngine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	untilLines(t, path, 2) // it goes on
+	untilLines(t, path, 2) // the line of the live session
 	c.Close()
 	engine.Close()
 	l.Close()
@@ -297,7 +297,7 @@ func BenchmarkRecord(b *testing.B) {
 	b.ReportMetric(float64(l.Lost())/float64(b.N), "lost/op")
 }
 
-// BenchmarkWrite is how fast the disk's side is.
+// BenchmarkWrite measures the disk's side.
 func BenchmarkWrite(b *testing.B) {
 	l, err := New("edge-01", Config{File: filepath.Join(b.TempDir(), "access")}, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -311,7 +311,7 @@ func BenchmarkWrite(b *testing.B) {
 	}
 }
 
-// TestTheReferenceHasEachField of both kinds of line, and no other.
+// TestTheReferenceHasEachField: exactly the fields of both kinds of line.
 func TestTheReferenceHasEachField(t *testing.T) {
 	text, err := os.ReadFile("../../docs/access-log.md")
 	if err != nil {
@@ -335,7 +335,7 @@ func TestTheReferenceHasEachField(t *testing.T) {
 			delete(said, key)
 		}
 		for key := range said {
-			t.Errorf("the reference has %s, which %s has not", key, of.Name())
+			t.Errorf("the reference has %s, which %s does not have", key, of.Name())
 		}
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// entry is one line: of a session that has ended, or of a live one.
+// entry is one line: that of an ended session, or of a live one.
 type entry struct {
 	node   string
 	record proxy.Record
@@ -44,7 +44,7 @@ func appendLine(lines []byte, e entry) []byte {
 		v = e.live
 	}
 	line, err := json.Marshal(v)
-	if err != nil { // a float that is no number: better a poor line than none
+	if err != nil { // NaN or infinity: a minimal line is better than none
 		line, _ = json.Marshal(map[string]string{"id": e.record.ID, "error": err.Error()})
 	}
 	return append(append(lines, line...), '\n')

@@ -37,11 +37,10 @@ func (k Keys) Len() int { return len(k.all) }
 // maxFile bounds a file, in bytes.
 const maxFile = 4 << 20
 
-// accessVariable is the variable of the option environment="…" that makes a key
-// read-only.
+// accessVariable is the variable in the option environment="…" that makes a key read-only.
 const accessVariable = "TCPCTL_ACCESS"
 
-// harmless are options that take away what a console does not offer.
+// harmless are options that forbid what a console does not offer anyway.
 var harmless = map[string]bool{"restrict": true, "pty": true, "no-port-forwarding": true, "no-agent-forwarding": true, "no-x11-forwarding": true, "no-user-rc": true}
 
 // Read reads a file. One with any line that is wrong is refused as a whole, and so
@@ -92,8 +91,8 @@ func Read(path string) (Keys, error) {
 	return keys, nil
 }
 
-// take applies an option, and says why it cannot: one that is not known may be a
-// restriction, which must not be passed over.
+// take applies an option, or says why it cannot: an unknown one may be a restriction, which must
+// not be ignored.
 func (k *Key) take(option string) (why string) {
 	name, value, _ := strings.Cut(option, "=")
 	name = strings.ToLower(name)

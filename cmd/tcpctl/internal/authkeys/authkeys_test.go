@@ -12,7 +12,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// newKey is a public key, and its line.
+// newKey returns a public key, and its line.
 func newKey(t *testing.T) (ssh.PublicKey, string) {
 	t.Helper()
 	public, _, err := ed25519.GenerateKey(nil)
@@ -91,7 +91,7 @@ func TestReadRefuses(t *testing.T) {
 	}
 }
 
-// A host key is made once; what is none is refused by its name, and kept.
+// A host key is generated once; a file that is not one is refused with its name, and left unchanged.
 func TestHostKey(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "host_key")
 	if err := CheckHostKey(path); err != nil {

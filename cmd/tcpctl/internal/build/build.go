@@ -1,5 +1,4 @@
-// Package build says what this binary was built from: for version, peers,
-// status and metrics.
+// Package build says what this binary was built from, for version, peers, status and metrics.
 package build
 
 import (
@@ -10,7 +9,7 @@ import (
 	"time"
 )
 
-// version, commit and date are set by a release's build, see internal/release.
+// version, commit and date are set when a release is built, see internal/release.
 var version, commit, date string
 
 // Binary describes the build of a binary.
@@ -34,7 +33,7 @@ func This() Binary {
 	return b
 }
 
-// complete adds what a release's build would have set.
+// complete fills in what the build of a release would have set.
 func (b *Binary) complete(info *debug.BuildInfo) {
 	if b.Version == "" && info.Main.Version != "(devel)" {
 		b.Version = info.Main.Version

@@ -18,7 +18,7 @@ func TestWhatTheGoCommandKnows(t *testing.T) {
 	}
 }
 
-// What a release has set holds, whatever the go command knows.
+// What a release has set takes precedence over the go command's information.
 func TestWhatAReleaseHasSet(t *testing.T) {
 	set := Binary{Version: "1.2.0", Commit: "abc", Date: "2026-11-28T23:00:00Z"}
 	b := set

@@ -28,8 +28,8 @@ type Bundle struct {
 	TakenOut int       `json:"taken_out"` // values of the configuration that may be secret
 	Made     time.Time `json:"made"`
 
-	secrets []string // words that are taken out of all texts
-	texts   [][]byte // of Files
+	secrets []string // words to mask in all texts
+	texts   [][]byte // contents of Files
 }
 
 // File is one of a bundle's.
@@ -40,8 +40,8 @@ type File struct {
 	Missing string `json:"missing,omitempty"` // why it is not in the bundle
 }
 
-// patience is how long one part may take: an instance that is stuck still gives
-// those that need nothing of its engine. Tests shorten it.
+// patience is how long one part may take: a stuck instance still provides those that do not need
+// its engine. Tests shorten it.
 var patience = 10 * time.Second
 
 // Collect asks the instance behind c for everything. What it cannot have is
@@ -67,7 +67,7 @@ func Collect(ctx context.Context, c *control.Client, o Options) (*Bundle, error)
 		}
 		b.add(f, text.Bytes())
 	}
-	for i, f := range b.Files { // the configuration may have come last
+	for i, f := range b.Files { // only now are all secrets known
 		if !strings.HasSuffix(f.Name, ".gz") {
 			b.texts[i] = mask(b.texts[i], b.secrets)
 			b.Files[i].Bytes = len(b.texts[i])
@@ -82,7 +82,7 @@ func (b *Bundle) add(f File, text []byte) {
 	b.Files, b.texts = append(b.Files, f), append(b.texts, text)
 }
 
-// readme says what is in the bundle, and what to do before it is passed on.
+// readme lists what is in the bundle, and what to do before passing it on.
 func (b *Bundle) readme(version string) string {
 	var s strings.Builder
 	fmt.Fprintf(&s, "Made by tcpctl debug bundle, version %s, at %s.\n\n", version, b.Made.Format(time.RFC3339))

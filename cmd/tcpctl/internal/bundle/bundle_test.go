@@ -23,9 +23,9 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// instance is one, made up, that has seen a secret in each of its texts.
+// instance is a fake instance with a secret in each of its texts.
 type instance struct {
-	api.Source // for what the bundle does not ask
+	api.Source // for methods that the bundle does not call
 	stuck      bool
 	text       string // of the configuration
 }
@@ -87,7 +87,7 @@ func serve(t *testing.T, in *instance) *control.Client {
 	return c
 }
 
-// unpack reads an archive as tar does.
+// unpack reads an archive.
 func unpack(t *testing.T, archive []byte) map[string]string {
 	t.Helper()
 	z, err := gzip.NewReader(bytes.NewReader(archive))
@@ -174,8 +174,8 @@ func TestBundleCountsSessions(t *testing.T) {
 	}
 }
 
-// TestBundleSaysWhatIsMissing: where there is no configuration, or it cannot be
-// read, there is none rather than one with secrets.
+// TestBundleSaysWhatIsMissing: a missing or unreadable configuration is left out, as it could
+// contain secrets.
 func TestBundleSaysWhatIsMissing(t *testing.T) {
 	for text, want := range map[string]string{"": "runs without a configuration file", "[servicez]\nsecret = \"x\"": "cannot read it to take secrets out"} {
 		b, files := collect(t, &instance{text: text})
@@ -190,7 +190,7 @@ func TestBundleSaysWhatIsMissing(t *testing.T) {
 	}
 }
 
-// TestBundleOfAStuckInstance has what needs nothing of the engine.
+// TestBundleOfAStuckInstance: it has the parts that do not need the engine.
 func TestBundleOfAStuckInstance(t *testing.T) {
 	defer func(old time.Duration) { patience = old }(patience)
 	patience = time.Second

@@ -9,16 +9,15 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// masked stands for a secret in a text.
+// masked replaces a secret in a text.
 const masked = "(taken out)"
 
-// shortest is the least length of what is taken out of texts: shorter words are
-// those of other things, too.
+// shortest is the minimum length of words to mask: shorter words may have other meanings.
 const shortest = 8
 
-// words are what is taken out of texts for the secrets: each as a whole and in
-// its parts, as it is and as it stands in a JSON string. What the configuration
-// shows elsewhere, such as the name of a service, is none.
+// words returns the words to mask for the secrets: each secret as a whole and in parts, plain and
+// as in a JSON string. Words that the configuration shows elsewhere, such as the name of a service,
+// are not masked.
 func words(secrets []string, shown string) (all []string) {
 	for _, secret := range secrets {
 		for _, word := range append(strings.FieldsFunc(secret, apart), secret) {
@@ -29,12 +28,12 @@ func words(secrets []string, shown string) (all []string) {
 			all = append(all, word, string(quoted[1:len(quoted)-1]))
 		}
 	}
-	// The longest first, of which others may be parts.
+	// Longest first, since others may be parts of these.
 	slices.SortFunc(all, func(a, b string) int { return len(b) - len(a) })
 	return all
 }
 
-// mask takes words out of a text.
+// mask masks words in a text.
 func mask(text []byte, words []string) []byte {
 	var pairs []string
 	for _, word := range words {
@@ -43,14 +42,14 @@ func mask(text []byte, words []string) []byte {
 	return []byte(strings.NewReplacer(pairs...).Replace(string(text)))
 }
 
-// apart says whether a letter parts a secret from what introduces it:
-// "--password=…", "AUTH …".
+// apart reports whether a rune separates a secret from what introduces it: "--password=…", "AUTH
+// …".
 func apart(r rune) bool { return r <= ' ' || r == '=' }
 
 var quotation = regexp.MustCompile(`"(\\.|[^"\\])*"`)
 
-// maskReload takes values out of an event that says what a reload has changed:
-// those of before are in no configuration that could still be asked for.
+// maskReload masks the values in an event that says what a reload has changed: the old ones are no
+// longer in any configuration that could be fetched.
 func maskReload(ev *proxy.Event) {
 	if ev.Kind == proxy.EventOperator && strings.HasPrefix(ev.Text, "reload") {
 		ev.Text = quotation.ReplaceAllString(ev.Text, `"`+masked+`"`)

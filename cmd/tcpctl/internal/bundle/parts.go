@@ -17,18 +17,18 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// part is one file of a bundle, and how it is had.
+// part is one file of a bundle, and how to get it.
 type part struct {
 	name, about string
-	takes       time.Duration // besides the time to answer
+	takes       time.Duration // in addition to the time to answer
 	write       func(ctx context.Context, w io.Writer) error
 }
 
-// eachAtMost is up to how many goroutines are written one by one: the process
-// is stopped meanwhile.
+// eachAtMost is the number of goroutines up to which they are written one by one, for which the
+// process is stopped.
 const eachAtMost = 5000
 
-// parts are all files, those first that need nothing of the engine.
+// parts returns all files, beginning with those that do not need the engine.
 func (b *Bundle) parts(c *control.Client, o Options) []part {
 	debug := func(what string, v url.Values) func(context.Context, io.Writer) error {
 		return func(ctx context.Context, w io.Writer) error { return c.Debug(ctx, what, v, w) }
@@ -77,7 +77,7 @@ func (b *Bundle) parts(c *control.Client, o Options) []part {
 	)
 }
 
-// config lists the configuration, and keeps its secrets for the other parts.
+// config lists the configuration, and remembers its secrets to mask them in the other parts.
 func (b *Bundle) config(c *control.Client) func(context.Context, io.Writer) error {
 	return func(ctx context.Context, w io.Writer) error {
 		file, err := c.Config(ctx)
@@ -104,24 +104,24 @@ func asJSON(w io.Writer, v any, err error) error {
 	return e.Encode(v)
 }
 
-// group is sessions that are alike.
+// group is a group of similar sessions.
 type group struct {
 	Service  string       `json:"service"`
 	Backend  string       `json:"backend,omitempty"`
 	Via      string       `json:"via"`
 	Phase    string       `json:"phase"`
 	Runner   string       `json:"relay,omitempty"`
-	EndedBy  string       `json:"ended_by,omitempty"` // "": they are live or wait
+	EndedBy  string       `json:"ended_by,omitempty"` // "": live or waiting
 	Reason   proxy.Reason `json:"reason,omitempty"`
 	Sessions int          `json:"sessions"`
 
 	OldestSeconds float64 `json:"oldest_seconds"`
-	IdleSeconds   float64 `json:"idle_seconds"` // of the one that is idle for longest
+	IdleSeconds   float64 `json:"idle_seconds"` // of the session that has been idle longest
 	BytesIn       int64   `json:"bytes_in"`
 	BytesOut      int64   `json:"bytes_out"`
 }
 
-// summary counts sessions without saying whose they are.
+// summary counts sessions without naming clients.
 func summary(sessions []proxy.SessionInfo) []*group {
 	groups := []*group{}
 	known := map[group]*group{}

@@ -1,5 +1,5 @@
-// Package clientlist keeps lists of networks in files, for services that allow
-// or refuse clients by them.
+// Package clientlist reads lists of networks from files, for services that allow or refuse clients
+// by them.
 package clientlist
 
 import (
@@ -50,7 +50,7 @@ func parse(path string, content []byte) (all []netip.Prefix, err error) {
 	return all, nil
 }
 
-// shortened is for a line of a file that is no list at all.
+// shortened truncates a line for a message, since the file may be no list at all.
 func shortened(s string) string {
 	if s = text.Safe(s); len(s) > 120 {
 		s = strings.ToValidUTF8(s[:120], "") + "..."
@@ -63,14 +63,14 @@ func shortened(s string) string {
 type List struct {
 	key  string // of the configuration: allow_file or deny_file
 	path string
-	note func(proxy.Event) // nil: until there is an engine, nothing is said
+	note func(proxy.Event) // nil: no events until there is an engine
 
 	refreshing sync.Mutex
 	stamp      filewatch.Stamp
 	now        atomic.Pointer[state]
 }
 
-// state is what is in force, and what is wrong.
+// state is the list in force, and the last error.
 type state struct {
 	set  set
 	info proxy.ClientListInfo
@@ -90,8 +90,8 @@ func New(key, path string) (*List, error) {
 	return l, nil
 }
 
-// read is Read. A list of allowed clients without any is no list: it is what an
-// editor or a full disk leaves behind, and would refuse every client.
+// read calls Read, and rejects an empty list of allowed clients: an editor or a full disk may have
+// left it, and it would refuse every client.
 func (l *List) read() ([]netip.Prefix, error) {
 	all, err := Read(l.path)
 	if err == nil && len(all) == 0 && l.key == AllowFile {

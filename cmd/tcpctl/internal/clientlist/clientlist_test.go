@@ -22,8 +22,7 @@ func file(t *testing.T, text string) string {
 	return path
 }
 
-// TestRead: the ways in which such files are written, and what is wrong with
-// others, with its line.
+// TestRead: the accepted formats, and errors with their lines.
 func TestRead(t *testing.T) {
 	for _, tt := range []struct{ text, want string }{
 		{"10.0.0.0/8\n192.0.2.7\n", "10.0.0.0/8 192.0.2.7/32"},
@@ -61,8 +60,8 @@ func TestRead(t *testing.T) {
 
 var clock = regexp.MustCompile(`\d\d:\d\d:\d\d`)
 
-// TestRefresh: a list follows its file, and a damaged one, an emptied one and one
-// that is gone leave what there is in force.
+// TestRefresh: a list follows its file; if the file is damaged, empty or gone, the list stays in
+// force.
 func TestRefresh(t *testing.T) {
 	path := file(t, "10.0.0.0/8\n")
 	l, err := New(AllowFile, path)
@@ -89,7 +88,7 @@ func TestRefresh(t *testing.T) {
 	}
 	l.Refresh()
 	if len(said) != 0 {
-		t.Errorf("it said %q of a file that has not changed", said)
+		t.Errorf("events %q for an unchanged file", said)
 	}
 	covers("10.1.1.1", true)
 	change("192.0.2.0/24\n10.0.0.7\n")
@@ -120,17 +119,16 @@ func TestRefresh(t *testing.T) {
 	if !slices.Equal(said, want) {
 		t.Errorf("it said %q, want %q", said, want)
 	}
-	// A list of those who are refused may be empty.
+	// A deny list may be empty.
 	if d, err := New(DenyFile, file(t, "")); err != nil || d.Info().Networks != 0 {
 		t.Error(err)
 	}
 	if _, err := New(AllowFile, file(t, "# soon\n")); err == nil {
-		t.Error("an allow list without a network was taken")
+		t.Error("an empty allow list was accepted")
 	}
 }
 
-// TestSet: a set has the addresses that one of its networks has, as the
-// networks themselves say.
+// TestSet: a set contains exactly the addresses that its networks contain.
 func TestSet(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	addr := func() netip.Addr {

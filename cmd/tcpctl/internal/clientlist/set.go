@@ -6,8 +6,8 @@ import (
 	"sort"
 )
 
-// set finds an address among networks: disjoint ranges in order, so that the
-// time for one of a million is that of twenty comparisons.
+// set finds an address among networks: disjoint sorted ranges, so that a lookup in a million takes
+// twenty comparisons.
 type set struct{ first, last []netip.Addr }
 
 func newSet(all []netip.Prefix) (s set) {
@@ -26,7 +26,7 @@ func newSet(all []netip.Prefix) (s set) {
 	return s
 }
 
-// lastOf is the last address of a network.
+// lastOf returns the last address of a network.
 func lastOf(p netip.Prefix) netip.Addr {
 	b := p.Addr().AsSlice()
 	for i := range b {

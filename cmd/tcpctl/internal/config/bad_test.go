@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Each testdata/bad/NAME.toml has what is said about it in NAME.txt.
+// NAME.txt has the errors of testdata/bad/NAME.toml.
 func TestBad(t *testing.T) {
 	files, err := filepath.Glob("testdata/bad/*.toml")
 	if err != nil || len(files) < 25 {
@@ -40,7 +40,7 @@ func TestBad(t *testing.T) {
 	}
 }
 
-// The file's own name stands before each line, so that editors can jump.
+// The file's name precedes each line, so that editors can jump there.
 func TestErrorsOneALine(t *testing.T) {
 	_, err := Parse("tcpctl.toml", []byte("[services.db]\nlisten = \":5432\"\nbackends = []\nidle_timout = \"1s\"\nqueue.mx = 3\n"))
 	want := `tcpctl.toml:4: unknown key "idle_timout" in [services.db]; did you mean "idle_timeout"?

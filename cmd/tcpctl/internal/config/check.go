@@ -14,8 +14,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// check checks the values together; what each key alone may be
-// has been seen by then.
+// check checks the values together; each key alone has already been checked.
 func (f *File) check(r *report) {
 	if f.Metrics.Listen != "" {
 		r.address("metrics.listen", f.Metrics.Listen, true)
@@ -43,8 +42,7 @@ func (f *File) check(r *report) {
 	f.Console.SSH.check(r)
 }
 
-// check reads the keys: a line that is wrong is found before a client is refused
-// because of it, or let in.
+// check reads the keys, to find a bad line before a client is refused or let in because of it.
 func (c *ConsoleSSH) check(r *report) {
 	if c.Listen == "" {
 		return
@@ -61,7 +59,7 @@ func (c *ConsoleSSH) check(r *report) {
 	}
 	_, err := authkeys.Read(c.AuthorizedKeys)
 	if errors.Is(err, fs.ErrNotExist) {
-		return // which was said where the path was read
+		return // reported when the path was read
 	}
 	if bad, ok := errors.AsType[*fileerror.Error](err); ok {
 		at := bad.File
@@ -93,14 +91,14 @@ func (m *Mesh) check(r *report) {
 		r.wrong("mesh.hubs", "tcpctl mesh key > FILE makes one: give all nodes the same, as mesh.secret_file", "hubs need the mesh's secret: without one nothing goes through other nodes")
 	}
 	for i, a := range m.Join {
-		// A name alone is looked up as a service record.
+		// A name without a port is looked up as a service record.
 		if strings.Contains(a, ":") || a == "" {
 			r.address(fmt.Sprintf("mesh.join[%d]", i), a, false)
 		}
 	}
 }
 
-// checkConsole refuses two actions on one key: the first in the file has it.
+// checkConsole refuses two actions on one key, at the second one in the file.
 func (f *File) checkConsole(r *report) {
 	first := map[string]string{}
 	for _, action := range f.boundActions() {
@@ -117,7 +115,7 @@ func (f *File) checkConsole(r *report) {
 	}
 }
 
-// boundActions are those of [console.keys], in the order of the file.
+// boundActions returns the actions in [console.keys], in the order of the file.
 func (f *File) boundActions() (all []string) {
 	for action := range f.Console.Keys {
 		all = append(all, action)
@@ -152,8 +150,8 @@ func (f *File) CheckKeys(console func(keys map[string]string) error) error {
 	return r.inOrder()
 }
 
-// checkName refuses what could not be said on a command line, as in
-// tcpctl drain SERVICE/BACKEND.
+// checkName refuses names that could not be used on a command line, as in tcpctl drain
+// SERVICE/BACKEND.
 func (r *report) checkName(path, what, name string) {
 	bad := func(c rune) bool { return c == '/' || unicode.IsSpace(c) || !unicode.IsPrint(c) }
 	switch {

@@ -53,9 +53,8 @@ func (s *Service) check(r *report, path string) {
 	s.validate(r, path)
 }
 
-// validate asks the engine, which alone decides what its values may be, and
-// adds where they stand. What was found wrong with a key before is not told
-// again in the engine's words.
+// validate asks the engine, which alone decides what values are valid, and adds their lines. An
+// error that was already found with a key is not reported again in the engine's words.
 func (s *Service) validate(r *report, path string) {
 	c := s.proxy()
 	for _, e := range c.Validate() {
@@ -79,7 +78,7 @@ func (b *Backend) check(r *report, path string) {
 	case strings.HasPrefix(b.DNS, "unix:"):
 		r.wrong(path+".dns", "write addr", "dns %q is not a name", b.DNS)
 	case b.DNS != "":
-		r.skip(path + ".addr") // which the name will give
+		r.skip(path + ".addr") // found by the name's lookup
 	default:
 		r.address(path+".addr", b.Addr, false)
 	}
@@ -99,8 +98,8 @@ func (t *ToTLS) check(r *report, path, owner string) {
 }
 
 func (c *Check) check(r *report, path string) {
-	// A path with type = "tcp" is an operator who believes that it is asked
-	// for. With none, the rest may wait for better days.
+	// With type = "tcp" and a path, the operator wrongly believes that the path is checked. With
+	// type = "none" the other keys are allowed: checks are just switched off.
 	const overTLS = "tcp http send-expect"
 	hosts := "http"
 	if c.TLS {

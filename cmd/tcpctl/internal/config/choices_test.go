@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestWordsAreTheEngines: the words that a file may choose among, by which a
-// misspelt one is told what it may be, are those that the engine takes.
+// TestWordsAreTheEngines: the words that a key accepts, also used for hints at misspelt ones, are
+// those that the engine accepts.
 func TestWordsAreTheEngines(t *testing.T) {
 	found := 0
 	var walk func(key string, table reflect.Type, at func(*Service) reflect.Value)
@@ -43,7 +43,7 @@ func TestWordsAreTheEngines(t *testing.T) {
 	}
 }
 
-// checkWords has the engine name the words it takes, and compares.
+// checkWords compares the words with those that the engine names in its error.
 func checkWords(t *testing.T, key string, words []string, at func(*Service) reflect.Value) {
 	t.Helper()
 	s := New().NewService("db")
@@ -63,8 +63,8 @@ func checkWords(t *testing.T, key string, words []string, at func(*Service) refl
 	t.Errorf("%s: the engine takes any word: %s", key, fmt.Sprint(s.proxy().Validate()))
 }
 
-// TestEveryKindOfEventCanBeToldOf: what [notify] takes is the engine's list.
-func TestEveryKindOfEventCanBeToldOf(t *testing.T) {
+// TestNotifyAcceptsEveryKindOfEvent: [notify] accepts the engine's list.
+func TestNotifyAcceptsEveryKindOfEvent(t *testing.T) {
 	for _, kind := range []string{"hook", "hook.failing", "panic", "peer", "refused", "backend.down"} {
 		if _, err := Parse("x.toml", []byte(fmt.Sprintf("[notify]\non = [%q]\n[services.db]\nlisten = \"127.0.0.1:0\"\nbackends = []\n", kind))); err != nil {
 			t.Error(err)

@@ -20,7 +20,7 @@ type Cluster struct {
 	OnLost   string        `toml:"on_lost" default:"cut" oneof:"cut keep"`       // when its lease ends, sessions that hold slots are reset or kept
 }
 
-// checkScopes is about services and locks of the cluster.
+// checkScopes checks services and locks of the cluster.
 func (f *File) checkScopes(r *report) {
 	for i := range f.Services {
 		s := &f.Services[i]
@@ -43,7 +43,7 @@ func (f *File) checkScopes(r *report) {
 	}
 }
 
-// warnScope is about a lock of the cluster whose backends cannot tell who has its slots.
+// warnScope warns about a lock of the cluster whose backends get no tokens, although sessions may outlive their slots.
 func (s *Service) warnScope(r *report, path, onLost string) {
 	if s.Lock == nil || s.Lock.Scope != proxy.ScopeCluster || s.SendProxy == 2 {
 		return
@@ -53,7 +53,7 @@ func (s *Service) warnScope(r *report, path, onLost string) {
 	}
 }
 
-// check is rules 29 and 31, and what follows from how votes are counted.
+// check implements rules 29 and 31, and the consequences of majorities.
 func (c *Cluster) check(r *report, mesh *Mesh) {
 	switch {
 	case mesh == nil:

@@ -11,7 +11,7 @@ listen = "127.0.0.1:5432"
 backends = ["127.0.0.1:1"]
 `
 
-// TestRule29HowManyVoters: 1, 3 or 5; of one there is a warning.
+// TestRule29HowManyVoters: 1, 3 or 5; one causes a warning.
 func TestRule29HowManyVoters(t *testing.T) {
 	names := []string{`"a"`, `"b"`, `"c"`, `"d"`, `"e"`, `"f"`}
 	for n := range 7 {
@@ -29,7 +29,7 @@ func TestRule29HowManyVoters(t *testing.T) {
 	}
 }
 
-// TestRule31AClusterNeedsASecret, and the mesh that has it.
+// TestRule31AClusterNeedsASecret: and so a mesh with one.
 func TestRule31AClusterNeedsASecret(t *testing.T) {
 	for _, mesh := range []string{"", "[mesh]\nname = \"office\"\n"} {
 		_, err := parse("x.toml", []byte(clusterFile+mesh+"[cluster]\nvoters = [\"a\"]\n"), false)
@@ -39,7 +39,7 @@ func TestRule31AClusterNeedsASecret(t *testing.T) {
 	}
 }
 
-// TestRule25eSlotsForEachVoter: too few, a hook that counts, and slots of one node.
+// TestRule25eSlotsForEachVoter: errors are too few slots, a hook that counts clients, and slots of one node.
 func TestRule25eSlotsForEachVoter(t *testing.T) {
 	const cluster = "[mesh]\nname = \"a\"\nsecret_file = \"mesh.secret\"\n[cluster]\nvoters = [\"a\", \"b\", \"c\"]\n"
 	for _, c := range []struct{ lock, cluster, want string }{

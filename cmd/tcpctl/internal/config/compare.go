@@ -1,6 +1,6 @@
 package config
 
-// keys are the leaves of a service without those of its backends.
+// keys returns the leaves of a service without those of its backends.
 func (s *Service) keys() []leaf {
 	c := *s
 	c.Backends = nil
@@ -15,8 +15,8 @@ func (b Backend) keys() []leaf {
 	return w.all
 }
 
-// compare gives the keys that differ. Those of a table that one side has not
-// got are added or removed.
+// compare returns the keys that differ. Those of a table that only one side has are added or
+// removed.
 func compare(old, new []leaf) (all []Change) {
 	was := map[string]leaf{}
 	for _, l := range old {
@@ -33,7 +33,7 @@ func compare(old, new []leaf) (all []Change) {
 			all = append(all, Change{What: Added, Key: l.key, New: l.text})
 		}
 	}
-	for _, l := range old { // in their order, which the map has not got
+	for _, l := range old { // in order, unlike the map
 		if _, gone := was[l.key]; gone && !l.table {
 			all = append(all, Change{What: Removed, Key: l.key, Old: l.text})
 		}

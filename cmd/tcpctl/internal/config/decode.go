@@ -11,16 +11,16 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// decoder puts what the TOML decoder has read into the structs of this
-// package. It continues after an error, so that all of them are reported at once.
+// decoder converts what the TOML decoder has read into this package's structs. It continues after
+// an error, so that all errors are reported at once.
 type decoder struct {
 	report
 	dir   string // relative paths start here
-	exist bool   // files must be there
+	exist bool   // files must exist
 	file  *File
 }
 
-// table fills a struct. It is not ok when raw is no table at all.
+// table fills a struct. It returns false if raw is no table.
 func (d *decoder) table(path string, raw any, table reflect.Value) (ok bool) {
 	m, ok := raw.(map[string]any)
 	if !ok {
@@ -64,7 +64,7 @@ func (d *decoder) unknown(path, key string, raw any, table reflect.Type) {
 	case path == "" && looksLike(raw, ofService):
 		hint = "write [" + join("services", key) + "]"
 	default:
-		for _, f := range fieldsOf(table) { // timeout in [services.db] is probably the queue's
+		for _, f := range fieldsOf(table) { // for example, timeout in [services.db] is probably the queue's
 			inner := table.FieldByIndex(f.index).Type
 			if inner.Kind() == reflect.Pointer {
 				inner = inner.Elem()
@@ -78,7 +78,7 @@ func (d *decoder) unknown(path, key string, raw any, table reflect.Type) {
 	d.wrong(join(path, key), hint, "unknown %s%s", what, where)
 }
 
-// looksLike says that a table has a key of another kind of table.
+// looksLike reports whether raw has a key of another kind of table.
 func looksLike(raw any, table reflect.Type) bool {
 	m, _ := raw.(map[string]any)
 	for key := range m {
@@ -89,7 +89,7 @@ func looksLike(raw any, table reflect.Type) bool {
 	return false
 }
 
-// services keeps the order of the file, which a map has lost.
+// services restores the file's order, which a map has lost.
 func (d *decoder) services(path string, raw any, all *[]Service) {
 	m, ok := raw.(map[string]any)
 	if !ok {
@@ -121,9 +121,9 @@ func (d *decoder) services(path string, raw any, all *[]Service) {
 	})
 }
 
-// backends takes plain strings and tables.
+// backends reads a list of strings and tables.
 func (d *decoder) backends(path string, raw any, all *[]Backend) {
-	*all = []Backend{} // also where the list is empty: it has been said
+	*all = []Backend{} // not nil even if the list is empty: it was given
 	if m, table := raw.(map[string]any); table {
 		d.wrong(path, d.backendsHint(path, m), "backends is a list, not a table")
 		return
@@ -143,14 +143,14 @@ func (d *decoder) backends(path string, raw any, all *[]Backend) {
 		}
 		if b.Name == "" {
 			if b.Name = b.Addr + b.DNS; b.Name == "" {
-				d.skip(e.path) // two without a name follow from what is said of the addresses
+				d.skip(e.path) // else two bad addresses would also be reported as two backends without a name
 			}
 		}
 		*all = append(*all, b)
 	}
 }
 
-// backendsHint is for [services.db.backends.a], and for one without a name.
+// backendsHint suggests how to write [services.db.backends.a], or one without a name.
 func (d *decoder) backendsHint(path string, m map[string]any) string {
 	hint, first := "write [["+path+"]]", place{}
 	for name, v := range m {
@@ -164,7 +164,7 @@ func (d *decoder) backendsHint(path string, m map[string]any) string {
 	return hint
 }
 
-// words fills a table of strings whose keys are not known here.
+// words reads a table of strings with arbitrary keys.
 func (d *decoder) words(path string, raw any, all *map[string]string) {
 	m, ok := raw.(map[string]any)
 	if !ok {

@@ -29,7 +29,7 @@ type Change struct {
 	Text    string `json:"text"` // the change as a sentence
 }
 
-// atStart are the tables that are only looked at when an instance starts.
+// atStart are the tables that only take effect when an instance starts.
 var atStart = []string{"control", "mesh", "cluster", "console"}
 
 // Diff says what a reload from old to new would touch, in the order of new;
@@ -76,7 +76,7 @@ func (f *File) Service(name string) *Service {
 	return nil
 }
 
-// others are the leaves of all that is no service.
+// others returns the leaves outside of services.
 func (f *File) others() []leaf {
 	g := *f
 	g.Services = nil

@@ -18,7 +18,7 @@ func diffService(old, new *Service) (all []Change) {
 	return append(all, diffBackends(old, new)...)
 }
 
-// diffBackends goes by names: a backend with another name is another backend.
+// diffBackends compares backends by name: one with another name is another backend.
 func diffBackends(old, new *Service) (all []Change) {
 	names := func(s *Service) (all []string) {
 		for _, b := range s.Backends {
@@ -48,7 +48,7 @@ func diffBackends(old, new *Service) (all []Change) {
 				Text: fmt.Sprintf("service %q: backend %q is gone: it drains, then is removed", new.Name, name)})
 		}
 	}
-	// Of those that stay, the order counts for balance = "first".
+	// For balance = "first" the order of the remaining ones matters.
 	common := func(s, of []string) []string {
 		return slices.DeleteFunc(slices.Clone(s), func(n string) bool { return !slices.Contains(of, n) })
 	}

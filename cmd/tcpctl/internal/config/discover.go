@@ -34,12 +34,12 @@ type Discover struct {
 	ReadyTimeout time.Duration `toml:"ready_timeout" default:"60s"`
 }
 
-// discover fills a table, or a string that stands for one.
+// discover reads a table, or a string that stands for one.
 func (d *decoder) discover(path string, raw any, p **Discover) {
 	c := usual[Discover]()
 	if from, plain := raw.(string); plain {
 		if from == "" {
-			return // as if it were not there
+			return // as if the key were absent
 		}
 		c.From = from
 	} else if !d.table(path, raw, reflect.ValueOf(&c).Elem()) {
@@ -48,7 +48,7 @@ func (d *decoder) discover(path string, raw any, p **Discover) {
 	switch kind, what, _ := strings.Cut(c.From, ":"); {
 	case what == "":
 	case kind == discover.KindFile:
-		c.From = kind + ":" + d.path(path+".from", what, "new") // it may come later
+		c.From = kind + ":" + d.path(path+".from", what, "new") // the file may be created later
 	case kind == discover.KindExec:
 		argv := []string{what}
 		d.program(path+".from", argv)
@@ -57,8 +57,8 @@ func (d *decoder) discover(path string, raw any, p **Discover) {
 	*p = &c
 }
 
-// discoverName is the name of the source of a service's discover key. Those of
-// backends with dns are theirs, behind a prefix that no other can have.
+// discoverName is the name of the source in a service's discover key. The source of a backend with
+// dns has the backend's name after a prefix that no other name can have.
 const (
 	discoverName = "discover"
 	dnsPrefix    = "backends/"
@@ -75,7 +75,7 @@ func (d *Discover) TLSConfig() *proxy.BackendTLS {
 	return d.ToTLS.config(host)
 }
 
-// specs are the sources of a service.
+// specs returns the sources of a service.
 func (s *Service) specs() (all []discover.Spec) {
 	for _, b := range s.Backends {
 		if b.DNS != "" {
@@ -89,7 +89,7 @@ func (s *Service) specs() (all []discover.Spec) {
 	return all
 }
 
-// spec is the source that a backend with dns is.
+// spec returns the source for a backend with dns.
 func (b *Backend) spec() discover.Spec {
 	c := b.proxy()
 	c.Name, c.Addr = "", ""
@@ -107,7 +107,7 @@ func (f *File) Discover() map[string][]discover.Spec {
 	return all
 }
 
-// checkDiscover looks at the sources of a service.
+// checkDiscover checks the sources of a service.
 func (s *Service) checkDiscover(r *report, path string) {
 	first := map[string]int{}
 	for i := range s.Backends {
@@ -136,7 +136,7 @@ func (s *Service) checkDiscover(r *report, path string) {
 	}
 }
 
-// warn tells of a list that is not there, which is no error: it may still come.
+// warn warns about a missing list, which is no error: it may still be created.
 func (d *Discover) warn(r *report, path, service string) {
 	if kind, name, _ := strings.Cut(d.From, ":"); kind == discover.KindFile {
 		if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
@@ -147,8 +147,8 @@ func (d *Discover) warn(r *report, path, service string) {
 	}
 }
 
-// discover tells what is wrong with a source, at the key below path that has it;
-// some have other names in the file.
+// discover reports what is wrong with a source, at its key below path; some keys have other names
+// in the file.
 func (r *report) discover(err error, path string, keys map[string]string) {
 	if wrong, ok := errors.AsType[*discover.Error](err); ok {
 		key := wrong.Key
@@ -165,8 +165,8 @@ func (r *report) refresh(path string, d time.Duration) {
 	}
 }
 
-// withoutSources takes out of a configuration the backends that sources stand
-// for, which a check of all values has looked at, and puts the sources in.
+// withoutSources replaces the backends that stand for sources, and only served to check their
+// values, by the sources.
 func (s *Service) withoutSources(c proxy.ServiceConfig) proxy.ServiceConfig {
 	i := 0
 	c.Backends = slices.DeleteFunc(c.Backends, func(proxy.BackendConfig) bool { i++; return s.Backends[i-1].DNS != "" })

@@ -98,7 +98,7 @@ func TestDiscoverIsChecked(t *testing.T) {
 	}
 }
 
-// With a source a service needs no backends of its own, and check says nothing.
+// With a source a service needs no backends of its own, and there is no warning.
 func TestDiscoverAloneIsNoWarning(t *testing.T) {
 	f := lenient(t, "a.toml", "[services.db]\nlisten = \"127.0.0.1:5432\"\nno_backend = \"reject\"\nsource = [\"127.0.0.1\"]\ndiscover = \"srv:_db._tcp.example\"\n")
 	if w := f.Warnings(); len(w) > 0 {
@@ -114,8 +114,8 @@ func TestDiscoverAloneIsNoWarning(t *testing.T) {
 	}
 }
 
-// A list that is not there yet is no error, and a warning.
-func TestDiscoverWarnsOfAListThatIsNotThere(t *testing.T) {
+// A list that does not exist yet is a warning, not an error.
+func TestDiscoverWarnsOfAMissingList(t *testing.T) {
 	dir := t.TempDir()
 	f, err := Parse(filepath.Join(dir, "a.toml"), []byte("[services.db]\nlisten = \"127.0.0.1:1\"\ndiscover = \"file:list.json\"\n"))
 	if err != nil {

@@ -24,18 +24,17 @@ func (e Errors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// report gathers what is wrong with a file while it is looked through, in
-// whatever order.
+// report collects the errors of a file, in any order.
 type report struct {
 	name     string
 	lines    *index
 	found    Errors
 	reported map[string]bool // paths
-	mistyped map[string]bool // those whose values were not read, so that nothing is said of what is below them
+	mistyped map[string]bool // paths whose values were not read, so that nothing below them is reported
 }
 
-// wrong notes that something is wrong with the key of a path. Only the first
-// thing is reported: the second may be what follows from it.
+// wrong reports an error at the key of a path. Only the first one of a key is kept: others may
+// follow from it.
 func (r *report) wrong(path, hint, format string, args ...any) {
 	if r.reported[path] || r.unread(path) {
 		return
@@ -45,7 +44,7 @@ func (r *report) wrong(path, hint, format string, args ...any) {
 	r.found = append(r.found, Error{File: r.name, Line: at.line, Column: at.column, Text: fmt.Sprintf(format, args...), Hint: hint})
 }
 
-// mistype is wrong for a table that is none.
+// mistype is wrong for a value that should be a table.
 func (r *report) mistype(path, hint, format string, args ...any) {
 	r.wrong(path, hint, format, args...)
 	if r.mistyped == nil {
@@ -54,7 +53,7 @@ func (r *report) mistype(path, hint, format string, args ...any) {
 	r.mistyped[path] = true
 }
 
-// unread says whether a path is below a mistyped one.
+// unread reports whether a path is below a mistyped one.
 func (r *report) unread(path string) bool {
 	for i, c := range path {
 		if (c == '.' || c == '[') && r.mistyped[path[:i]] {
@@ -72,7 +71,7 @@ func (r *report) skip(path string) {
 	r.reported[path] = true
 }
 
-// inOrder gives what was found, first line first.
+// inOrder returns the errors in the order of their lines.
 func (r *report) inOrder() Errors {
 	sort.SliceStable(r.found, func(i, j int) bool {
 		a, b := &r.found[i], &r.found[j]

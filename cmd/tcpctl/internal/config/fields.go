@@ -14,15 +14,15 @@ import (
 type field struct {
 	key   string
 	tag   reflect.StructTag
-	index []int // of the struct's field, through embedded ones
+	index []int // the struct field's index, through embedded ones
 }
 
-// declared keeps what fieldsOf has found: reading the tags anew for each of a
-// thousand services would take most of the time of a reload.
+// declared caches fieldsOf: reading the tags again for each of a thousand services would take most
+// of the time of a reload.
 var declared sync.Map // of []field, by reflect.Type
 
-// fieldsOf gives the keys of a table in the order of their declaration, those
-// of an embedded struct as its own.
+// fieldsOf returns the keys of a table in the order of declaration, including those of embedded
+// structs.
 func fieldsOf(table reflect.Type) []field {
 	if known, ok := declared.Load(table); ok {
 		return known.([]field)
@@ -37,7 +37,7 @@ func fieldsOf(table reflect.Type) []field {
 	return all
 }
 
-// keysOf gives their names.
+// keysOf returns the names of the keys of a table.
 func keysOf(table reflect.Type) (all []string) {
 	for _, f := range fieldsOf(table) {
 		all = append(all, f.key)
@@ -65,7 +65,7 @@ func NewWS() WS { return usual[WS]() }
 // ParsePrefix reads a network, or an address that stands for itself.
 func ParsePrefix(text string) (netip.Prefix, error) { return parsePrefix(text) }
 
-// usualService and usualBackend are what each begins with.
+// usualService and usualBackend have the default values.
 var (
 	usualService = usual[Service]()
 	usualBackend = usual[Backend]()
@@ -76,9 +76,8 @@ func usual[T any]() (t T) {
 	return t
 }
 
-// setDefaults gives all below a table what its tags say. Tables that are not
-// there stay so. A tag that cannot be read is a mistake in this package, and
-// the first test finds it.
+// setDefaults sets everything below a table to the defaults in its tags. Absent tables stay absent.
+// An invalid tag is a bug in this package, and the first test finds it.
 func setDefaults(table reflect.Value) {
 	for _, f := range fieldsOf(table.Type()) {
 		value := table.FieldByIndex(f.index)
@@ -94,7 +93,7 @@ func setDefaults(table reflect.Value) {
 	}
 }
 
-// setText gives a value what a tag says.
+// setText sets a value from the text of a tag.
 func setText(v reflect.Value, text string) (err error) {
 	switch p := v.Addr().Interface().(type) {
 	case *string:
@@ -111,8 +110,8 @@ func setText(v reflect.Value, text string) (err error) {
 	return err
 }
 
-// setUnit reads what is a string in the file and a number of something here.
-// It says what that is called, "" when the value is of another kind.
+// setUnit parses a value that is a string in the file and a number with a unit here. It returns the
+// name of its kind, "" for other values.
 func setUnit(p any, text string) (what string, err error) {
 	switch p := p.(type) {
 	case *time.Duration:

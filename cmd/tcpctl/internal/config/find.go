@@ -25,7 +25,7 @@ func Standard(path string) bool {
 	return err == nil && path == filepath.Join(user, "tcpctl", "tcpctl.toml") || path == "/etc/tcpctl/tcpctl.toml"
 }
 
-// find never searches the working folder as root: it may be any user's.
+// As root, find never searches the working folder: it may be any user's.
 func find(root bool, user, etc string) (string, error) {
 	var tried []string
 	if !root {
@@ -36,8 +36,8 @@ func find(root bool, user, etc string) (string, error) {
 	}
 	tried = append(tried, filepath.Join(etc, "tcpctl", "tcpctl.toml"))
 	for _, path := range tried {
-		// A file that is there and cannot be read is found all the same:
-		// passing over it in silence would run another configuration.
+		// A file that exists but cannot be read counts as found: silently ignoring it would run
+		// another configuration.
 		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 			return path, nil
 		}

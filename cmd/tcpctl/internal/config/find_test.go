@@ -39,7 +39,7 @@ func TestFind(t *testing.T) {
 	want(true, own)
 }
 
-// A path in the file starts at the file's folder, not at ours.
+// A path in the file is relative to the file's folder, not to ours.
 func TestRelativePaths(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "secret"), []byte("x"), 0o600); err != nil {

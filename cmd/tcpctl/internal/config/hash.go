@@ -20,6 +20,5 @@ func (f *File) Hash() string {
 	return hex.EncodeToString(h.Sum(nil))[:12]
 }
 
-// inherited says that a leaf is one of [defaults], which services have as
-// their own.
+// inherited reports whether a leaf belongs to [defaults], whose values services have as their own.
 func inherited(l leaf) bool { return strings.HasPrefix(l.path, "defaults.") }

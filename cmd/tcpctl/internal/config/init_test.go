@@ -6,11 +6,11 @@ import (
 	"testing"
 )
 
-// uncomment finds the keys that stand in comments.
+// uncomment finds the commented-out keys.
 var uncomment = regexp.MustCompile(`(?m)^#(\S)`)
 
-// allOfInit is init.toml without its comments, with the secret that a cluster needs,
-// and with a lock for which all keys are.
+// allOfInit returns init.toml with all keys uncommented, with the secret that a cluster needs, and
+// with a lock to which all keys apply.
 func allOfInit() string {
 	text := uncomment.ReplaceAllString(string(Init()), "$1")
 	text = strings.Replace(text, `scope = "node"`, `scope = "cluster"`, 1)
@@ -30,14 +30,14 @@ func TestInitIsRight(t *testing.T) {
 	}
 }
 
-// With the comments taken off it says the same, and it names every key.
+// Uncommented, it still has only defaults, and it names every key.
 func TestInitSaysTheDefaults(t *testing.T) {
 	f := lenient(t, "tcpctl.toml", allOfInit())
 	given := map[string]bool{"services.*.listen": true, "services.*.backends.*.name": true, "services.*.backends.*.addr": true,
 		"services.*.hooks.before_next.run": true, "services.*.backends.*.dns": true, "services.*.discover.from": true,
 		"services.*.hooks.on_ttl.run": true, "services.*.hooks.on_expire.run": true, "services.*.tls.cert": true, "services.*.tls.key": true,
 		"mesh.name": true, "mesh.secret_file": true, "cluster.voters": true, "services.*.lock.scope": true}
-	said := map[string]bool{} // by one of several backends
+	said := map[string]bool{} // a backend's key may be in only one of several
 	for _, l := range f.leaves() {
 		if _, ok := f.lines.at[l.path]; ok {
 			said[l.pattern] = true

@@ -52,7 +52,7 @@ const (
 	KindNetworks Kind = "list of networks"
 )
 
-// firstVersion is of the keys that have no tag "since".
+// firstVersion is the version of keys without a tag "since".
 const firstVersion = "0.1.0"
 
 // Keys are all keys and tables of a file, in the order of their declaration.
@@ -79,7 +79,7 @@ func (w *keyWalk) table(path string, t reflect.Type, usual reflect.Value) {
 	}
 }
 
-// key adds one key, and what is below it.
+// key adds one key, and those below it.
 func (w *keyWalk) key(k Key, f field, t reflect.Type, usual reflect.Value) {
 	k.Kind = kindOf(t, f.tag)
 	k.Choices, k.Words = strings.Fields(f.tag.Get("oneof")), strings.Fields(f.tag.Get("words"))
@@ -127,7 +127,7 @@ func isTable(k Kind) bool {
 	return k == KindTable || k == KindTables || k == KindBackends || k == KindKeys
 }
 
-// ownerOf is the struct that declares a field, which may be an embedded one.
+// ownerOf returns the struct that declares a field, which may be an embedded one.
 func ownerOf(t reflect.Type, index []int) reflect.Type {
 	for _, i := range index[:len(index)-1] {
 		t = t.Field(i).Type
@@ -135,7 +135,7 @@ func ownerOf(t reflect.Type, index []int) reflect.Type {
 	return t
 }
 
-// kindOf is the kind of a field, by its type as in decoder.field and by its tags.
+// kindOf returns the kind of a field, by its type as in decoder.field and by its tags.
 func kindOf(t reflect.Type, tag reflect.StructTag) Kind {
 	switch reflect.New(t).Interface().(type) {
 	case *[]Service:
@@ -194,8 +194,8 @@ var (
 	initService = regexp.MustCompile(`^services\.[^.]+`)
 )
 
-// readInit finds the comments of init.toml, by path. What stands inside of an
-// inline table has none of its own.
+// readInit returns the comments of init.toml, by path. Keys inside an inline table have no comments
+// of their own.
 func readInit(text string) map[string]comment {
 	all, table := map[string]comment{}, ""
 	for line := range strings.Lines(text) {
@@ -225,7 +225,7 @@ func readInit(text string) map[string]comment {
 	return all
 }
 
-// cutComment separates a value from the comment behind it.
+// cutComment separates a value from the comment after it.
 func cutComment(s string) (value, text string) {
 	quoted := false
 	for i := range len(s) {

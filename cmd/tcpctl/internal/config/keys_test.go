@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The keys are those that the decoder takes: all of them, and no others.
+// The keys are exactly those that the decoder accepts.
 func TestKeysAreTheDecoders(t *testing.T) {
 	decoded := map[string]bool{}
 	for _, l := range lenient(t, "tcpctl.toml", allOfInit()).leaves() {
@@ -15,7 +15,7 @@ func TestKeysAreTheDecoders(t *testing.T) {
 	said := map[string]bool{}
 	for _, k := range Keys() {
 		if said[k.Path] {
-			t.Errorf("%s is there twice", k.Path)
+			t.Errorf("%s is listed twice", k.Path)
 		}
 		if said[k.Path] = true; !decoded[k.Path] && (k.Optional || !isTable(k.Kind)) {
 			t.Errorf("Keys has %s, and the decoder does not", k.Path)
@@ -28,7 +28,7 @@ func TestKeysAreTheDecoders(t *testing.T) {
 	}
 }
 
-// Each key has a value for an example that the decoder takes there.
+// Each key has an example value that the decoder accepts.
 func TestExamplesAreRight(t *testing.T) {
 	for _, k := range Keys() {
 		if isTable(k.Kind) || k.Optional {
@@ -39,7 +39,7 @@ func TestExamplesAreRight(t *testing.T) {
 			continue
 		}
 		_, err := parse("a.toml", []byte(Snippet(k)), false)
-		for _, line := range strings.Split(errorText(err), "\n") { // others, of tables that are not whole, are right
+		for _, line := range strings.Split(errorText(err), "\n") { // other errors, about incomplete tables, are expected
 			if strings.Contains(line, "unknown") || strings.Contains(line, last(k.Path)+" is ") || strings.Contains(line, last(k.Path)+" = ") {
 				t.Errorf("%s: %s", k.Path, line)
 			}

@@ -14,21 +14,21 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// leaf is one value of a file, as text: what is compared, hashed and shown.
+// leaf is one value of a file, as text, to be compared, hashed and shown.
 type leaf struct {
 	path    string // services.db.backends[0].weight
 	pattern string // services.*.backends.*.weight
 	key     string // backends[0].weight: the path within its service
 	text    string // as TOML writes it
 	usual   string // its default, as text
-	table   bool   // it only says that a table is there that need not be
+	table   bool   // it only says that an optional table is present
 }
 
-// leaves are all values of f in the order of their declaration.
+// leaves returns all values of f in the order of declaration.
 func (f *File) leaves() []leaf { return f.walk(&walk{}) }
 
-// unusual are those that differ from their default, and the tables that are
-// there and need not be.
+// unusual returns the values that differ from their defaults, and the optional tables that are
+// present.
 func (f *File) unusual() []leaf { return f.walk(&walk{unusual: true}) }
 
 func (f *File) walk(w *walk) []leaf {
@@ -38,16 +38,16 @@ func (f *File) walk(w *walk) []leaf {
 
 type walk struct {
 	all     []leaf
-	unusual bool   // leave out what has its default
-	prefix  string // of the service that is being walked through
+	unusual bool   // omit values that have their default
+	prefix  string // of the service being walked
 }
 
-// fields walks through a table and its default side by side.
+// fields walks a table and its default side by side.
 func (w *walk) fields(path, pattern string, table, usual reflect.Value) {
 	for _, f := range fieldsOf(table.Type()) {
 		v, u := table.FieldByIndex(f.index), usual.FieldByIndex(f.index)
 		if w.unusual && v.Comparable() && v.Equal(u) {
-			continue // nearly all of a large file: before any text is made
+			continue // nearly all values of a large file: skip before any text is made
 		}
 		w.value(join(path, f.key), strings.TrimPrefix(pattern+"."+f.key, "."), v, u)
 	}
@@ -93,7 +93,7 @@ func (w *walk) backend(path string, b *Backend) {
 
 func (w *walk) add(l leaf) {
 	if w.unusual && l.text == l.usual {
-		return // lists, which cannot be compared as values
+		return // a list, which cannot be compared as a value
 	}
 	l.key = strings.TrimPrefix(l.path, w.prefix)
 	w.all = append(w.all, l)

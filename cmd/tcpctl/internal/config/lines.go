@@ -9,30 +9,29 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// place is where something is in a text: lines and columns from 1, columns in
-// bytes. The zero place is nowhere.
+// place is a position in a text: lines and columns from 1, columns in bytes. The zero place is
+// nowhere.
 type place struct{ line, column int }
 
-// maxDepth bounds how deep tables and lists may nest. A right file has five
-// levels; the decoder is quadratic in them, and in the end runs out of stack.
+// maxDepth bounds how deep tables and lists may nest. A valid file has five levels; the decoder is
+// quadratic in the depth, and eventually runs out of stack.
 const maxDepth = 32
 
-// index knows where each key of a TOML text is, by its path:
-// "services.db.backends[1].weight". The decoder does not say, and stops at
-// the first value of a wrong type.
+// index knows where each key of a TOML text is, by its path: "services.db.backends[1].weight". The
+// decoder does not report this, and stops at the first value of a wrong type.
 type index struct {
 	at   map[string]place
-	deep place // where it nests deeper than maxDepth; nothing is known from there on
+	deep place // where the text nests deeper than maxDepth; the rest is not indexed
 
-	implied map[string]bool // only named on the way to another: [a.b] implies a
-	tables  map[string]int  // how many [[tables]] there are of a path
+	implied map[string]bool // named only as part of another path: [a.b] implies a
+	tables  map[string]int  // number of [[tables]] with a path
 	text    string
 	starts  []int // of lines
 	i       int   // the scanner's offset in text
 }
 
-// indexOf scans a text. It is tolerant: whether the text is right is the
-// decoder's business, and of a wrong one any index is good enough.
+// indexOf scans a text. It is tolerant: the decoder validates the text, and for an invalid one any
+// index is good enough.
 func indexOf(text string) *index {
 	x := &index{at: map[string]place{}, implied: map[string]bool{}, tables: map[string]int{},
 		text: strings.TrimPrefix(text, "\ufeff"), starts: []int{0}}
@@ -55,7 +54,7 @@ func indexOf(text string) *index {
 	return x
 }
 
-// find gives the place of a path, or of what is around it.
+// find returns the place of a path, or of its closest parent.
 func (x *index) find(path string) place {
 	if x == nil {
 		return place{}
@@ -64,7 +63,7 @@ func (x *index) find(path string) place {
 		if p, ok := x.at[path]; ok {
 			return p
 		}
-		// A name may have dots in it; then a few of these steps find nothing.
+		// A name may contain dots; then some of these steps find nothing.
 		path = path[:max(strings.LastIndexAny(path, ".["), 0)]
 	}
 	return place{}
@@ -75,14 +74,14 @@ func (x *index) here() place {
 	return place{line, x.i - x.starts[line-1] + 1}
 }
 
-// note keeps the place of a path; the first that is more than implied stays.
+// note records the place of a path; the first one that is more than implied is kept.
 func (x *index) note(path string, at place, implied bool) {
 	if _, known := x.at[path]; !known || x.implied[path] && !implied {
 		x.at[path], x.implied[path] = at, implied
 	}
 }
 
-// way notes all that parts imply below a table, and gives the path of the last.
+// way records all paths that parts imply below a table, and returns the last.
 func (x *index) way(path string, parts []string, at place) string {
 	for n, part := range parts {
 		path = join(path, part)
@@ -90,7 +89,7 @@ func (x *index) way(path string, parts []string, at place) string {
 			break
 		}
 		x.note(path, at, true)
-		if n := x.tables[path]; n > 0 { // [a.b] below [[a]] is of the last a
+		if n := x.tables[path]; n > 0 { // [a.b] below [[a]] belongs to the last a
 			path += "[" + strconv.Itoa(n-1) + "]"
 		}
 	}
@@ -104,7 +103,7 @@ func (x *index) tooDeep(depth int, at place) bool {
 	return depth > maxDepth
 }
 
-// join adds a key to a path, in quotes where TOML wants them.
+// join adds a key to a path, in quotes if TOML requires them.
 func join(path, key string) string { return strings.TrimPrefix(path+"."+toml.Key{key}.String(), ".") }
 
 func (p place) compare(q place) int {

@@ -69,8 +69,7 @@ z = "\"" ; trash
 	}
 }
 
-// In a text that the decoder takes, the index has all keys that it has, and
-// no others; in any other it comes to an end.
+// For a text that the decoder accepts, the index has exactly its keys; for any other it terminates.
 func FuzzIndex(f *testing.F) {
 	for _, s := range []string{
 		"a = 1\n[b.c]\nd = [1, [2, 3], {x = 1}]\n", "[[a]]\nb = 1\n[[a.c]]\n[a.c.d]\ne = 1\n", "a = {b.c = 1, \"d e\" = '}'}",

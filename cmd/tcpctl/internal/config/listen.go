@@ -9,18 +9,17 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// claim is one address that something in the file wants to listen on.
+// claim is one address that something in the file listens on.
 type claim struct {
 	proxy.Address
 	addr, at, owner string // at: the path of its key
-	shares          bool   // with services that do so, too
+	shares          bool   // it can share the address with others that can
 	ws              bool
-	tls             *TLS // which those that share it by ws take off before the request
+	tls             *TLS // TLS before the request, the same in all services that share the address by ws
 }
 
-// checkListen finds addresses that are wanted twice, also by way of one that
-// stands for all of a port. Whether services can share one that each want to
-// share is the engine's to say.
+// checkListen finds addresses that are used twice, including by a wildcard address. Whether
+// services can share an address that each allows to share is up to the engine.
 func (f *File) checkListen(r *report) {
 	all := []claim{}
 	add := func(addr, at, owner string, shares bool) {
@@ -59,7 +58,7 @@ func (f *File) checkListen(r *report) {
 	}
 }
 
-// collides says how two addresses overlap, if they do.
+// collides reports an overlap of two addresses, if there is one.
 func (c claim) collides(r *report, o claim) bool {
 	if c.shares && o.shares && c.owner != o.owner {
 		return c.differsInTLS(r, o)
@@ -76,8 +75,8 @@ func (c claim) collides(r *report, o claim) bool {
 	return true
 }
 
-// differsInTLS says whether two services that share an address by their requests
-// cannot: what comes before the request must be the same.
+// differsInTLS reports an error if two services that share an address by their requests have
+// different TLS, which comes before the request.
 func (c claim) differsInTLS(r *report, o claim) bool {
 	if !c.ws || !o.ws || reflect.DeepEqual(c.tls, o.tls) {
 		return false

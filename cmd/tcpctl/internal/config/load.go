@@ -15,7 +15,7 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fileerror"
 )
 
-// maxFile is room for some thousand services.
+// maxFile bounds a file, in bytes: enough for some thousand services.
 const maxFile = 4 << 20
 
 // Load reads a file. What is wrong in it comes back as Errors; that it cannot
@@ -47,7 +47,7 @@ func Parse(name string, text []byte) (*File, error) {
 	return parse(name, text, true)
 }
 
-// parse refuses paths that lead nowhere if asked to.
+// parse parses a file. With exist, it refuses paths that do not exist.
 func parse(name string, text []byte, exist bool) (*File, error) {
 	fatal := func(at place, text, hint string) error {
 		return Errors{{File: name, Line: at.line, Column: at.column, Text: text, Hint: hint}}
@@ -77,7 +77,7 @@ func parse(name string, text []byte, exist bool) (*File, error) {
 	return f, nil
 }
 
-// tidy makes the decoder's message one of ours.
+// tidy adapts the decoder's message to our style.
 func tidy(s string) string {
 	s = strings.TrimSuffix(strings.TrimSuffix(s, "."), " for int64")
 	if strings.HasPrefix(s, "TOML") {
@@ -86,7 +86,7 @@ func tidy(s string) string {
 	return strings.ToLower(s[:min(1, len(s))]) + s[min(1, len(s)):]
 }
 
-// syntaxHint recognizes the slips of an operator who is new to TOML.
+// syntaxHint recognizes typical mistakes of operators who are new to TOML.
 func syntaxHint(message string, lines *index) string {
 	switch {
 	case strings.Contains(message, "already been defined"):

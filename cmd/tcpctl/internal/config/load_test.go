@@ -11,9 +11,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// Whatever the text: it is taken, and then the engine takes it too, it has a
-// hash and does not differ from itself; or it is refused with Errors in the
-// order of its lines.
+// Any text is either accepted, and then the engine accepts it, too, and it does not differ from
+// itself; or it is refused with Errors in the order of its lines.
 func FuzzParse(f *testing.F) {
 	files, _ := filepath.Glob("testdata/bad/*.toml")
 	for _, path := range append(files, "testdata/product.toml", "init.toml") {

@@ -7,7 +7,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// suggest says what was probably meant by a name, or which there are.
+// suggest says which name was probably meant, or lists the valid ones.
 func suggest(name string, names []string) string {
 	if n := text.Nearest(name, names); n != "" {
 		return "did you mean " + strconv.Quote(n) + "?"

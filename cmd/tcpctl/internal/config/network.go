@@ -12,9 +12,9 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// parseEndpoint reads "host:port" or "unix:/path" as the engine does, and knows
-// what was probably meant where it cannot be read. To listen, the host may be
-// missing (all addresses) and the port 0 (any).
+// parseEndpoint parses "host:port" or "unix:/path" as the engine does, and suggests what was
+// probably meant if that fails. To listen, the host may be missing (all addresses) and the port 0
+// (any).
 func parseEndpoint(addr string, listen bool) (e proxy.Address, text, hint string) {
 	e, err := proxy.ParseAddress(addr, listen)
 	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
@@ -44,7 +44,7 @@ func parseEndpoint(addr string, listen bool) (e proxy.Address, text, hint string
 	return e, "", ""
 }
 
-// parsePrefix reads "10.0.0.0/8", or an address alone.
+// parsePrefix parses "10.0.0.0/8", or a single address.
 func parsePrefix(s string) (netip.Prefix, error) {
 	p, err := proxy.ParseNetwork(s)
 	if bad, ok := errors.AsType[*proxy.ValueError](err); ok {
@@ -53,7 +53,7 @@ func parsePrefix(s string) (netip.Prefix, error) {
 	return p, err
 }
 
-// parseSource reads an address to connect from.
+// parseSource parses an address to connect from.
 func parseSource(s string) (netip.Addr, error) {
 	a, err := proxy.ParseSource(s)
 	if err != nil {
@@ -62,7 +62,7 @@ func parseSource(s string) (netip.Addr, error) {
 	return a, nil
 }
 
-// parseMode reads the permissions of a file as chmod does: "0600".
+// parseMode parses the permissions of a file as chmod does: "0600".
 func parseMode(s string) (fs.FileMode, error) {
 	n, err := strconv.ParseUint(s, 8, 9)
 	if err != nil {
@@ -71,7 +71,7 @@ func parseMode(s string) (fs.FileMode, error) {
 	return fs.FileMode(n), nil
 }
 
-// addressHint says how an address is written where there is something else.
+// addressHint says how to write an address in place of something else.
 func addressHint(raw any, listen bool) string {
 	switch n, number := raw.(int64); {
 	case number && listen:

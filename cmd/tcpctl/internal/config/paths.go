@@ -9,8 +9,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// path makes a file's path absolute where it is relative: it starts at the
-// configuration's folder, so that it means the same wherever tcpctl is started.
+// path makes a relative path absolute: it is relative to the configuration's folder, so that it
+// means the same wherever tcpctl is started.
 func (d *decoder) path(path, name, want string) string {
 	if !filepath.IsAbs(name) {
 		name = filepath.Join(d.dir, name)
@@ -34,7 +34,7 @@ func (d *decoder) path(path, name, want string) string {
 	return name
 }
 
-// neighbour finds a file beside a missing one that may have been meant.
+// neighbour returns a hint for a missing file, such as a file with a similar name beside it.
 func neighbour(name string) string {
 	entries, err := os.ReadDir(filepath.Dir(name))
 	if err != nil {
@@ -50,8 +50,7 @@ func neighbour(name string) string {
 	return "put it there, or write where it is"
 }
 
-// program checks a command. A bare name is searched at run time,
-// whose PATH may be another than ours.
+// program checks a command. A bare name is searched only at run time, when PATH may be different.
 func (d *decoder) program(path string, argv []string) {
 	switch name := argv[0]; {
 	case name == "":

@@ -9,9 +9,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew; read the difference before you commit it")
+var update = flag.Bool("update", false, "rewrite the golden files; read the difference before you commit it")
 
-// lenient looks for no files.
+// lenient parses without requiring files to exist.
 func lenient(t *testing.T, name, text string) *File {
 	t.Helper()
 	f, err := parse(name, []byte(text), false)
@@ -37,8 +37,8 @@ func golden(t *testing.T, path, got string) {
 	}
 }
 
-// product.toml is the design's own example, word for word; product.golden has
-// each of its values, and has been compared with it by eye.
+// product.toml is the design's example; product.golden has each of its values, and was compared
+// with it by eye.
 func TestProduct(t *testing.T) {
 	text, err := os.ReadFile("testdata/product.toml")
 	if err != nil {
@@ -53,14 +53,14 @@ func TestProduct(t *testing.T) {
 	golden(t, "testdata/product.golden", b.String())
 }
 
-// Where the example gives defaults, and not an "e.g.", they are ours.
+// Where the example gives defaults, and not an "e.g.", they are the real ones.
 func TestProductGivesDefaults(t *testing.T) {
 	text, err := os.ReadFile("testdata/product.toml")
 	if err != nil {
 		t.Fatal(err)
 	}
 	examples := map[string]bool{
-		"control.socket":    true, // of root; others have their own
+		"control.socket":    true, // root's; other users have their own
 		"mesh.name":         true,
 		"services.*.listen": true, "services.*.backends.*.name": true, "services.*.backends.*.addr": true,
 		"services.*.backends.*.weight": true, "services.*.backends.*.max_sessions": true,

@@ -38,8 +38,8 @@ func (f *File) Proxy() (proxy.Config, error) {
 	return c, nil
 }
 
-// reportEmpty says why there is nothing to run: a file that an editor or a full
-// disk has truncated must not end every service at a reload.
+// reportEmpty reports a file without services: one truncated by an editor or a full disk must not
+// end every service at a reload.
 func (f *File) reportEmpty(r *report) {
 	text := "there is no service in it"
 	switch {
@@ -51,7 +51,7 @@ func (f *File) reportEmpty(r *report) {
 	r.wrong("", "write [services.NAME]; tcpctl init prints a file to begin with", "%s", text)
 }
 
-// proxy gives what the engine runs of one service.
+// proxy converts one service to the engine's configuration.
 func (s *Service) proxy() proxy.ServiceConfig {
 	c := proxy.ServiceConfig{
 		Name:             s.Name,
@@ -75,7 +75,7 @@ func (s *Service) proxy() proxy.ServiceConfig {
 		MaxSessionsPerIP: s.MaxSessionsPerIP,
 		NewSessionsPerIP: float64(s.NewSessionsPerIP),
 		NewSessionsBurst: s.NewSessionsBurst,
-		RateLimit:        int64(math.Ceil(float64(s.RateLimit))), // less than a byte a second is not none
+		RateLimit:        int64(math.Ceil(float64(s.RateLimit))), // rounded up: less than a byte a second is still a limit
 		AcceptProxy:      s.AcceptProxy,
 		TrustedProxies:   s.TrustedProxies,
 		SendProxy:        s.SendProxy,
@@ -113,7 +113,7 @@ func (p *Pause) proxy() proxy.PauseConfig {
 	}
 }
 
-// addOptional adds what only services with the table for it have.
+// addOptional adds what comes from optional tables.
 func (s *Service) addOptional(c *proxy.ServiceConfig) {
 	if s.WS != nil {
 		c.Hosts, c.Path = s.WS.Hosts, s.WS.Path
@@ -162,8 +162,8 @@ func (c *Check) proxy() proxy.CheckConfig {
 	}
 }
 
-// proxy gives what the engine runs of one backend; of one with dns, what each
-// of the name's addresses is.
+// proxy converts one backend to the engine's configuration; for one with dns, that of each of the
+// name's addresses.
 func (b *Backend) proxy() proxy.BackendConfig {
 	return proxy.BackendConfig{
 		Name:         b.Name,
@@ -184,7 +184,7 @@ func (b *Backend) TLSConfig() *proxy.BackendTLS {
 	return b.ToTLS.config(host)
 }
 
-// config gives it for a name that is usual; "": the host of the address is.
+// config converts the TLS settings; name is the default for tls_name; "": the address's host.
 func (t *ToTLS) config(name string) *proxy.BackendTLS {
 	if !t.TLS {
 		return nil
@@ -199,7 +199,7 @@ func (h *Hook) proxy() proxy.Hook {
 	return proxy.Hook{Run: h.Run, Every: h.Every, Timeout: orOff(h.Timeout), OnError: h.OnError}
 }
 
-// orOff is for fields of which zero is another default, and negative is off.
+// orOff converts 0, which is off in the file, for engine fields where 0 is a default and negative is off.
 func orOff[T int | time.Duration](v T) T {
 	if v == 0 {
 		return -1
@@ -207,8 +207,8 @@ func orOff[T int | time.Duration](v T) T {
 	return v
 }
 
-// orNever is for a dial, which the engine always bounds. The system itself
-// gives up after some minutes, long before this.
+// orNever converts a dial timeout of 0: the engine needs a bound. The system itself gives up after
+// some minutes, long before this one.
 func orNever(d time.Duration) time.Duration {
 	if d == 0 {
 		return 24 * time.Hour

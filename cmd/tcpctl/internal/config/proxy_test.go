@@ -16,7 +16,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// plain is the service that each case adds a line to.
+// plain is the service to which each case adds a line.
 const plain = `[services.db]
 listen = ["127.0.0.1:0"]
 backends = ["10.0.0.11:5432"]
@@ -39,7 +39,7 @@ type (
 	edit = func(*svc)
 )
 
-// Each key of the file and what the engine gets of it, and what becomes of 0.
+// Each key of the file and the engine's field for it, also for the value 0.
 var conversions = []struct {
 	line string
 	want edit
@@ -192,7 +192,7 @@ func TestProxy(t *testing.T) {
 		if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Prefix{}, netip.Addr{}), cmpopts.EquateEmpty()); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", c.line, diff)
 		}
-		// The engine finds nothing that the file's own check has missed.
+		// The engine accepts what the file's own check accepts.
 		if got.Lock.Scope == proxy.ScopeCluster {
 			got.Shared = func(proxy.SharedUser) proxy.Shared { return nil }
 		}
@@ -205,18 +205,18 @@ func TestProxy(t *testing.T) {
 	}
 }
 
-// ours are fields that are for programs, or that no key of the file sets.
+// ours are the fields that no key of the file sets.
 var ours = map[string]bool{
-	"BackendConfig.FoundBy":   true, // set by the source that has found the backend
+	"BackendConfig.FoundBy":   true, // set by the source that found the backend
 	"ServiceConfig.Listeners": true, "ServiceConfig.Dial": true, "Hook.Func": true,
 	"ServiceConfig.AllowList": true, "ServiceConfig.DenyList": true,
-	"ServiceConfig.TLS": true, "ServiceConfig.Protocol": true, // internal/protocol makes them of the file
+	"ServiceConfig.TLS": true, "ServiceConfig.Protocol": true, // made by internal/protocol
 	"BackendConfig.CheckPort": true,
 	"ServiceConfig.Cluster":   true,                              // internal/instance sets it
 	"ServiceConfig.Shared":    true, "LockConfig.WhenLost": true, // of [cluster]: internal/instance sets them
 }
 
-// A field that the engine learns is one that the file should pass on.
+// Every field of the engine must be set by the file, or be in ours.
 func TestProxyPassesOnEveryField(t *testing.T) {
 	set := map[string]bool{}
 	for _, c := range conversions {
@@ -231,7 +231,7 @@ func TestProxyPassesOnEveryField(t *testing.T) {
 	}
 }
 
-// seen notes the fields below v, and whether they are set.
+// seen records the fields below v, and whether they are set.
 func seen(v reflect.Value, set map[string]bool) {
 	switch {
 	case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct:
@@ -255,8 +255,8 @@ func TestProxyLimits(t *testing.T) {
 	}
 }
 
-// A service has the values of [defaults], wherever that stands, and its own
-// win, also a zero.
+// A service has the values of [defaults], wherever that table is; its own take precedence, even a
+// zero.
 func TestDefaults(t *testing.T) {
 	f := lenient(t, "a.toml", plain+`
 idle_timeout = "0s"

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// takenOut stands for what may be secret.
+// takenOut replaces what may be secret.
 const takenOut = "(taken out)"
 
 // Redact lists what a file says other than the defaults, one value a line, for
@@ -34,7 +34,7 @@ func Redact(name, text string) (listing string, secrets []string, err error) {
 
 type redaction struct{ secrets []string }
 
-// secret gives what may be seen of a string, by its tag.
+// secret returns the part of a string that is not secret, by its tag.
 func (r *redaction) secret(text, tag string) string {
 	seen := ""
 	switch tag {
@@ -54,7 +54,7 @@ func (r *redaction) secret(text, tag string) string {
 	return seen + takenOut
 }
 
-// table takes the secrets out of a table and of all below it.
+// table removes the secrets from a table and all below it.
 func (r *redaction) table(v reflect.Value) {
 	for _, f := range fieldsOf(v.Type()) {
 		value := v.FieldByIndex(f.index)

@@ -65,12 +65,12 @@ services.plain.check.run = ["probe"]
 		}
 	}
 	if _, _, err := Redact("t.toml", "[services"); err == nil {
-		t.Error("what cannot be read was listed")
+		t.Error("an unreadable configuration was listed")
 	}
 }
 
-// TestRedactKnowsEachCommand: every key that programs knows of is marked as a
-// command, so that no new one goes past Redact.
+// TestRedactKnowsEachCommand: every key in programs is marked as a command, so that Redact misses
+// no new one.
 func TestRedactKnowsEachCommand(t *testing.T) {
 	text, err := os.ReadFile("testdata/product.toml")
 	if err != nil {

@@ -73,7 +73,7 @@ func TestHash(t *testing.T) {
 		t.Error("a comment changes the hash")
 	}
 	if was != hash(before+"\n[defaults]\nrelay = \"auto\"\n") {
-		t.Error("a default that is said changes the hash")
+		t.Error("an explicit default changes the hash")
 	}
 	swapped := strings.Replace(before, "[services.old]\nlisten = \"127.0.0.1:1\"\nbackends = []\n", "", 1)
 	if was != hash("[services.old]\nlisten = \"127.0.0.1:1\"\nbackends = []\n"+swapped) {
@@ -145,7 +145,7 @@ func TestCheckKeys(t *testing.T) {
 	if err := f.CheckKeys(func(map[string]string) error { return nil }); err != nil {
 		t.Error(err)
 	}
-	// Where two are wrong, none of them alone is to blame: it is the table.
+	// If two are wrong, the error is at the table.
 	f = lenient(t, "a.toml", "[console.keys]\none = \"U\"\ntwo = \"D\"\n")
 	if err := f.CheckKeys(console); err == nil || !strings.HasPrefix(err.Error(), "a.toml:1: console.keys: no action ") {
 		t.Errorf("got %v", err)

@@ -7,7 +7,7 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// header reads [table] or [[table]], and gives its path and depth.
+// header reads [table] or [[table]], and returns its path and depth.
 func (x *index) header() (string, int) {
 	at := x.here()
 	x.i++
@@ -26,7 +26,7 @@ func (x *index) header() (string, int) {
 	return path, len(parts)
 }
 
-// pair reads key = value, and says whether there was a key.
+// pair reads key = value, and reports whether there was a key.
 func (x *index) pair(table string, depth int) bool {
 	at := x.here()
 	parts := x.key()
@@ -43,7 +43,7 @@ func (x *index) pair(table string, depth int) bool {
 	return true
 }
 
-// value reads over a value and notes what is in it.
+// value skips a value and indexes the keys in it.
 func (x *index) value(path string, depth int) {
 	switch c := x.peek(); c {
 	case '"', '\'':
@@ -59,7 +59,7 @@ func (x *index) value(path string, depth int) {
 			switch {
 			case x.i >= len(x.text) || x.deep != (place{}):
 				return
-			case x.skip(c + 2): // both brackets are two behind their opening in ASCII
+			case x.skip(c + 2): // in ASCII, both kinds of closing bracket are 2 after the opening one
 				return
 			case x.skip(','):
 			case c == '[':
@@ -71,7 +71,7 @@ func (x *index) value(path string, depth int) {
 				x.pair(path, depth)
 			}
 			if x.i == before {
-				x.i++ // what cannot be: leave it to the decoder
+				x.i++ // invalid: leave it to the decoder
 			}
 		}
 	default: // a number, a word, a date
@@ -81,7 +81,7 @@ func (x *index) value(path string, depth int) {
 	}
 }
 
-// key reads a key with its dots: a."b c".d
+// key reads a dotted key: a."b c".d
 func (x *index) key() (parts []string) {
 	for {
 		x.space()
@@ -105,7 +105,7 @@ func (x *index) key() (parts []string) {
 	}
 }
 
-// str reads over a string of any of the four kinds.
+// str skips a string of any of the four kinds.
 func (x *index) str() {
 	quote := x.text[x.i]
 	if triple := strings.Repeat(string(quote), 3); strings.HasPrefix(x.text[x.i:], triple) {
@@ -114,7 +114,7 @@ func (x *index) str() {
 				x.i++
 			} else if strings.HasPrefix(x.text[x.i:], triple) {
 				x.i += 3
-				for range 2 { // """a""""" ends with two of its own
+				for range 2 { // """a""""" contains two quotes at its end
 					x.skip(quote)
 				}
 				return
@@ -133,7 +133,7 @@ func (x *index) str() {
 	x.i = min(x.i, len(x.text))
 }
 
-// blank reads over white space, line ends and comments; space stays in the line.
+// blank skips white space, line ends and comments; space stays within the line.
 func (x *index) blank() {
 	for x.space(); x.i < len(x.text); x.space() {
 		if x.text[x.i] == '#' {
@@ -170,7 +170,7 @@ func bare(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-'
 }
 
-// unquote lets the decoder read a quoted key.
+// unquote decodes a quoted key with the TOML decoder.
 func unquote(quoted string) string {
 	var v struct{ K string }
 	if _, err := toml.Decode("K="+quoted, &v); err != nil {

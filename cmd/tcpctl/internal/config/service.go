@@ -184,6 +184,6 @@ type WS struct {
 	Compression      bool          `toml:"compression" default:"false"`
 }
 
-// hasOwn reports whether the service has hosts or a path of its own, so that it can
-// share its address with others that have.
+// hasOwn reports whether the service has hosts or a path of its own, so that it can share its
+// address with others that do.
 func (w *WS) hasOwn() bool { return w != nil && (len(w.Hosts) > 0 || w.Path != "/") }

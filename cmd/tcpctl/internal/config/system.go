@@ -62,7 +62,7 @@ func (r *report) group(path, name string) {
 	}
 }
 
-// appendable says whether a log could be opened, without making it.
+// appendable checks that a log could be opened, without creating it.
 func (r *report) appendable(path, name string) {
 	if name == "" {
 		return
@@ -86,7 +86,7 @@ func (r *report) appendable(path, name string) {
 	}
 }
 
-// notWritable says in a few words why nothing can be made in a folder.
+// notWritable says in a few words why no file can be created in a folder; "": it can.
 func notWritable(dir string) string {
 	info, err := os.Stat(dir)
 	switch {
@@ -100,7 +100,7 @@ func notWritable(dir string) string {
 	return ""
 }
 
-// bindable says whether a socket can have an address, at any port.
+// bindable checks that a socket can be bound to an address, at any port.
 func (r *report) bindable(path, addr string) {
 	if name, ok := strings.CutPrefix(addr, "unix:"); ok {
 		r.socketPath(path, name)
@@ -115,7 +115,7 @@ func (r *report) bindable(path, addr string) {
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		r.wrong(path, "ip address lists those of this host", "%s %q: this host has no such address", last(path), addr)
 	case err == nil:
-		ln.Close() // other errors, as of a host without a free port, say nothing of the address
+		ln.Close() // other errors, for example no free port, say nothing about the address
 	}
 }
 
@@ -130,7 +130,7 @@ func (r *report) socketPath(path, name string) {
 	}
 }
 
-// programs are all commands of the file, by their keys.
+// programs returns all commands of the file, by their keys.
 func (f *File) programs() (all map[string][]string) {
 	all = map[string][]string{"notify.run": f.Notify.Run}
 	for i := range f.Services {
@@ -155,8 +155,8 @@ func (f *File) programs() (all map[string][]string) {
 	return all
 }
 
-// warnPrograms warns of names that are not found: the PATH of the process
-// that will run them may be another.
+// warnPrograms only warns about programs that are not found: the process that runs them may have
+// another PATH.
 func (f *File) warnPrograms(r *report) {
 	for path, argv := range f.programs() {
 		if len(argv) == 0 || strings.ContainsRune(argv[0], '/') {

@@ -4,7 +4,7 @@ package config
 
 import "io/fs"
 
-// mayWrite and executable are not known here before it is tried.
+// mayWrite and executable cannot be known on these systems without trying.
 func mayWrite(string) bool { return true }
 
 func executable(fs.FileInfo) bool { return true }

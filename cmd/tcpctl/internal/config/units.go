@@ -39,8 +39,7 @@ func ParseDuration(s string) (time.Duration, error) {
 	return d, nil
 }
 
-// sizes are the units from the largest, so that String takes the first that
-// leaves no remainder.
+// sizes are the units, largest first, so that String uses the first that leaves no remainder.
 var sizes = []struct {
 	unit  string
 	bytes int64
@@ -71,7 +70,7 @@ func parseBytes(s string) (float64, error) {
 		if unit != z.unit {
 			return 0, Error{Text: strconv.Quote(s) + " is not a size", Hint: "did you mean " + strconv.Quote(number+z.unit) + "?"}
 		}
-		f, _ := strconv.ParseFloat(number, 64) // infinite where it is too large
+		f, _ := strconv.ParseFloat(number, 64) // infinite if too large
 		return math.Round(f * float64(z.bytes)), nil
 	}
 	return 0, Error{Text: strconv.Quote(s) + " is not a size", Hint: `write "512B", "64KiB" or "10MB"`}

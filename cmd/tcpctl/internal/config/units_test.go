@@ -35,7 +35,7 @@ func TestUnits(t *testing.T) {
 	}
 }
 
-// What is wrong is told with what to write instead.
+// Errors say what to write instead.
 func TestUnitsRefused(t *testing.T) {
 	said := func(err error) string {
 		if err == nil {
@@ -82,7 +82,7 @@ func TestUnitsRefused(t *testing.T) {
 	}
 }
 
-// What is read can be written and read again, and nothing is negative.
+// What was parsed can be formatted and parsed again, and nothing is negative.
 func FuzzUnits(f *testing.F) {
 	for _, s := range []string{"30s", "1h30m", "30", "-5s", "64KiB", "1.5MB", "0B", "50/s", "3/m", "10MiB/s", "0/s", "1B/m", "64kib", "/s", "B", "1µs", "9007199254740993B"} {
 		f.Add(s)

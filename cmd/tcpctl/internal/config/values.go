@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// field fills one value of any kind.
+// field sets one value of any kind.
 func (d *decoder) field(path string, raw any, tag reflect.StructTag, value reflect.Value) {
 	switch p := value.Addr().Interface().(type) {
 	case *[]Service:
@@ -42,7 +42,7 @@ func (d *decoder) field(path string, raw any, tag reflect.StructTag, value refle
 	case *time.Duration, *Size, *Rate, *ByteRate, *fs.FileMode:
 		d.unit(path, raw, p)
 	default:
-		if value.Kind() == reflect.Pointer { // being there is what switches it on
+		if value.Kind() == reflect.Pointer { // the presence of the table enables it
 			value.Set(reflect.New(value.Type().Elem()))
 			value = value.Elem()
 			setDefaults(value)
@@ -51,7 +51,7 @@ func (d *decoder) field(path string, raw any, tag reflect.StructTag, value refle
 	}
 }
 
-// strings reads a list of strings, or a single one where the tag allows that.
+// strings reads a list of strings, or a single one if the tag allows that.
 func (d *decoder) strings(path string, raw any, p *[]string, tag reflect.StructTag) {
 	if tag.Get("single") != "" {
 		if kindOf := reflect.TypeOf(raw).Kind(); kindOf != reflect.Slice && kindOf != reflect.Map {
@@ -69,7 +69,7 @@ func (d *decoder) strings(path string, raw any, p *[]string, tag reflect.StructT
 	}
 }
 
-// unitsOf reads a list of values that are strings with a meaning.
+// unitsOf reads a list of values that are written as strings.
 func unitsOf[T any](d *decoder, path string, raw any) (all []T) {
 	for _, e := range d.list(path, raw) {
 		var v T
@@ -85,7 +85,7 @@ type element struct {
 	raw  any
 }
 
-// list gives the elements of a list.
+// list returns the elements of a list.
 func (d *decoder) list(path string, raw any) (all []element) {
 	switch list := raw.(type) {
 	case []any:
@@ -154,7 +154,7 @@ func (d *decoder) number(path string, raw any, p *int, tag reflect.StructTag) {
 	*p = int(n)
 }
 
-// unit reads a string that stands for a number of something.
+// unit reads a string that stands for a number with a unit.
 func (d *decoder) unit(path string, raw any, p any) bool {
 	s, ok := raw.(string)
 	what, err := setUnit(p, s)
@@ -176,7 +176,7 @@ func (d *decoder) unit(path string, raw any, p any) bool {
 	return err == nil
 }
 
-// last is the key at the end of a path, as messages say it.
+// last returns the key at the end of a path, for messages.
 func last(path string) string {
 	if i := strings.LastIndexByte(path, '['); i > 0 && strings.HasSuffix(path, "]") {
 		path = path[:i]
@@ -184,7 +184,7 @@ func last(path string) string {
 	return path[strings.LastIndexByte(path, '.')+1:]
 }
 
-// kind says in words what TOML has there.
+// kind describes a TOML value in words.
 func kind(raw any) string {
 	switch v := raw.(type) {
 	case string:

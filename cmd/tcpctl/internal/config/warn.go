@@ -69,7 +69,7 @@ func (t *ToTLS) warn(r *report, path, owner string) {
 	}
 }
 
-// reaches says whether a backend may have an address of a source's family.
+// reaches reports whether a backend may have an address of a source's family.
 func (s *Service) reaches(source netip.Addr) bool {
 	for _, b := range s.Backends {
 		e, _, _ := parseEndpoint(b.Addr+b.DNS, false)
@@ -80,8 +80,8 @@ func (s *Service) reaches(source netip.Addr) bool {
 	return len(s.Backends) == 0 || s.Discover != nil
 }
 
-// bypassed gives a loopback address of the service whose clients a pause
-// would all let through: they come from the address they connect to.
+// bypassed returns a loopback address of the service whose clients would all bypass a pause, since
+// they come from the address they connect to.
 func (s *Service) bypassed() string {
 	for _, a := range s.Listen {
 		e, _, _ := parseEndpoint(a, true)

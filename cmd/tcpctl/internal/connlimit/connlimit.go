@@ -18,9 +18,9 @@ import (
 )
 
 const (
-	headerWait = 10 * time.Second // for the head of a request
+	headerWait = 10 * time.Second // for a request's header
 	bodyWait   = 10 * time.Second // for its body
-	writeWait  = 10 * time.Second // for a reader to take a part of the answer
+	writeWait  = 10 * time.Second // for a client to read a part of the answer
 	idleWait   = 2 * time.Minute  // for the next request
 	maxHeader  = 16 << 10
 )
@@ -49,27 +49,26 @@ func Bound(srv *http.Server, max int) {
 		defer l.end(c)
 		rc := http.NewResponseController(w)
 		if r.ContentLength != 0 {
-			// The server's own ReadTimeout would end long answers, too.
+			// The server's ReadTimeout would also end long answers.
 			rc.SetReadDeadline(time.Now().Add(bodyWait))
 			r.Body = body{r.Body, rc}
 		}
 		h.ServeHTTP(writer{w, rc}, r)
-		rc.SetWriteDeadline(time.Now().Add(writeWait)) // for what is buffered still
+		rc.SetWriteDeadline(time.Now().Add(writeWait)) // for what is still buffered
 	})
 }
 
 type connKey struct{}
 
-// limit is the connections of one server.
+// limit has the connections of one server.
 type limit struct {
 	mu    sync.Mutex
 	max   int
 	conns map[net.Conn]*conn
-	quiet *list.List // connections without a request, the longest first
+	quiet *list.List // connections without a request, longest idle first
 }
 
-// conn is a connection: it has requests that are being answered, of HTTP/2 several
-// at a time, or a place in quiet.
+// conn is a connection: either it has active requests (several with HTTP/2), or it is in quiet.
 type conn struct {
 	requests int
 	at       *list.Element
@@ -99,8 +98,8 @@ func (l *limit) end(nc net.Conn) {
 	}
 }
 
-// state is the server's ConnState; for a new connection the server calls it
-// before it accepts another.
+// state is the server's ConnState callback; for a new connection the server calls it before it
+// accepts another.
 func (l *limit) state(nc net.Conn, s http.ConnState) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -128,7 +127,7 @@ func (l *limit) forget(nc net.Conn) net.Conn {
 	return nc
 }
 
-// body ends the deadline of a request's body with it.
+// body removes the read deadline at the end of a request's body.
 type body struct {
 	io.ReadCloser
 	rc *http.ResponseController
@@ -142,7 +141,7 @@ func (b body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// writer gives each part of an answer its own time.
+// writer sets a new deadline for each part of an answer.
 type writer struct {
 	http.ResponseWriter
 	rc *http.ResponseController

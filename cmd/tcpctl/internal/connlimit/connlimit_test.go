@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// pipes is a listener in memory, so that time can be synctest's.
+// pipes is an in-memory listener, for synctest.
 type pipes chan net.Conn
 
 func (p pipes) Accept() (net.Conn, error) {
@@ -24,7 +24,6 @@ func (p pipes) Accept() (net.Conn, error) {
 func (p pipes) Close() error   { close(p); return nil }
 func (p pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "unix"} }
 
-// client is one connection to the server under test.
 type client struct {
 	t *testing.T
 	net.Conn
@@ -38,7 +37,7 @@ func (c client) send(text string) {
 	}
 }
 
-// get asks for a path and gives the answer's body.
+// get requests a path and returns the body.
 func (c client) get(path string) string {
 	c.t.Helper()
 	c.send("GET " + path + " HTTP/1.1\r\nHost: t\r\n\r\n")
@@ -58,8 +57,7 @@ func (c client) answer() string {
 	return string(text)
 }
 
-// closed says whether the server has closed the connection by now, whatever
-// it has said before.
+// closed reports whether the server has closed the connection, after reading what it sent.
 func (c client) closed() bool {
 	c.SetReadDeadline(time.Now().Add(time.Nanosecond))
 	_, err := io.Copy(io.Discard, c.r)
@@ -67,7 +65,6 @@ func (c client) closed() bool {
 	return err == nil
 }
 
-// serve runs test against a server with at most max connections.
 func serve(t *testing.T, max int, h http.HandlerFunc, test func(dial func() client)) {
 	synctest.Test(t, func(t *testing.T) {
 		ln := make(pipes)
@@ -96,8 +93,8 @@ func hello(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, "hello")
 }
 
-// TestIdleConnectionsMakeRoom: a client that asks is served, however many
-// others hold connections.
+// TestIdleConnectionsMakeRoom: a client with a request is served, however many idle connections
+// there are.
 func TestIdleConnectionsMakeRoom(t *testing.T) {
 	serve(t, 3, hello, func(dial func() client) {
 		used := dial()
@@ -112,7 +109,7 @@ func TestIdleConnectionsMakeRoom(t *testing.T) {
 			t.Error(got)
 		}
 		if !used.closed() {
-			t.Error("a connection that has been idle for longest stays")
+			t.Error("the connection that was idle longest is still open")
 		}
 		open := 0
 		for _, c := range idle {
@@ -126,7 +123,7 @@ func TestIdleConnectionsMakeRoom(t *testing.T) {
 	})
 }
 
-// TestRequestsKeepTheirConnection: no request is interrupted for a newcomer.
+// TestRequestsKeepTheirConnection: no request is interrupted for a new connection.
 func TestRequestsKeepTheirConnection(t *testing.T) {
 	let := make(chan struct{})
 	serve(t, 2, func(w http.ResponseWriter, r *http.Request) {
@@ -153,8 +150,8 @@ func TestRequestsKeepTheirConnection(t *testing.T) {
 	})
 }
 
-// TestStandingStill: a head, a body and an answer each have their time, and a
-// long poll has more.
+// TestStandingStill: a header, a body and an answer each have their timeout, but a long poll is not
+// ended.
 func TestStandingStill(t *testing.T) {
 	serve(t, 10, func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
@@ -181,11 +178,11 @@ func TestStandingStill(t *testing.T) {
 		poll.send("POST /poll HTTP/1.1\r\nHost: t\r\nContent-Length: 2\r\n\r\n{}")
 		time.Sleep(headerWait + time.Second)
 		if !head.closed() {
-			t.Error("half a head is waited for")
+			t.Error("a connection with half a header stays open")
 		}
 		time.Sleep(bodyWait)
 		if !body.closed() {
-			t.Error("half a body is waited for")
+			t.Error("a connection with half a body stays open")
 		}
 		if got := poll.answer(); got != "polled" {
 			t.Error(got)
@@ -193,7 +190,7 @@ func TestStandingStill(t *testing.T) {
 	})
 }
 
-// TestALargeAnswerArrives, however slow its reader is, as long as it reads.
+// TestALargeAnswerArrives: however slow its reader is, as long as it reads.
 func TestALargeAnswerArrives(t *testing.T) {
 	text := strings.Repeat("0123456789abcdef", 1<<12)
 	serve(t, 1, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, text) }, func(dial func() client) {
@@ -205,7 +202,7 @@ func TestALargeAnswerArrives(t *testing.T) {
 	})
 }
 
-// slow reads a little every half a second.
+// slow reads a little every half second.
 type slow struct{ net.Conn }
 
 func (s slow) Read(p []byte) (int, error) {

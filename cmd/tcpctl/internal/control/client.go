@@ -29,9 +29,9 @@ var ErrNoInstance = errors.New("no instance answers")
 type Client struct {
 	path string
 	peer string // "": the instance itself
-	host string // "": behind the socket
+	host string // "": the instance behind the socket
 	http *http.Client
-	many *http.Client // to peers
+	many *http.Client // for requests to peers
 }
 
 var _ api.Planner = (*Client)(nil)
@@ -133,13 +133,13 @@ func (c *Client) get(ctx context.Context, path string, v url.Values, into any) e
 	return c.call(ctx, http.MethodGet, path, v, nil, into)
 }
 
-// call asks for a path, which is escaped already.
+// call requests a path, which must be escaped.
 func (c *Client) call(ctx context.Context, method, path string, v url.Values, body io.Reader, into any) error {
 	return c.callFor(ctx, "", method, path, v, body, into)
 }
 
-// callFor asks in the name of by, which another process of this instance
-// believes, and reads the answer's JSON.
+// callFor sends a request in the name of by, which another process of this instance trusts, and
+// decodes the JSON answer.
 func (c *Client) callFor(ctx context.Context, by, method, path string, v url.Values, body io.Reader, into any) error {
 	resp, err := c.send(ctx, by, method, path, v, body)
 	if err != nil {
@@ -166,11 +166,11 @@ func (c *Client) Debug(ctx context.Context, what string, v url.Values, w io.Writ
 	return nil
 }
 
-// send asks, and gives an answer whose body the caller closes; a refusal is an
+// send sends a request, and returns the answer, whose body the caller must close; a refusal is an
 // error.
 func (c *Client) send(ctx context.Context, by, method, path string, v url.Values, body io.Reader) (*http.Response, error) {
 	if c.peer != "" {
-		// A dot is escaped, too: a node may be called "..".
+		// Escape dots, too: a node may be called "..".
 		path = "/v1/peers/" + strings.ReplaceAll(url.PathEscape(c.peer), ".", "%2E") + path
 	}
 	host := cmp.Or(c.host, "tcpctl")
@@ -198,9 +198,9 @@ func (c *Client) send(ctx context.Context, by, method, path string, v url.Values
 	return nil, refusal
 }
 
-// explain turns what dialling says into what a person can act on.
+// explain turns an error of dialling into one that a person can act on.
 func (c *Client) explain(err error) error {
-	refusal, refused := errors.AsType[*api.Error](err) // of a function that Over was given
+	refusal, refused := errors.AsType[*api.Error](err) // from a function passed to Over
 	switch {
 	case refused:
 		return refusal
@@ -221,7 +221,7 @@ func (c *Client) explain(err error) error {
 		return fmt.Errorf("%s cannot be used by this user; run tcpctl as the user that runs the instance, or as root", c.path)
 	}
 	if inner, ok := errors.AsType[*url.Error](err); ok {
-		err = inner.Err // the address in it is made up
+		err = inner.Err // the URL in it is not a real one
 	}
 	return fmt.Errorf("no answer on %s: %w", c.path, err)
 }

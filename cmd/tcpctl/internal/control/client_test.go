@@ -25,7 +25,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// socketPath is a short path in a folder of the test's own.
+// socketPath returns a short path in the test's own folder.
 func socketPath(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "tcpctl") // not t.TempDir: a socket's path must be short
@@ -36,7 +36,7 @@ func socketPath(t *testing.T) string {
 	return filepath.Join(dir, "s")
 }
 
-// recorder is a Source that keeps what it is asked for.
+// recorder is a Source that records requests.
 type recorder struct {
 	*api.Local
 	query   api.SessionQuery
@@ -95,9 +95,9 @@ func serveRecorder(t *testing.T, o Options) (*recorder, *Client) {
 	return r, c
 }
 
-// TestClientAsksForWhatItIsGiven: all that a Source takes reaches it through
-// the socket, and acts are signed with the user at the other end.
-func TestClientAsksForWhatItIsGiven(t *testing.T) {
+// TestClientPassesOnAllArguments: all arguments of a Source's methods reach it through the socket,
+// and acts are attributed to the user at the other end.
+func TestClientPassesOnAllArguments(t *testing.T) {
 	r, c := serveRecorder(t, Options{})
 	ctx := context.Background()
 	me := UserName(os.Getuid()) + "@n"
@@ -152,8 +152,7 @@ func TestClientAsksForWhatItIsGiven(t *testing.T) {
 	}
 }
 
-// TestPeerRequests go to Peers with the user's name, and nowhere without a
-// mesh.
+// TestPeerRequests: they go to Peers with the user's name, and fail without a mesh.
 func TestPeerRequests(t *testing.T) {
 	var path, by string
 	peers := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -179,8 +178,8 @@ func TestPeerRequests(t *testing.T) {
 	}
 }
 
-// TestManyAtATimeOverOneConnection: a question to each of two hundred nodes, whose answers are waited for, takes no
-// connection from others. Clients of HTTP/1 are served beside it.
+// TestManyAtATimeOverOneConnection: concurrent requests to two hundred nodes take no connections from others, and
+// clients of HTTP/1 are served at the same time.
 func TestManyAtATimeOverOneConnection(t *testing.T) {
 	const many = 200
 	var asked sync.WaitGroup
@@ -191,7 +190,7 @@ func TestManyAtATimeOverOneConnection(t *testing.T) {
 		fmt.Fprintf(w, `{"node": {"name": %q}}`, strings.Split(r.URL.Path, "/")[3])
 	})
 	_, c := serveRecorder(t, Options{Peers: peers, MaxConns: 4})
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // only a hang takes so long
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // only a hang takes this long
 	defer cancel()
 	var all sync.WaitGroup
 	for i := range many {
@@ -213,8 +212,8 @@ func TestManyAtATimeOverOneConnection(t *testing.T) {
 	resp.Body.Close()
 }
 
-// beforeUpgrade gives a client of a process that has answered it, and what starts another at the same socket, as an
-// upgrade does. Each answers what is asked of a peer with its name; late is called first, nil: there is nothing to call.
+// beforeUpgrade returns a client of a process that has already answered, and a function that starts another at the same
+// socket, as an upgrade does. Each answers requests to peers with its own name, after calling late if that is not nil.
 func beforeUpgrade(t *testing.T, late func(*http.Request)) (c *Client, upgrade func()) {
 	t.Helper()
 	through := func(process string) Options {
@@ -251,8 +250,8 @@ func beforeUpgrade(t *testing.T, late func(*http.Request)) (c *Client, upgrade f
 	}
 }
 
-// TestAnUpgradeIsFollowed: what is asked of peers goes through the process that accepts, also while an answer of the
-// process before it is waited for.
+// TestAnUpgradeIsFollowed: requests to peers go through the process that accepts, even while an answer from the old
+// process is outstanding.
 func TestAnUpgradeIsFollowed(t *testing.T) {
 	asked, let := make(chan struct{}), make(chan struct{})
 	c, upgrade := beforeUpgrade(t, func(r *http.Request) {
@@ -280,13 +279,13 @@ func TestAnUpgradeIsFollowed(t *testing.T) {
 			break
 		}
 		if time.Since(began) > 10*time.Second {
-			t.Fatal("the process that accepts no more answers for ever")
+			t.Fatal("the old process keeps answering for ever")
 		}
 	}
 }
 
-// TestAnUpgradeBetweenTwoQuestions: the second goes to the new process at once, which alone knows how it is.
-func TestAnUpgradeBetweenTwoQuestions(t *testing.T) {
+// TestAnUpgradeBetweenTwoRequests: the second goes to the new process at once.
+func TestAnUpgradeBetweenTwoRequests(t *testing.T) {
 	c, upgrade := beforeUpgrade(t, nil)
 	upgrade()
 	if st, err := c.Peer("x").Status(t.Context()); err != nil || st.Node.Name != "second" {
@@ -294,14 +293,14 @@ func TestAnUpgradeBetweenTwoQuestions(t *testing.T) {
 	}
 }
 
-// TestClientExplainsErrors in words that a person can act on.
+// TestClientExplainsErrors: in words that a person can act on.
 func TestClientExplainsErrors(t *testing.T) {
 	c := Dial("/x/s")
 	refusal := api.Refused("no", "yes")
 	for _, tt := range []struct {
 		err error
-		is  error  // or says
-		say string // contained
+		is  error  // errors.Is, or
+		say string // a part of the text
 	}{
 		{refusal, refusal, "no"},
 		{context.Canceled, context.Canceled, ""},
@@ -321,7 +320,7 @@ func TestClientExplainsErrors(t *testing.T) {
 	}
 }
 
-// TestAnswersThatAreNoAPI: another program may answer.
+// TestAnswersThatAreNoAPI: another program may answer on the socket.
 func TestAnswersThatAreNoAPI(t *testing.T) {
 	for _, tt := range []struct {
 		status     int
@@ -343,11 +342,11 @@ func TestAnswersThatAreNoAPI(t *testing.T) {
 	}
 }
 
-// TestSocketIsNotTakenFromAnother: a path is opened where nothing is, or where
-// the process that made the socket has ended, and nowhere else.
+// TestSocketIsNotTakenFromAnother: a socket is opened only where nothing exists, or where the
+// process that made it has ended.
 func TestSocketIsNotTakenFromAnother(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("a socket's file is of Unix")
+		t.Skip("Unix only")
 	}
 	path := socketPath(t)
 	o := Options{Log: slog.New(slog.DiscardHandler), Mode: 0o660}
@@ -364,7 +363,7 @@ func TestSocketIsNotTakenFromAnother(t *testing.T) {
 	if _, err := Open(path, &api.Local{}, o); !errors.Is(err, ErrTaken) {
 		t.Errorf("a second one: %v", err)
 	}
-	// Another process takes the socket over: the file stays at a release.
+	// Another process takes the socket over: a release keeps the file.
 	f, err := s.File()
 	if err != nil {
 		t.Fatal(err)
@@ -382,7 +381,7 @@ func TestSocketIsNotTakenFromAnother(t *testing.T) {
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("after the close: %v", err)
 	}
-	// One whose process has died is replaced.
+	// A socket whose process has died is replaced.
 	dead, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
 		t.Fatal(err)
@@ -413,7 +412,7 @@ func TestSocketIsNotTakenFromAnother(t *testing.T) {
 	}
 }
 
-// TestSocketIsMadeAgain where its file was removed.
+// TestSocketIsMadeAgain: after its file was removed.
 func TestSocketIsMadeAgain(t *testing.T) {
 	t.Parallel()
 	s, _ := serveDebug(t)

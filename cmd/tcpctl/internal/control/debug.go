@@ -20,15 +20,13 @@ const (
 	MaxProfile = 60 * time.Second
 )
 
-// debugger serves what shows the inside of this process. It stands on the
-// socket only, beside the API and not in it: a peer of the mesh cannot have
-// the process slowed down or its code read, and there is no need to trust its
-// operators with it.
+// debugger serves internals of this process, on the socket only and outside of the API: peers of
+// the mesh and their operators cannot slow the process down or inspect it.
 type debugger struct {
 	server    *Server
 	version   string
-	profiling sync.Mutex // a CPU profile is being taken
-	dumping   sync.Mutex // one dump at a time: it may be of some megabytes
+	profiling sync.Mutex // held while a CPU profile is taken
+	dumping   sync.Mutex // one dump at a time: it may have several megabytes
 }
 
 func (s *Server) handleDebug(mux *http.ServeMux, version string) {
@@ -39,9 +37,8 @@ func (s *Server) handleDebug(mux *http.ServeMux, version string) {
 	mux.HandleFunc("GET /v1/debug/profile", d.profile)
 }
 
-// goroutines are counted by their stacks, with their labels, while they go on;
-// or with each=1 written one by one with what each waits for and how long,
-// for which the runtime stops all of them.
+// goroutines answers with the goroutines counted by stack, with labels, while they keep running; or
+// with each=1 one by one, with what each waits for and how long, for which the runtime stops all.
 func (d *debugger) goroutines(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Query().Get("each") != "1" {
 		d.dump(w, "goroutine", 1)
@@ -51,12 +48,12 @@ func (d *debugger) goroutines(w http.ResponseWriter, r *http.Request) {
 	d.dump(w, "goroutine", 2)
 }
 
-// dump answers with a profile that is there already: in pprof's own format, or
-// as text where detail is not 0.
+// dump answers with one of the runtime's profiles: in pprof's format, or as text if detail is not
+// 0.
 func (d *debugger) dump(w http.ResponseWriter, name string, detail int) {
 	d.dumping.Lock()
 	defer d.dumping.Unlock()
-	var b bytes.Buffer // so that a slow reader does not delay other requests
+	var b bytes.Buffer // a slow client must not delay other requests
 	if err := pprof.Lookup(name).WriteTo(&b, detail); err != nil {
 		fail(w, api.AsError(err))
 		return
@@ -69,8 +66,8 @@ func (d *debugger) dump(w http.ResponseWriter, name string, detail int) {
 	w.Write(b.Bytes())
 }
 
-// profile answers with a CPU profile of some seconds. It ends early, without an
-// answer, when its client has gone away.
+// profile answers with a CPU profile of some seconds. It ends early, without an answer, if its
+// client leaves.
 func (d *debugger) profile(w http.ResponseWriter, r *http.Request) {
 	length, refusal := profileLength(r.URL.Query().Get("seconds"))
 	if refusal != nil {
@@ -98,7 +95,7 @@ func (d *debugger) profile(w http.ResponseWriter, r *http.Request) {
 	w.Write(b.Bytes())
 }
 
-// sleep waits for so long, and says whether the request has.
+// sleep waits for length, and reports whether the request still exists.
 func sleep(r *http.Request, length time.Duration) bool {
 	timer := time.NewTimer(length)
 	defer timer.Stop()

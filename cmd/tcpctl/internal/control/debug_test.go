@@ -22,8 +22,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// serveDebug serves a socket behind which there is no engine: debugging needs
-// none, since it may be the engine that is stuck.
+// serveDebug serves a socket without an engine: debugging must not need it, since it may be stuck.
 func serveDebug(t *testing.T) (*Server, *Client) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "tcpctl") // not t.TempDir: a socket's path must be short
@@ -86,7 +85,7 @@ func TestDebugTakesOneProfileAtATimeWithinBounds(t *testing.T) {
 	long := make(chan error, 1)
 	go func() {
 		err := profile("60")
-		for taken(err) { // by one of those below
+		for taken(err) { // while a profile from below is still taken
 			err = profile("60")
 		}
 		long <- err
@@ -100,13 +99,13 @@ func TestDebugTakesOneProfileAtATimeWithinBounds(t *testing.T) {
 	if err := c.Debug(context.Background(), "goroutines", nil, io.Discard); err != nil {
 		t.Errorf("no goroutines while a profile is taken: %v", err)
 	}
-	s.Close() // which a profile does not hold up
+	s.Close() // must not wait for a profile
 	if err := <-long; err == nil {
 		t.Error("a profile that was ended early was answered")
 	}
 }
 
-// A client that goes away ends its profile: the next can be taken.
+// A client that leaves ends its profile, so the next can be taken.
 func TestDebugProfileEndsWithItsClient(t *testing.T) {
 	_, c := serveDebug(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
@@ -123,8 +122,8 @@ func TestDebugProfileEndsWithItsClient(t *testing.T) {
 	t.Fatal(err)
 }
 
-// TestDebugIsNotOfTheMesh: the API that a peer reaches has none of it.
-func TestDebugIsNotOfTheMesh(t *testing.T) {
+// TestDebugIsNotInTheMesh: peers cannot reach it through the API.
+func TestDebugIsNotInTheMesh(t *testing.T) {
 	s, _ := serveDebug(t)
 	peer := NewHandler(&api.Local{}, func(*http.Request) string { return "ana@there" })
 	mesh := s.handler(&api.Local{}, Options{Peers: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -14,8 +14,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// FuzzAPI sends requests of any kind to an engine: each is answered with
-// JSON and a status that says whose fault it was, and the engine goes on.
+// FuzzAPI sends arbitrary requests to an engine: each is answered with JSON and a suitable status,
+// and the engine survives.
 func FuzzAPI(f *testing.F) {
 	for _, request := range []string{
 		"GET /v1/status HTTP/1.1\r\nHost: t\r\n\r\n",
@@ -45,7 +45,7 @@ func FuzzAPI(f *testing.F) {
 	} {
 		f.Add([]byte(request))
 	}
-	// Without checks and clients nothing is ever dialled, whatever is added.
+	// Without checks and clients nothing is dialled, whatever backends are added.
 	engine, err := proxy.New(proxy.Config{Services: []proxy.ServiceConfig{{Name: "db", Listen: []string{"127.0.0.1:0"},
 		Backends: []proxy.BackendConfig{{Name: "a", Addr: "127.0.0.1:1"}}, Check: proxy.CheckConfig{Type: "none"}}}})
 	if err == nil {
@@ -58,10 +58,10 @@ func FuzzAPI(f *testing.F) {
 	h := NewHandler(&api.Local{Engine: engine, Save: func(string, *api.Request) error { return nil }}, func(*http.Request) string { return "ana@here" })
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(raw)))
-		if err != nil || r.RequestURI == "*" { // to which ServeMux has its own answer
+		if err != nil || r.RequestURI == "*" { // ServeMux itself answers this
 			return
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond) // for events that wait
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond) // for waiting events requests
 		defer cancel()
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r.WithContext(ctx))
@@ -70,7 +70,7 @@ func FuzzAPI(f *testing.F) {
 			if !json.Valid(w.Body.Bytes()) {
 				t.Errorf("%d, and not JSON: %q", w.Code, w.Body)
 			}
-		case http.StatusMovedPermanently, http.StatusTemporaryRedirect: // of a path like //v1/status
+		case http.StatusMovedPermanently, http.StatusTemporaryRedirect: // for a path like //v1/status
 		default:
 			t.Errorf("status %d: %s", w.Code, w.Body)
 		}

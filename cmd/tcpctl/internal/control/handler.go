@@ -116,8 +116,7 @@ func (h *handler) events(w http.ResponseWriter, r *http.Request) {
 	answer(w, page, err)
 }
 
-// act carries out what the body asks for. Who asks is what the socket says,
-// never the body.
+// act carries out the act in the body. The operator is taken from the socket, never from the body.
 func (h *handler) act(name string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var req api.Request
@@ -136,7 +135,7 @@ func (h *handler) act(name string) http.HandlerFunc {
 	}
 }
 
-// badBody says what is wrong with a body, in the words of its sender.
+// badBody says what is wrong with a request's body.
 func badBody(err error, hint string) *api.Error {
 	if e, ok := errors.AsType[*api.Error](err); ok {
 		return api.Wrong(e.Text, cmp.Or(e.Hint, hint))
@@ -169,5 +168,5 @@ func write(w http.ResponseWriter, status int, v any) {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
-	enc.Encode(v) // a reader that has gone needs no error
+	enc.Encode(v) // an error means that the client has gone
 }

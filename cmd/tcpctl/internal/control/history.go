@@ -14,7 +14,7 @@ import (
 
 var _ api.Historian = (*Client)(nil)
 
-// handleHistory serves what the source remembers.
+// handleHistory serves the source's history.
 func (h *handler) handleHistory(mux *http.ServeMux, past api.History) {
 	mux.HandleFunc("GET /v1/history", func(w http.ResponseWriter, r *http.Request) {
 		info, err := past.Remembered(r.Context())
@@ -41,7 +41,7 @@ func (h *handler) handleHistory(mux *http.ServeMux, past api.History) {
 	})
 }
 
-// serve answers one question below /v1/history, unless it cannot be read.
+// serve answers one path below /v1/history.
 func serve[T any](mux *http.ServeMux, name string, ask func(*http.Request, *query) (T, error)) {
 	mux.HandleFunc("GET /v1/history/"+name, func(w http.ResponseWriter, r *http.Request) {
 		q := &query{Values: r.URL.Query()}
@@ -58,7 +58,7 @@ func serve[T any](mux *http.ServeMux, name string, ask func(*http.Request, *quer
 	})
 }
 
-// query is what is asked for, and the first thing in it that cannot be read.
+// query has a request's parameters, and the first parse error.
 type query struct {
 	url.Values
 	err *api.Error

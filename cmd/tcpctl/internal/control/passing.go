@@ -11,18 +11,18 @@ import (
 	"time"
 )
 
-// passing is how a Client asks of peers: over one connection of HTTP/2, because it may be two hundred questions at a
-// time, each of which waits for events. The first request has it dialled, and the others wait for that: each would dial
-// otherwise, and the socket ends the oldest connection where too many come. It ends with the last request that is under
-// way: the next one goes to the process that accepts then, which is another after an upgrade. A process of a version
-// before HTTP/2 is asked over HTTP/1: a new tcpctl meets one until that has been upgraded.
+// passing sends a Client's requests to peers, over one HTTP/2 connection, since there may be two hundred requests at a
+// time, each waiting for events. The first request dials it, and the others wait: otherwise each would dial, and the
+// socket closes the oldest connection if there are too many. The connection is closed after the last outstanding
+// request: the next one goes to the process that then accepts, which is another after an upgrade. A process of a
+// version without HTTP/2, which has yet to be upgraded, is asked over HTTP/1.
 type passing struct {
 	http2, http1 *http.Transport
 
 	mu       sync.Mutex
 	underWay int
-	dialled  chan struct{} // closed once it is known how to ask; nil: no request is under way
-	old      bool          // there is HTTP/1 only, while dialled is set
+	dialled  chan struct{} // closed once the protocol is known; nil: no request is outstanding
+	old      bool          // the process has only HTTP/1; valid while dialled is set
 }
 
 type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -30,7 +30,7 @@ type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
 func newPassing(dial dialFunc) *passing {
 	p := &passing{
 		http2: &http.Transport{Protocols: new(http.Protocols), HTTP2: &http.HTTP2Config{StrictMaxConcurrentRequests: true}, IdleConnTimeout: 30 * time.Second},
-		// Of 32 connections, which such a socket takes at least.
+		// 24 of the at least 32 connections that such a socket accepts.
 		http1: &http.Transport{DialContext: dial, MaxConnsPerHost: 24, IdleConnTimeout: 30 * time.Second},
 	}
 	p.http2.Protocols.SetUnencryptedHTTP2(true)
@@ -77,7 +77,7 @@ func (p *passing) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// ask sends a request in the way that the process understands. It calls known once that is HTTP/1.
+// ask sends a request by the protocol that the process speaks. It calls known if that turns out to be HTTP/1.
 func (p *passing) ask(r *http.Request, known func()) (*http.Response, error) {
 	p.mu.Lock()
 	old := p.old
@@ -91,7 +91,7 @@ func (p *passing) ask(r *http.Request, known func()) (*http.Response, error) {
 		p.old = true
 		p.mu.Unlock()
 		known()
-		if r.GetBody != nil { // nothing was sent, but the body is closed
+		if r.GetBody != nil { // nothing was sent, but the body was closed
 			r = r.Clone(r.Context())
 			if r.Body, err = r.GetBody(); err != nil {
 				return nil, err
@@ -126,14 +126,14 @@ func (b passingBody) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// errHTTP1 says that a server knows HTTP/1 only.
+// errHTTP1 means that a server speaks only HTTP/1.
 var errHTTP1 = errors.New("control: no HTTP/2")
 
-// preface is what a client of HTTP/2 begins with (RFC 9113, 3.4).
+// preface is the beginning of an HTTP/2 connection (RFC 9113, 3.4).
 const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
-// beginHTTP2 sends the preface, and reads the first byte of the answer: of a frame of settings, whose length has zero there,
-// or of a refusal in HTTP/1. So each connection is known before a request goes over it, whichever process accepted it.
+// beginHTTP2 sends the preface, and reads the first byte of the answer: 0, from the length of a SETTINGS frame, or the beginning
+// of a refusal in HTTP/1. So the protocol of each connection is known before a request is sent, whichever process accepted it.
 func beginHTTP2(ctx context.Context, c net.Conn) (net.Conn, error) {
 	stop := context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })
 	b := &begun{Conn: c, sent: preface}
@@ -154,10 +154,10 @@ func beginHTTP2(ctx context.Context, c net.Conn) (net.Conn, error) {
 	return b, nil
 }
 
-// begun is a connection whose preface is sent, and the answer's first byte read.
+// begun is a connection on which the preface was sent, and the answer's first byte read.
 type begun struct {
 	net.Conn
-	sent  string // yet to be left out of what is written
+	sent  string // to be omitted from the next writes, as it was sent already
 	first [1]byte
 	read  bool
 }

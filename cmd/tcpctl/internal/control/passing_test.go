@@ -18,8 +18,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// serveHTTP1 is the control socket of a version that speaks HTTP/1 alone, of as many connections as it takes at
-// least.
+// serveHTTP1 serves the control socket of a version that speaks only HTTP/1, with the minimum number of
+// connections.
 func serveHTTP1(t *testing.T, h http.HandlerFunc) (at string, end func()) {
 	t.Helper()
 	at = socketPath(t)
@@ -41,8 +41,8 @@ func serveHTTP1(t *testing.T, h http.HandlerFunc) (at string, end func()) {
 	return at, end
 }
 
-// TestPeersThroughAnInstanceOfHTTP1: a new tcpctl asks peers through an instance that is to be upgraded yet. Each act is sent
-// once, as it was typed, and the instance that follows is asked over HTTP/2.
+// TestPeersThroughAnInstanceOfHTTP1: a new tcpctl asks peers through an instance that has not been upgraded. Each act is sent
+// once, unchanged, and its successor is asked over HTTP/2.
 func TestPeersThroughAnInstanceOfHTTP1(t *testing.T) {
 	const many = 200
 	var acts atomic.Int32
@@ -89,7 +89,7 @@ func TestPeersThroughAnInstanceOfHTTP1(t *testing.T) {
 	}
 }
 
-// TestOthersDoNotWaitForAnAnswerOfHTTP1: what waits for events holds up no other question.
+// TestOthersDoNotWaitForAnAnswerOfHTTP1: a request that waits for events does not delay others.
 func TestOthersDoNotWaitForAnAnswerOfHTTP1(t *testing.T) {
 	asked, let := make(chan struct{}), make(chan struct{})
 	at, _ := serveHTTP1(t, func(w http.ResponseWriter, r *http.Request) {
@@ -115,7 +115,7 @@ func TestOthersDoNotWaitForAnAnswerOfHTTP1(t *testing.T) {
 	waits.Wait()
 }
 
-// TestAPeerThroughAStoppedInstance ends with its context, whatever the socket answers.
+// TestAPeerThroughAStoppedInstance: the request ends with its context.
 func TestAPeerThroughAStoppedInstance(t *testing.T) {
 	at := socketPath(t)
 	ln, err := net.Listen("unix", at)

@@ -10,8 +10,7 @@ import (
 	"time"
 )
 
-// peerUID is the user at the other end of a Unix socket: who connected, or who
-// began to listen.
+// peerUID returns the user at the other end of a Unix socket, who connected or listened.
 func peerUID(c *net.UnixConn) (uid int, err error) {
 	rc, err := c.SyscallConn()
 	if err != nil {
@@ -23,8 +22,7 @@ func peerUID(c *net.UnixConn) (uid int, err error) {
 	return uid, err
 }
 
-// peerName is the user at the other end of a Unix socket; "" where the system
-// does not say.
+// peerName returns the user at the other end of a Unix socket; "" if unknown.
 func peerName(c net.Conn) string {
 	u, ok := c.(*net.UnixConn)
 	if !ok {
@@ -52,12 +50,11 @@ func UserName(uid int) string {
 	return "uid " + id
 }
 
-// errNotTrusted says that another user may answer on a socket.
+// errNotTrusted means that another user may answer on a socket.
 var errNotTrusted = errors.New("control: not trusted, so nothing was sent")
 
-// dialTrusted connects to the instance on a socket if it may be believed
-// (rule 19a): what is typed is sent there, and a window runs its command at
-// its word.
+// dialTrusted connects to the instance on a socket if it can be trusted (rule 19a): it receives
+// what is typed, and tells a window when to run its command.
 func dialTrusted(ctx context.Context, path string) (net.Conn, error) {
 	c, err := (&net.Dialer{Timeout: 2 * time.Second}).DialContext(ctx, "unix", path)
 	if err != nil {

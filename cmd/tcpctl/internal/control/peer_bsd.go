@@ -4,7 +4,7 @@ package control
 
 import "golang.org/x/sys/unix"
 
-// peerCred is the user at the other end (LOCAL_PEERCRED).
+// peerCred returns the user at the other end (LOCAL_PEERCRED).
 func peerCred(fd int) (uid int, err error) {
 	cred, err := unix.GetsockoptXucred(fd, unix.SOL_LOCAL, unix.LOCAL_PEERCRED)
 	if err != nil {

@@ -2,7 +2,7 @@ package control
 
 import "golang.org/x/sys/unix"
 
-// peerCred is the user at the other end (SO_PEERCRED).
+// peerCred returns the user at the other end (SO_PEERCRED).
 func peerCred(fd int) (uid int, err error) {
 	cred, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
 	if err != nil {

@@ -4,6 +4,6 @@ package control
 
 import "os"
 
-// peerCred: this system does not say which user is at the other end. The folder of
-// the socket is the user's own, so it is the same user, or an administrator.
+// peerCred returns this user: the system does not report the other end's. The socket's folder
+// belongs to this user, so it is the same user or an administrator.
 func peerCred(int) (uid int, err error) { return os.Geteuid(), nil }

@@ -12,7 +12,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// handlePlans serves reports, and speaks with the owners of windows.
+// handlePlans serves reports and windows.
 func (h *handler) handlePlans(mux *http.ServeMux, p api.Planner) {
 	mux.HandleFunc("GET /v1/reports", func(w http.ResponseWriter, r *http.Request) {
 		all, err := p.Reports(r.Context())

@@ -22,7 +22,7 @@ import (
 
 const (
 	maxBody = 1 << 20
-	maxWait = 30 * time.Second // of an events request that waits
+	maxWait = 30 * time.Second // how long an events request may wait
 )
 
 // Server serves a Source on a socket.
@@ -35,7 +35,7 @@ type Server struct {
 	cancel context.CancelFunc
 	path   string
 	sock   relay.Sock
-	ln     *relay.Listener // keepSocket's, until that has ended
+	ln     *relay.Listener // used by keepSocket until that has ended
 }
 
 // Options are for one Server.
@@ -81,7 +81,7 @@ func Open(path string, source api.Source, o Options) (*Server, error) {
 		},
 	}
 	h.Protocols.SetHTTP1(true)
-	h.Protocols.SetUnencryptedHTTP2(true) // for what a Client asks of peers
+	h.Protocols.SetUnencryptedHTTP2(true) // for a Client's requests to peers
 	connlimit.Bound(h, max(o.MaxConns, 4))
 	s.Server = httpd.New(h, ln, func(err error) { s.log.Warn("control socket: "+err.Error(), "socket", s.Path()) })
 	s.wg.Go(s.keepSocket)
@@ -97,7 +97,7 @@ func Serve(path string, source api.Source, o Options) (*Server, error) {
 	return s, err
 }
 
-// keepSocket makes the socket again where its file was removed.
+// keepSocket recreates the socket if its file was removed.
 func (s *Server) keepSocket() {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -112,7 +112,7 @@ func (s *Server) keepSocket() {
 		}
 		ln, err := open(s.path, s.sock)
 		if err != nil {
-			continue // another process has one there now, or the folder does not exist
+			continue // another process has a socket there, or the folder does not exist
 		}
 		s.log.Warn("the control socket was removed: made it again", "socket", s.Path())
 		s.Move(ln)
@@ -144,14 +144,14 @@ func (s *Server) stopKeeping() {
 
 type whoKey struct{}
 
-// who is the user at the other end, by the kernel's credentials, at this node.
+// who returns the user at the other end, from the kernel's credentials, with this node's name.
 func (s *Server) who(r *http.Request) string {
 	who, _ := r.Context().Value(whoKey{}).(string)
 	who = cmp.Or(who, "unknown")
 	return who + "@" + s.node
 }
 
-// handler is the API of this instance, and the way to its peers.
+// handler returns the API of this instance, and of its peers.
 func (s *Server) handler(source api.Source, o Options) http.Handler {
 	mux := http.NewServeMux()
 	s.handleDebug(mux, o.Version)

@@ -14,7 +14,7 @@ import (
 // ErrTaken says that another instance answers on the socket.
 var ErrTaken = errors.New("control: another instance answers there")
 
-// maxPath is what every system takes.
+// maxPath is the length of a path that every system accepts.
 const maxPath = 100
 
 // DefaultPath is where an instance of this user listens: as root
@@ -41,7 +41,7 @@ func Others() []string {
 	return all
 }
 
-// listen opens the socket at path, or adopts the one of a process before this.
+// listen opens the socket at path, or adopts the predecessor's.
 func listen(path string, o Options) (*relay.Listener, error) {
 	sock := relay.Sock{Mode: o.Mode, Group: o.Group}
 	if o.Socket == nil {
@@ -60,7 +60,7 @@ func listen(path string, o Options) (*relay.Listener, error) {
 	return ln, nil
 }
 
-// open makes the socket, where no process listens.
+// open creates the socket unless a process listens there.
 func open(path string, sock relay.Sock) (*relay.Listener, error) {
 	if len(path) > maxPath { // the system would only say "invalid argument"
 		return nil, fmt.Errorf("control: a socket's path has at most %d bytes, this one %d; give a shorter one with --socket", maxPath, len(path))
@@ -78,8 +78,8 @@ func open(path string, sock relay.Sock) (*relay.Listener, error) {
 	return ln, nil
 }
 
-// ownFolder makes the folder of a default socket. One that others could
-// write to, under the temporary folder, is refused.
+// ownFolder creates the folder of a default socket. It refuses an existing one, in the temporary
+// folder, that others could write to.
 func ownFolder(dir string) error {
 	if dir == filepath.Dir(DefaultPath()) {
 		if err := os.MkdirAll(dir, 0o700); err != nil {

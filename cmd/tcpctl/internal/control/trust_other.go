@@ -2,7 +2,7 @@
 
 package control
 
-// believable: this system does not say which user serves a socket.
+// believable returns true: the system does not report which user serves a socket.
 func believable(string, int) bool { return true }
 
 func folderIsOurs(string) bool { return true }

@@ -9,11 +9,10 @@ import (
 	"syscall"
 )
 
-// believable says whether what answers on a socket may be believed. The user
-// that serves it, the socket's file and its folder have to be this user's or
-// root's; or all of one other's, to whom root or this user has given the
-// folder, as a service manager does. Where others can write, any user can have
-// made the folder and answer there.
+// believable reports whether the server of a socket can be trusted. Server, socket file and folder
+// must belong to this user or root, or all to one other user, to whom root or this user has given
+// the folder, as a service manager does. Where others can write, any user could have made the
+// folder and answer there.
 func believable(path string, server int) bool {
 	ours := func(uid int) bool { return uid == 0 || uid == os.Geteuid() }
 	if strings.HasPrefix(path, "@") { // an abstract socket has no file
@@ -41,8 +40,8 @@ func believable(path string, server int) bool {
 	return given
 }
 
-// owner is the user that owns a file or folder, and whether no other user can
-// write to it; -1 where that is not known.
+// owner returns the user that owns a file or folder, -1 if unknown, and whether no other user can
+// write to it.
 func owner(path string) (uid int, private bool) {
 	info, err := os.Lstat(path)
 	if err != nil {

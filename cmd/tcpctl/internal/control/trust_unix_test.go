@@ -13,9 +13,8 @@ import (
 	"testing"
 )
 
-// TestRule19aWhoServesTheSocketIsChecked before anything is sent: a folder or
-// a socket of another user's, where every user can make one, is refused; a
-// folder that root has given away is not.
+// TestRule19aWhoServesTheSocketIsChecked: before anything is sent. Another user's folder or socket
+// is refused where every user can make one; a folder that root has given to a user is accepted.
 func TestRule19aWhoServesTheSocketIsChecked(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can make files of other users")
@@ -29,13 +28,13 @@ func TestRule19aWhoServesTheSocketIsChecked(t *testing.T) {
 	t.Cleanup(func() { os.RemoveAll(root) })
 	for i, c := range []struct {
 		name           string
-		above          os.FileMode // of the folder above that of the socket
-		folder, socket int         // whose they are
+		above          os.FileMode // of the parent of the socket's folder
+		folder, socket int         // their owners
 		want           bool
 	}{
 		{"ours", 0o755, 0, 0, true},
 		{"ours, below a shared folder", 0o777 | os.ModeSticky, 0, 0, true},
-		{"given to another by root", 0o755, other, other, false}, // since the folders above root are shared
+		{"given to another by root", 0o755, other, other, false}, // since a parent of root is a shared folder
 		{"another's folder", 0o777 | os.ModeSticky, other, other, false},
 		{"another's folder, our socket", 0o777 | os.ModeSticky, other, 0, false},
 		{"another's socket", 0o777 | os.ModeSticky, 0, other, false},
@@ -70,9 +69,9 @@ func TestRule19aWhoServesTheSocketIsChecked(t *testing.T) {
 			t.Errorf("%s: %v, and %d requests were sent", c.name, err, asked.Load())
 		}
 	}
-	// Where only root can write, as in /run, a folder can be given away.
+	// Where only root can write, as in /run, root can give a folder to another user.
 	if uid, private := owner("/run"); uid != 0 || !private {
-		t.Skip("/run is not root's alone")
+		t.Skip("others than root can write to /run")
 	}
 	dir, err := os.MkdirTemp("/run", "tcpctl")
 	if err != nil {

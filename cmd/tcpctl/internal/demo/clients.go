@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// waves sends clients to the balanced service: now few, now many.
+// waves sends clients to the balanced service at a varying rate.
 func (d *Demo) waves(addr string) {
 	began := time.Now()
 	for {
@@ -21,8 +21,7 @@ func (d *Demo) waves(addr string) {
 	}
 }
 
-// visitors come to the lock in small crowds, so that its queue grows and
-// shrinks.
+// visitors sends groups of clients to the lock, so that its queue grows and shrinks.
 func (d *Demo) visitors(addr string) {
 	defer d.wg.Done()
 	for {
@@ -38,8 +37,7 @@ func (d *Demo) visitors(addr string) {
 	}
 }
 
-// talk is one client: it sends something and reads it back, for a while from
-// the first answer on.
+// talk is one client: it sends data and reads it back, for a while from the first answer on.
 func (d *Demo) talk(addr string, whole time.Duration, size int) {
 	c, err := (&net.Dialer{}).DialContext(d.ctx, "tcp", addr)
 	if err != nil {
@@ -48,7 +46,7 @@ func (d *Demo) talk(addr string, whole time.Duration, size int) {
 	d.chat(c, whole, size)
 }
 
-// chat is a client's call, however it is connected.
+// chat is a client's session over any connection.
 func (d *Demo) chat(c net.Conn, whole time.Duration, size int) {
 	defer c.Close()
 	hangUp := make(chan struct{})
@@ -72,7 +70,7 @@ func (d *Demo) chat(c net.Conn, whole time.Duration, size int) {
 	}
 }
 
-// hangUp ends a client's call when the demo ends.
+// hangUp ends a client's session when the demo ends.
 func (d *Demo) hangUp(c net.Conn, done <-chan struct{}) {
 	select {
 	case <-d.ctx.Done():

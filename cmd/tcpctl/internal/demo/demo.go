@@ -1,6 +1,5 @@
-// Package demo is a set of services to try tcpctl on: backends that serve and
-// fail, and clients that come in waves. All of it is on loopback, and nothing
-// needs to be installed.
+// Package demo is a set of services to try tcpctl with: backends that serve and fail, and clients
+// that come in waves, all on loopback. Nothing needs to be installed.
 package demo
 
 import (
@@ -50,7 +49,7 @@ func (d *Demo) Services() []proxy.ServiceConfig {
 	}
 	a, b, c, office := backend(0), backend(1), backend(2), backend(3)
 	a.Weight, c.Priority = 2, 1
-	a.Restart, b.Restart, c.Restart = []string{"true"}, []string{"true"}, []string{"true"} // nothing of it to restart
+	a.Restart, b.Restart, c.Restart = []string{"true"}, []string{"true"}, []string{"true"} // there is nothing to restart
 	check := proxy.CheckConfig{Interval: time.Second, Timeout: time.Second}
 	return []proxy.ServiceConfig{
 		{Name: "web", Listen: []string{"127.0.0.1:0"}, Backends: []proxy.BackendConfig{a, b, c}, Check: check},
@@ -81,7 +80,7 @@ func (d *Demo) Close() {
 	}
 }
 
-// sleep waits, and reports false when the demo ends.
+// sleep waits, and returns false if the demo ends first.
 func (d *Demo) sleep(t time.Duration) bool {
 	select {
 	case <-d.ctx.Done():
@@ -91,10 +90,10 @@ func (d *Demo) sleep(t time.Duration) bool {
 	}
 }
 
-// between is a random time.
+// between returns a random time.
 func between(a, b time.Duration) time.Duration { return a + rand.N(b-a) }
 
-// mishaps takes a backend away for a while, again and again.
+// mishaps stops a backend for a while, repeatedly.
 func (d *Demo) mishaps(b *Backend) {
 	defer d.wg.Done()
 	for d.sleep(between(12*time.Second, 18*time.Second)) {
@@ -102,6 +101,6 @@ func (d *Demo) mishaps(b *Backend) {
 		if !d.sleep(between(6*time.Second, 10*time.Second)) {
 			return
 		}
-		b.Start() // a port that is taken meanwhile is one more mishap
+		b.Start() // if the port is taken meanwhile, the backend stays down
 	}
 }

@@ -14,7 +14,7 @@ import (
 //go:embed page.html
 var page []byte
 
-// newDesk makes the bridge's client side: WebSocket, and a page to try it with.
+// newDesk makes the bridge's client side: WebSocket, with a page to try it.
 func newDesk() (*protocol.WebSocket, error) {
 	return protocol.NewWebSocket(config.NewWS(), http.HandlerFunc(servePage))
 }
@@ -28,14 +28,13 @@ func servePage(w http.ResponseWriter, r *http.Request) {
 	w.Write(page)
 }
 
-// desk is the service of the bridge: two clients at a time, so that a queue is
-// easily had.
+// desk is the service of the bridge: only two clients at a time, so that there is soon a queue.
 func (d *Demo) desk(backend proxy.BackendConfig, check proxy.CheckConfig) proxy.ServiceConfig {
 	return proxy.ServiceConfig{Name: "desk", Listen: []string{"127.0.0.1:0"}, Backends: []proxy.BackendConfig{backend}, Check: check,
 		Protocol: d.bridge, Lock: proxy.LockConfig{Slots: 2}, Queue: proxy.QueueConfig{Timeout: 2 * time.Minute}}
 }
 
-// caller comes to the bridge now and then.
+// caller is a client that connects to the bridge now and then.
 func (d *Demo) caller(addr string) {
 	defer d.wg.Done()
 	for d.sleep(between(time.Second, 4*time.Second)) {

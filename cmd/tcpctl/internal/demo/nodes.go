@@ -19,7 +19,7 @@ func Mesh(node, secret string, join ...string) *fleet.Config {
 		Mesh: mesh.Config{Name: "demo", Node: node, Secrets: []string{secret}, Join: join, NoMDNS: true}}
 }
 
-// neighbour is one more node in the same process, with an engine of its own.
+// neighbour is another node in the same process, with its own engine.
 type neighbour struct {
 	engine *proxy.Engine
 	fleet  *fleet.Fleet

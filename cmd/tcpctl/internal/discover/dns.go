@@ -14,13 +14,13 @@ import (
 	"github.com/miekg/dns"
 )
 
-// resolver asks name servers, with what the answers say of their validity.
+// resolver asks name servers, and returns the validity of their answers, too.
 type resolver struct {
-	server string // "host:port"; "": the system's, and its files
-	// conf and hosts are the system's, and replaced in tests.
+	server string // "host:port"; "": the system's servers and files
+	// The system's, replaced in tests.
 	conf  func() (*dns.ClientConfig, error)
-	local func(ctx context.Context, host string) ([]netip.Addr, error) // the hosts file alone
-	names func(ctx context.Context, host string) ([]netip.Addr, error) // all that the system knows
+	local func(ctx context.Context, host string) ([]netip.Addr, error) // only the hosts file
+	names func(ctx context.Context, host string) ([]netip.Addr, error) // everything that the system knows
 }
 
 // newResolver makes a resolver of a valid Spec.
@@ -39,8 +39,7 @@ func systemNames(ctx context.Context, host string) ([]netip.Addr, error) {
 	return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 }
 
-// hostsFile looks only into the hosts file, by a resolver that reaches no
-// server.
+// hostsFile looks only into the hosts file, with a resolver that reaches no server.
 func hostsFile(ctx context.Context, host string) ([]netip.Addr, error) {
 	r := net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
 		return nil, errors.New("only the hosts file is asked")
@@ -57,9 +56,9 @@ func serverAddr(s string) (string, error) {
 	return addr.String(), err
 }
 
-// addresses are those of a host, sorted, and how long they are valid. A host
-// that does not exist has none, which is an answer. Names without a dot are the
-// system's: the hosts file and the search list are for them.
+// addresses returns a host's addresses, sorted, and how long they are valid. A host that does not
+// exist has none, which is an answer. Names without a dot are left to the system, which has the
+// hosts file and the search list for them.
 func (r *resolver) addresses(ctx context.Context, host string) (all []netip.Addr, valid time.Duration, err error) {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{ip.Unmap()}, forever, nil
@@ -73,7 +72,7 @@ func (r *resolver) addresses(ctx context.Context, host string) (all []netip.Addr
 		}
 	}
 	conf, err := r.conf()
-	if err != nil || r.server == "" && len(conf.Servers) == 0 { // no resolv.conf: another system
+	if err != nil || r.server == "" && len(conf.Servers) == 0 { // no resolv.conf: not a Unix system
 		return r.systemAddresses(ctx, host)
 	}
 	valid = forever
@@ -120,8 +119,8 @@ func addressOf(rr dns.RR) (netip.Addr, bool) {
 	return a.Unmap(), ok
 }
 
-// tidy sorts addresses, IPv4 first, and drops those that come twice or that
-// no backend can be reached at.
+// tidy sorts addresses, IPv4 first, and drops duplicates and those at which no backend can be
+// reached.
 func tidy(all []netip.Addr) []netip.Addr {
 	out := []netip.Addr{}
 	for _, a := range all {
@@ -136,9 +135,8 @@ func tidy(all []netip.Addr) []netip.Addr {
 // maxAliases bounds the chain of CNAMEs of one name.
 const maxAliases = 8
 
-// query asks for records of one kind of a name, follows its aliases, and says
-// how long the answer is valid. No such name, and no such record, are answers
-// without records.
+// query asks for a name's records of one kind, follows its aliases, and returns how long the answer
+// is valid. A name that does not exist, or has no such record, gives an answer without records.
 func (r *resolver) query(ctx context.Context, conf *dns.ClientConfig, name string, kind uint16) (records []dns.RR, valid time.Duration, err error) {
 	valid = forever
 	owner := name
@@ -149,7 +147,7 @@ func (r *resolver) query(ctx context.Context, conf *dns.ClientConfig, name strin
 		}
 		asked := owner
 		records = nil
-		for range maxAliases { // an alias may stand behind its target's records
+		for range maxAliases { // an alias may come after its target's records
 			next := owner
 			for _, rr := range reply.Answer {
 				h := rr.Header()
@@ -182,7 +180,7 @@ func (r *resolver) query(ctx context.Context, conf *dns.ClientConfig, name strin
 
 func seconds(ttl uint32) time.Duration { return time.Duration(ttl) * time.Second }
 
-// negative is how long it is valid that there is nothing (RFC 2308).
+// negative returns the validity of a negative answer (RFC 2308).
 func negative(reply *dns.Msg) time.Duration {
 	for _, rr := range reply.Ns {
 		if soa, ok := rr.(*dns.SOA); ok {

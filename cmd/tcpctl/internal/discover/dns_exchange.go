@@ -14,13 +14,13 @@ import (
 )
 
 const (
-	dnsTry     = 2 * time.Second // that one server has for one question
-	dnsRounds  = 2               // how often each server is asked
+	dnsTry     = 2 * time.Second // timeout of one query to one server
+	dnsRounds  = 2               // attempts with each server
 	dnsPayload = 1232            // bytes of an answer by UDP (DNS Flag Day 2020)
 )
 
-// exchange asks the servers in turn until one knows. That a name does not exist
-// is known; a server that fails, refuses or babbles does not know.
+// exchange asks the servers in turn until one answers. "No such name" is an answer; a server that
+// fails, refuses or sends garbage has not answered.
 func (r *resolver) exchange(ctx context.Context, conf *dns.ClientConfig, name string, kind uint16) (reply *dns.Msg, err error) {
 	servers := []string{r.server}
 	if r.server == "" {
@@ -44,7 +44,7 @@ func (r *resolver) exchange(ctx context.Context, conf *dns.ClientConfig, name st
 	return nil, err
 }
 
-// exchangeWith asks one server, by TCP where the answer by UDP is cut off.
+// exchangeWith asks one server, by TCP if the answer by UDP is truncated.
 func exchangeWith(ctx context.Context, server, name string, kind uint16) (*dns.Msg, error) {
 	m := new(dns.Msg)
 	m.SetQuestion(dns.Fqdn(name), kind)
@@ -81,7 +81,7 @@ func exchangeBy(ctx context.Context, network, server string, m *dns.Msg) (*dns.M
 			return nil, fmt.Errorf("no answer within %s", dnsTry)
 		}
 		if errno, ok := errors.AsType[syscall.Errno](err); ok {
-			return nil, errno // without the ports, which are others each time
+			return nil, errno // without the ports, which differ each time
 		}
 		return nil, err
 	}

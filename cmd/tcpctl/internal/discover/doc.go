@@ -1,6 +1,5 @@
-// Package discover keeps sets of backends that change: it asks a source (DNS,
-// Consul, a program, a file) for backends, and decides what becomes of a
-// service's backends.
+// Package discover keeps sets of backends that change: it asks a source (DNS, Consul, a program, a
+// file) for backends, and decides how a service's backends change.
 //
 //	Spec ──▶ source.ask ──▶ Set.Answer / Set.Fail ──▶ publish
 //	         (thin, does I/O)  (pure: old set, answer, now)   (the engine)

@@ -15,35 +15,33 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// keepEvery is how old a set in the file may look that has not changed since.
+// keepEvery is how often the time of an unchanged set is updated in the file.
 const keepEvery = time.Minute
 
-// keeper keeps in a file what sources have in force, so that a process that
-// starts while one is down begins with the last good set. A nil keeper keeps
-// nothing.
+// keeper saves the sources' sets in force to a file, so that a process that starts while a source
+// is down begins with the last good set. A nil keeper saves nothing.
 type keeper struct {
 	path string
 	warn func(error)
 
-	mu      sync.Mutex // held while the file is written: by sources, which wait for nothing
+	mu      sync.Mutex // held while the file is written
 	sets    map[string]map[string]keptSet
 	written time.Time
-	failed  bool // the last try to write it
+	failed  bool // the last write failed
 }
 
-// keptSet is what one source has in force, as the file has it, by service and
-// source.
+// keptSet is one source's set in force, as saved in the file.
 type keptSet struct {
-	From     string        `json:"from"` // what was asked: the answers to another question are of no use
+	From     string        `json:"from"` // the query: answers to another one are of no use
 	At       time.Time     `json:"at"`   // of the last answer
 	Backends []keptBackend `json:"backends"`
 }
 
-// keptBackend is what a source can say. What the configuration adds is its own.
+// keptBackend is what a source can say about a backend. The rest comes from the configuration.
 type keptBackend struct {
 	Name        string `json:"name"`
 	Addr        string `json:"addr"`
-	Weight      int    `json:"weight"` // -1 is none
+	Weight      int    `json:"weight"` // -1: none
 	Priority    int    `json:"priority,omitempty"`
 	MaxSessions int    `json:"max_sessions,omitempty"`
 	CheckPort   int    `json:"check_port,omitempty"`
@@ -89,14 +87,13 @@ func (m *Manager) Restore(specs map[string][]Spec) {
 	}
 }
 
-// asks is the question: all that decides what an answer can be.
+// asks returns the query: all that determines the answer.
 func (s *Spec) asks() string {
 	text, _ := json.Marshal([]any{s.From, s.Run, s.Server})
 	return string(text)
 }
 
-// set is what was kept as it is in force again, with what the configuration now
-// adds to it.
+// set converts a saved set, with what the current configuration adds to it.
 func (k *keptSet) set(s *Spec, svc *proxy.Service) (set Set, err error) {
 	var found []proxy.BackendConfig
 	for _, b := range k.Backends {
@@ -113,7 +110,7 @@ func (k *keptSet) set(s *Spec, svc *proxy.Service) (set Set, err error) {
 	return set, err
 }
 
-// put keeps what a source has in force.
+// put saves a source's set in force.
 func (k *keeper) put(of key, s *Spec, set *Set) {
 	if k == nil || set.At.IsZero() {
 		return
@@ -143,7 +140,7 @@ func (k *keeper) setLocked(of key, s keptSet) {
 	k.sets[of.service][of.source] = s
 }
 
-// only forgets the sources that there are no more.
+// only forgets sources that no longer exist.
 func (k *keeper) only(want map[key]Spec) {
 	if k == nil {
 		return
@@ -167,8 +164,8 @@ func (k *keeper) only(want map[key]Spec) {
 	}
 }
 
-// writeLocked writes the file, or removes it where there is nothing to keep.
-// What fails is said once.
+// writeLocked writes the file, or removes it if there is nothing to save. A failure is reported
+// once.
 func (k *keeper) writeLocked() {
 	k.written = time.Now()
 	err := error(nil)
@@ -186,7 +183,7 @@ func (k *keeper) writeLocked() {
 	k.failed = err != nil
 }
 
-// read is what the file has; nothing where there is none.
+// read returns what the file has; nothing if there is no file.
 func (k *keeper) read() (sets map[string]map[string]keptSet, err error) {
 	text, err := os.ReadFile(k.path)
 	if errors.Is(err, fs.ErrNotExist) {

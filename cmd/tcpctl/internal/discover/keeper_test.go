@@ -10,9 +10,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// TestRule40fKeptSets: what was in force is in force again, but for what the
-// configuration says now; not the answers to another question, and nothing of
-// what cannot be read.
+// TestRule40fKeptSets: a saved set is in force again, with the current configuration's settings;
+// answers to another query, and unreadable files, are ignored.
 func TestRule40fKeptSets(t *testing.T) {
 	t.Parallel()
 	at := time.Now().Add(-time.Hour).Round(0)
@@ -29,7 +28,7 @@ func TestRule40fKeptSets(t *testing.T) {
 	half := []byte(`{"db": {"disc`)
 	for name, c := range map[string]struct {
 		spec     Spec
-		text     []byte // instead of what was written
+		text     []byte // the file's text, in place of what was written
 		found    int
 		warnings int
 	}{"the same question": {now, nil, 2, 0}, "another question": {other, nil, 0, 0}, "half a file": {now, half, 0, 1},
@@ -65,7 +64,7 @@ func TestRule40fKeptSets(t *testing.T) {
 			}
 			again := inForce(got)
 			if again.Backends[1].Weight != -1 {
-				t.Errorf("the weight of none came back as %d", again.Backends[1].Weight)
+				t.Errorf("a weight of 0 was restored as %d", again.Backends[1].Weight)
 			}
 		})
 	}

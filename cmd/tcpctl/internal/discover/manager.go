@@ -14,7 +14,7 @@ import (
 // they find. Make it with NewManager, and end it with Close.
 type Manager struct {
 	engine *proxy.Engine
-	keep   *keeper // nil: what is found is forgotten at the end of the process
+	keep   *keeper // nil: sets are not saved
 
 	mu       sync.Mutex
 	watchers map[key]*running
@@ -74,7 +74,7 @@ func (m *Manager) Close() {
 	m.endLocked(func(key, *running) bool { return true })
 }
 
-// endLocked ends the watchers that which names, all at once.
+// endLocked ends the watchers for which the function returns true, all at once.
 func (m *Manager) endLocked(which func(key, *running) bool) {
 	var ended []*running
 	for k, w := range m.watchers {
@@ -110,8 +110,8 @@ func (m *Manager) startLocked(k key, s Spec) error {
 	return nil
 }
 
-// inForce is the set that the engine has of a source: of another question
-// before a reload, or of the process before an upgrade.
+// inForce returns the set that the engine has of a source: from before a reload that changed the
+// query, or from the process before an upgrade.
 func inForce(d proxy.Discovered) (s Set) {
 	s.Failures = d.Source.Failures
 	if d.Source.At == nil {
@@ -119,13 +119,13 @@ func inForce(d proxy.Discovered) (s Set) {
 	}
 	s.At = *d.Source.At
 	for _, b := range d.Backends {
-		b.Weight = cmp.Or(b.Weight, -1) // none, before defaults
+		b.Weight = cmp.Or(b.Weight, -1) // none: 0 would become the default
 		s.Backends = append(s.Backends, b)
 	}
 	return s
 }
 
-// publish gives the engine what is in force, and its events what has happened.
+// publish passes the set in force to the engine, and adds the events.
 func publish(e *proxy.Engine, svc *proxy.Service, s *Spec, set Set, events []Event) {
 	for _, ev := range events {
 		e.Operator().Note(ev.note(svc.Name(), s))
@@ -147,7 +147,7 @@ func (s *Set) info(spec *Spec) proxy.DiscoveryInfo {
 	return i
 }
 
-// note is the event for the engine's time line.
+// note converts the event for the engine's time line.
 func (ev *Event) note(service string, s *Spec) proxy.Event {
 	n := proxy.Event{Kind: proxy.EventDiscovery, Level: proxy.LevelInfo, Service: service,
 		Text: fmt.Sprintf("%s: %s %s %s", service, s.Kind(), s.Asked(), ev.Text)}

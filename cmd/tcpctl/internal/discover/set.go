@@ -42,10 +42,10 @@ func (h *Held) Names() []string { return slices.Sorted(maps.Keys(h.Missing)) }
 
 // Kinds of what happens to a set.
 const (
-	Changed   = "changed"   // backends came, went or have other values
+	Changed   = "changed"   // backends came, went or changed values
 	Holding   = "holding"   // an answer is held
-	Deferred  = "deferred"  // what an answer leaves out stays while maintenance is under way
-	Released  = "released"  // a hold is over, since the names are there again
+	Deferred  = "deferred"  // what an answer omits stays during maintenance
+	Released  = "released"  // a hold is over, since answers have the names again
 	Failed    = "failed"    // the source does not answer
 	Recovered = "recovered" // it answers again
 )
@@ -76,7 +76,7 @@ func (s Set) Answer(found []proxy.BackendConfig, t Terms, now time.Time) (Set, [
 	next.Held = held
 	next.Backends = slices.Concat(found, kept)
 	sort.Slice(next.Backends, func(i, j int) bool { return next.Backends[i].Name < next.Backends[j].Name })
-	if len(next.Backends) > 2*maxBackends { // answers that replace each other faster than the hold ends
+	if len(next.Backends) > 2*maxBackends { // answers change faster than the hold ends
 		return s.Fail(fmt.Sprintf("its answers change too fast: with those that are held, it would be %d backends", len(next.Backends)), now)
 	}
 
@@ -97,8 +97,7 @@ func (s Set) Answer(found []proxy.BackendConfig, t Terms, now time.Time) (Set, [
 	return next, events
 }
 
-// missing decides about the backends that an answer leaves out: which of them
-// stay, and why.
+// missing decides which of the backends that an answer leaves out stay, and why.
 func (s Set) missing(found []proxy.BackendConfig, t Terms, now time.Time) (kept []proxy.BackendConfig, held *Held) {
 	before := names(s.Backends)
 	of := before
@@ -142,7 +141,7 @@ func (s Set) missing(found []proxy.BackendConfig, t Terms, now time.Time) (kept 
 	return kept, &Held{Missing: since, Of: of, Until: until}
 }
 
-// tooMany is more than half, or all.
+// tooMany reports whether n is more than half, or all.
 func tooMany(n, of int) bool { return n > 0 && (2*n > of || n == of) }
 
 // Fail is the set after a question that had no answer: what was found stays.
@@ -161,7 +160,7 @@ func (s Set) Fail(err string, now time.Time) (Set, []Event) {
 	return s, events
 }
 
-// changes says in a clause what is different; "": nothing is.
+// changes describes the differences in a clause; "": none.
 func changes(was, is []proxy.BackendConfig) string {
 	var added, changed, removed []string
 	for _, b := range is {
@@ -190,7 +189,7 @@ func changes(was, is []proxy.BackendConfig) string {
 	return strings.Join(parts, "; ")
 }
 
-// index finds a name in backends that are sorted by name; -1: it is not there.
+// index finds a name in backends that are sorted by name; -1: not found.
 func index(sorted []proxy.BackendConfig, name string) int {
 	i, ok := slices.BinarySearchFunc(sorted, name, func(b proxy.BackendConfig, n string) int { return strings.Compare(b.Name, n) })
 	if !ok {
@@ -206,7 +205,7 @@ func names(backends []proxy.BackendConfig) (all []string) {
 	return all
 }
 
-// list writes names for a message, not all of many.
+// list formats names for a message; if there are many, not all of them.
 func list(names []string) string {
 	const most = 8
 	if more := len(names) - most; more > 1 {

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// TestRule40bRandomPrograms runs random programs of answers and failures, and holds each
-// step against what rule 40 promises, which is written here a second time and
-// in another way: by the whole history instead of by a state.
+// TestRule40bRandomPrograms runs random sequences of answers and failures, and checks each step
+// against rule 40, which is implemented here in another way: from the whole history instead of a
+// state.
 func TestRule40bRandomPrograms(t *testing.T) {
 	t.Parallel()
 	const hold = 30 * time.Second
@@ -41,7 +41,7 @@ func TestRule40bRandomPrograms(t *testing.T) {
 			if !slices.IsSorted(is) || len(slices.Compact(slices.Clone(is))) != len(is) {
 				t.Fatalf("seed %d step %d: names are not a set: %v", seed, step, is)
 			}
-			for _, b := range found { // what is named is in force, as it is named
+			for _, b := range found { // what the answer has is in force, with its values
 				if i := index(s.Backends, b.Name); i < 0 || !reflect.DeepEqual(s.Backends[i], b) {
 					t.Fatalf("seed %d step %d: %s was found, and is not in force as found", seed, step, b.Name)
 				}
@@ -56,13 +56,13 @@ func TestRule40bRandomPrograms(t *testing.T) {
 				}
 				gone++
 			}
-			for _, name := range is { // nothing is made up
+			for _, name := range is { // no other names
 				if !slices.Contains(said.names, name) && index(before.Backends, name) < 0 {
 					t.Fatalf("seed %d step %d: %s came from nowhere", seed, step, name)
 				}
 			}
-			// Never by one bad answer: what goes while more than half is missing was
-			// left out by each answer of the whole hold, and by two at least.
+			// Not by one bad answer: what is removed while more than half is missing was left out
+			// by each answer during the whole hold, and by at least two.
 			if missing > 0 && (2*missing > len(before.Backends) || missing == len(before.Backends)) {
 				for _, b := range before.Backends {
 					if slices.Contains(is, b.Name) {
@@ -80,8 +80,8 @@ func TestRule40bRandomPrograms(t *testing.T) {
 			if len(before.Backends) > 0 && len(is) == 0 && (before.Held == nil || gone == 0) {
 				t.Fatalf("seed %d step %d: empty by one answer", seed, step)
 			}
-			// And what is gone goes: a name that each answer of two holds has left
-			// out is not in force any more.
+			// What is gone is removed: a name that each answer during two holds has left out is no
+			// longer in force.
 			for _, name := range is {
 				first := len(history)
 				for first > 0 && !slices.Contains(history[first-1].names, name) {
@@ -95,7 +95,7 @@ func TestRule40bRandomPrograms(t *testing.T) {
 	}
 }
 
-// answerOf is some of eight names; now and then none of them, or all.
+// answerOf returns some of eight names; sometimes none or all.
 func answerOf(rnd *rand.Rand) string {
 	words := ""
 	share := []int{0, 15, 50, 90, 100}[rnd.IntN(5)]

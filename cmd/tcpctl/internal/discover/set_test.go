@@ -9,7 +9,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// backends makes backends of words: "a" or "a=2", where 2 is the weight.
+// backends parses words like "a" or "a=2", where 2 is the weight.
 func backends(words string) (all []proxy.BackendConfig) {
 	for _, w := range strings.Fields(words) {
 		b := proxy.BackendConfig{Weight: 1}
@@ -20,7 +20,7 @@ func backends(words string) (all []proxy.BackendConfig) {
 	return all
 }
 
-// written writes a set as backends takes it, with * at those that are held.
+// written formats a set as backends parses it, with * after those that are held.
 func written(s Set) string {
 	var words []string
 	for _, b := range s.Backends {
@@ -38,9 +38,8 @@ func written(s Set) string {
 	return strings.Join(words, " ")
 }
 
-// Each step is seconds, what was answered ("!" and an error: nothing; "~": during
-// maintenance), what is
-// then in force, and the kinds of what happened.
+// Each step is: seconds, the answer ("!" and an error for a failure; "~": during maintenance), the
+// set then in force, and the kinds of events.
 var setStories = []struct {
 	name  string
 	hold  time.Duration
@@ -179,7 +178,7 @@ func TestRule40bHold(t *testing.T) {
 	}
 }
 
-// Rule 40b and 40c in words, as operators read them.
+// Rules 40b and 40c in the texts for operators.
 func TestRule40bSaysWhatAndWhy(t *testing.T) {
 	t.Parallel()
 	t0 := time.Now()
@@ -207,7 +206,7 @@ no longer names c: drained, then removed`
 	}
 }
 
-// Answers that are all different must not gather backends without end.
+// Answers that are all different must not accumulate backends without bound.
 func TestSetDoesNotGrowWithoutEnd(t *testing.T) {
 	t.Parallel()
 	var s Set

@@ -17,31 +17,28 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// source is one place where backends are found.
+// source is where backends are found.
 type source interface {
-	// ask returns the backends that there are now. A source that learns of changes by itself
-	// returns at the next one, or after patience; the others return at once.
-	// Patience 0 means that all return at once.
+	// ask returns the current backends. A source that is notified of changes returns at the next
+	// one, or after patience; the others return at once. With patience 0 all return at once.
 	ask(ctx context.Context, patience time.Duration) (answer, error)
-	// close ends what the source keeps open; ask is not called any more.
+	// close releases the source's resources; ask is not called afterwards.
 	close()
 }
 
-// answer is what a source has said.
 type answer struct {
 	backends []proxy.BackendConfig
-	valid    time.Duration // it need not be asked again for so long; 0: ask again at once
+	valid    time.Duration // how long it need not be asked again; 0: ask again at once
 }
 
-// Limits of one answer: more than that is a mistake, and would be a load.
+// Limits of one answer: more would be a mistake, and a burden.
 const (
 	maxBackends = 1000
 	maxBytes    = 1 << 20 // of text from a program or a file
 )
 
-// complete gives each backend of an answer what the source says nothing about,
-// sorts them by name and checks them. What cannot be a backend makes the whole
-// answer an error: half an answer would remove the other half.
+// complete adds the defaults to the backends of an answer, sorts them by name and checks them. One
+// invalid backend makes the whole answer an error: half an answer would remove the other half.
 func complete(found []proxy.BackendConfig, usual proxy.BackendConfig, kind string) ([]proxy.BackendConfig, error) {
 	if len(found) > maxBackends {
 		return nil, fmt.Errorf("the answer has %d backends: at most %d can be used", len(found), maxBackends)
@@ -68,8 +65,8 @@ func complete(found []proxy.BackendConfig, usual proxy.BackendConfig, kind strin
 	return all, nil
 }
 
-// spokenTLS is how TLS is spoken to a backend that a source has found: as is usual, for
-// the name that the source knows it by where there is no other.
+// spokenTLS returns the TLS settings for a found backend: those of the configuration, with the
+// source's name for it unless the configuration has one.
 func spokenTLS(usual, found *proxy.BackendTLS) *proxy.BackendTLS {
 	if usual == nil || usual.Name != "" || found == nil {
 		return usual
@@ -82,9 +79,8 @@ func spokenTLS(usual, found *proxy.BackendTLS) *proxy.BackendTLS {
 // maxName is how long a backend's name may be, in bytes.
 const maxName = 64
 
-// backendName makes a name that commands can take of what a source calls a
-// backend; the same one each time. What has to be cut off is told apart by a
-// hash of all.
+// backendName makes a name that commands accept from a source's name for a backend, always the same
+// one. A name that must be shortened gets a hash of the whole.
 func backendName(key string) string {
 	name := strings.TrimLeft(strings.Map(func(r rune) rune {
 		if r == '/' || unicode.IsSpace(r) || !unicode.IsPrint(r) {
@@ -101,7 +97,7 @@ func backendName(key string) string {
 	return short + "-" + hex.EncodeToString(sum[:])[:hash]
 }
 
-// validName says whether a host name can be asked for at all.
+// validName reports whether a host name can be queried at all.
 func validName(host string) bool {
 	if host == "" || len(host) > 253 || strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return false

@@ -16,17 +16,16 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// consulSource is one backend for each passing instance of a service. It is
-// asked by blocking queries: an answer comes when something changes. What the
-// query does not say is the environment's, as for the consul program:
-// CONSUL_HTTP_ADDR, CONSUL_HTTP_TOKEN, CONSUL_CACERT, …
+// consulSource has one backend for each passing instance of a service. It uses blocking queries,
+// which return when something changes. What the query does not specify comes from the environment,
+// as for the consul program: CONSUL_HTTP_ADDR, CONSUL_HTTP_TOKEN, CONSUL_CACERT, …
 type consulSource struct {
 	query   consulQuery
 	timeout time.Duration
 	index   uint64 // of the last answer; 0: the next one comes at once
 }
 
-// maxConsul is how much of an answer of Consul is read, in bytes.
+// maxConsul is the maximum size of an answer from Consul, in bytes.
 const maxConsul = 16 << 20
 
 func newConsulSource(s *Spec) (*consulSource, error) {
@@ -34,8 +33,8 @@ func newConsulSource(s *Spec) (*consulSource, error) {
 	return &consulSource{query: q, timeout: s.timeout()}, err
 }
 
-// client is made for each question: a token and certificates that have been
-// replaced are read again, and no connection is left behind.
+// client makes a new client for each query, so that a replaced token or certificate is read again,
+// and no connection is left behind.
 func (c *consulSource) client() (*api.Client, error) {
 	conf := api.DefaultNonPooledConfig()
 	conf.Address = cmp.Or(c.query.addr, conf.Address)
@@ -58,7 +57,7 @@ func (c *consulSource) ask(ctx context.Context, patience time.Duration) (a answe
 	if patience >= time.Second {
 		q.WaitIndex = c.index
 	}
-	// Consul adds up to a sixteenth, so that not all clients come at once.
+	// Consul adds up to a sixteenth, so that clients do not all return at once.
 	ctx, cancel := context.WithTimeout(ctx, q.WaitTime+q.WaitTime/16+c.timeout)
 	defer cancel()
 	entries, meta, err := client.Health().ServiceMultipleTags(c.query.service, c.query.tags, true, q.WithContext(ctx))
@@ -69,7 +68,7 @@ func (c *consulSource) ask(ctx context.Context, patience time.Duration) (a answe
 		}
 		return answer{}, fmt.Errorf("consul: %w", err)
 	}
-	// An index that goes back comes from another server's state: begin anew.
+	// An index that goes back comes from another server's state: start over.
 	if meta.LastIndex < c.index {
 		meta.LastIndex = 0
 	}
@@ -87,8 +86,8 @@ func (c *consulSource) ask(ctx context.Context, patience time.Duration) (a answe
 
 func (c *consulSource) close() {}
 
-// consulBackend is one instance. An ID is unique on its node only, and by
-// default it is the service's name, which then says nothing.
+// consulBackend converts one instance. An ID is unique only on its node, and by default is just the
+// service's name.
 func consulBackend(e *api.ServiceEntry) (b proxy.BackendConfig, err error) {
 	if e == nil || e.Service == nil || e.Node == nil {
 		return b, fmt.Errorf("an instance has no node or no service")

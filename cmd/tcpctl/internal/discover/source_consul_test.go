@@ -50,8 +50,8 @@ func TestConsul(t *testing.T) {
 	}
 }
 
-// A blocking query waits for a change, an index that goes back or an error
-// makes the next question an immediate one, and one that never ends is an error.
+// A blocking query waits for a change; after an error, or an index that went back, the next query
+// does not block; and one that never ends is an error.
 func TestConsulBlocks(t *testing.T) {
 	t.Parallel()
 	a := discovertest.NewAgent(t)
@@ -74,7 +74,7 @@ func TestConsulBlocks(t *testing.T) {
 	changed := make(chan struct{})
 	go func() {
 		defer close(changed)
-		for !strings.Contains(a.Questions(), "index=7") { // it waits
+		for !strings.Contains(a.Questions(), "index=7") { // until the query blocks
 			time.Sleep(time.Millisecond)
 		}
 		a.Set(9, "[]")
@@ -96,9 +96,9 @@ func TestConsulBlocks(t *testing.T) {
 	}
 	a.Set(3, one)
 	if n, err := ask(time.Minute); n != 1 || err != nil {
-		t.Error(n, err) // index 3 again, but it does not wait
+		t.Error(n, err) // index 3 again, but the query does not block
 	}
-	if n, err := ask(time.Second); n != 1 || err != nil { // nothing changes: the answer comes when the wait is over
+	if n, err := ask(time.Second); n != 1 || err != nil { // nothing changes: the answer comes after the wait
 		t.Error(n, err)
 	}
 	a.Change(func(a *discovertest.Agent) { a.Stuck = true })
@@ -114,11 +114,11 @@ func TestConsulBlocks(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := src.ask(ctx, time.Minute); err == nil {
-		t.Error("it goes on after its end")
+		t.Error("the query continues after the end of its context")
 	}
 }
 
-// What a server sends without end is not read without end.
+// An endless answer is not read without end.
 func TestConsulFloods(t *testing.T) {
 	t.Parallel()
 	var sent int

@@ -15,8 +15,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// dnsSource is one backend for each address of a name; the address is the
-// backend's name.
+// dnsSource has one backend for each address of a name; the address is the backend's name.
 type dnsSource struct {
 	r          *resolver
 	host, port string
@@ -44,14 +43,14 @@ func (d *dnsSource) ask(ctx context.Context, _ time.Duration) (a answer, err err
 
 func (d *dnsSource) close() {}
 
-// srvSource is one backend for each target of a service record (RFC 2782): its
-// name is the target with its port, its address one of the target's. A target
-// keeps its address as long as the target has it, IPv4 before IPv6 otherwise.
+// srvSource has one backend for each target of a service record (RFC 2782): its name is the target
+// with its port, its address one of the target's. It keeps this address as long as the target has
+// it; otherwise IPv4 is preferred.
 type srvSource struct {
 	r       *resolver
 	name    string
 	timeout time.Duration
-	at      map[string]netip.Addr // where each target was found
+	at      map[string]netip.Addr // the address chosen for each target
 }
 
 func newSRVSource(s *Spec) *srvSource {
@@ -97,8 +96,7 @@ func (s *srvSource) ask(ctx context.Context, _ time.Duration) (a answer, err err
 
 func (s *srvSource) close() {}
 
-// targets asks for the record itself. Of a target and port that comes twice,
-// the first counts.
+// targets queries the record itself. If a target and port occur twice, the first counts.
 func (s *srvSource) targets(ctx context.Context) (all []*dns.SRV, valid time.Duration, err error) {
 	conf, err := s.r.conf()
 	if err != nil || s.r.server == "" && len(conf.Servers) == 0 {
@@ -125,9 +123,9 @@ func (s *srvSource) targets(ctx context.Context) (all []*dns.SRV, valid time.Dur
 	return all, valid, nil
 }
 
-// address is where a target is; the zero Addr: it has none.
+// address returns a target's address; the zero Addr: it has none.
 func (s *srvSource) address(ctx context.Context, host string) (ip netip.Addr, valid time.Duration, err error) {
-	all, valid, err := s.r.addresses(ctx, host+".") // a target is a whole name
+	all, valid, err := s.r.addresses(ctx, host+".") // a target is a fully qualified name
 	if err != nil || len(all) == 0 {
 		return ip, valid, err
 	}

@@ -17,13 +17,13 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// specOf is a Spec that asks s.
+// specOf returns a Spec that asks s.
 func specOf(s *discovertest.NameServer, from string) *Spec {
 	return &Spec{Name: "discover", From: from, Server: s.Addr, Timeout: 20 * time.Second}
 }
 
-// asked asks a source of s once, as a watcher does, and writes the answer as
-// "name addr weight priority" each, with its validity first.
+// asked asks the source of s once, as a watcher does, and formats the answer: its validity, then
+// name, address, weight and priority of each backend.
 func asked(t *testing.T, s *Spec) string {
 	t.Helper()
 	src, err := s.open("db")
@@ -80,7 +80,7 @@ func TestDNS(t *testing.T) {
 		"dns:DB.Example.:5432":     "9s 10.0.0.11:5432 10.0.0.12:5432 [fd00::12]:5432",
 		"dns:v6.example:1":         "5s [fd00::1]:1",
 		"dns:zero.example:1":       "0s 10.0.0.1:1",
-		"dns:huge.example:1":       "7s 10.0.0.1:1", // that it has no IPv6 is valid for 7 s
+		"dns:huge.example:1":       "7s 10.0.0.1:1", // the negative answer for AAAA is valid for 7 s
 		"dns:none.example:1":       "7s",
 		"dns:alias.example:1":      "4s 10.0.0.11:1 10.0.0.12:1 [fd00::12]:1",
 		"dns:both.example:1":       "3s 10.0.0.12:1",
@@ -129,7 +129,7 @@ func TestDNSTruncatedAnswersComeByTCP(t *testing.T) {
 	}
 }
 
-// What is no answer must be an error: an empty set would end a service.
+// Anything but an answer must be an error: an empty set would end a service.
 func TestRule40cFailuresAreNotAnswers(t *testing.T) {
 	for name, how := range map[string]func(*discovertest.NameServer){
 		"SERVFAIL":                          func(s *discovertest.NameServer) { s.Rcode = dns.RcodeServerFailure },
@@ -167,7 +167,7 @@ func TestRule40cFailuresAreNotAnswers(t *testing.T) {
 	}
 }
 
-// mirror answers each question with the ID of it and the rest of a message.
+// mirror answers each query with its ID and the rest of a message.
 type mirror struct{ message []byte }
 
 func (m *mirror) listen(t *testing.T) string {
@@ -195,8 +195,8 @@ func (m *mirror) listen(t *testing.T) string {
 	return c.LocalAddr().String()
 }
 
-// One half that fails makes all of it fail: the addresses of the other family
-// would look removed.
+// If one half of a query fails, all of it fails: otherwise the addresses of that family would look
+// removed.
 func TestDNSHalfAnAnswerIsNone(t *testing.T) {
 	t.Parallel()
 	s := discovertest.NewNameServer(t)
@@ -204,7 +204,7 @@ func TestDNSHalfAnAnswerIsNone(t *testing.T) {
 	s.Set("db.example", "AAAA", "db.example. 20 IN CNAME gone.example.")
 	r := newResolver(specOf(s, "dns:db.example:1"))
 	if _, _, err := r.addresses(t.Context(), "db.example"); err != nil {
-		t.Fatal(err) // no such name is an answer
+		t.Fatal(err) // "no such name" is an answer
 	}
 	s.Set("db.example", "AAAA", "db.example. 20 IN CNAME db.example.")
 	s.Set("loop.example", "A", "loop.example. 5 IN A 10.0.0.1")
@@ -215,7 +215,7 @@ func TestDNSHalfAnAnswerIsNone(t *testing.T) {
 	}
 }
 
-// No server listens there: the text is the same each time.
+// With no server listening, the error text is the same each time.
 func TestDNSServerIsGone(t *testing.T) {
 	t.Parallel()
 	c, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -240,8 +240,7 @@ func TestDNSOldAndOddServers(t *testing.T) {
 	}
 }
 
-// The system's way for names that are not of DNS: the hosts file and names
-// without a dot; the search list for the others.
+// The hosts file and names without a dot are resolved by the system, with the search list.
 func TestDNSTheSystemsNames(t *testing.T) {
 	t.Parallel()
 	s := discovertest.NewNameServer(t)
@@ -313,7 +312,7 @@ func TestSRV(t *testing.T) {
 		}
 	}
 	expect("7s a.example:5432=10.0.0.2:5432,5,0 a.example:5433=10.0.0.2:5433,7,10 b.example:5432=[fd00::2]:5432")
-	s.Set("a.example", "A", "a.example. 8 IN A 10.0.0.1", "a.example. 8 IN A 10.0.0.2") // a lower one comes: it stays where it is
+	s.Set("a.example", "A", "a.example. 8 IN A 10.0.0.1", "a.example. 8 IN A 10.0.0.2") // a lower address appears: the backend keeps its own
 	expect("7s a.example:5432=10.0.0.2:5432,5,0 a.example:5433=10.0.0.2:5433,7,10 b.example:5432=[fd00::2]:5432")
 	s.Set("a.example", "A", "a.example. 8 IN A 10.0.0.1")
 	expect("7s a.example:5432=10.0.0.1:5432,5,0 a.example:5433=10.0.0.1:5433,7,10 b.example:5432=[fd00::2]:5432")

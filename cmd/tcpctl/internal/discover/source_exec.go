@@ -9,8 +9,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/command"
 )
 
-// execSource is a program that prints a JSON list on standard output and exits
-// with 0. TCPCTL_SERVICE is in its environment.
+// execSource runs a program that prints a JSON list on standard output and exits with 0.
+// TCPCTL_SERVICE is in its environment.
 type execSource struct {
 	argv    []string
 	service string
@@ -18,7 +18,7 @@ type execSource struct {
 	runner  command.Runner
 }
 
-// execGrace is what a program has between TERM and KILL.
+// execGrace is the time between SIGTERM and SIGKILL.
 const execGrace = time.Second
 
 func (e *execSource) ask(ctx context.Context, _ time.Duration) (answer, error) {
@@ -42,12 +42,11 @@ func (e *execSource) ask(ctx context.Context, _ time.Duration) (answer, error) {
 
 func (e *execSource) close() { e.runner.Close() }
 
-// forever is for answers that do not say how long they are valid: Spec.Refresh
-// is the limit.
+// forever is the validity of answers that do not state one: Spec.Refresh limits it.
 const forever = 1 << 62 * time.Nanosecond
 
-// bounded takes so much and no more: the program then writes into a pipe that
-// is closed. It has no ReadFrom, by which io.Copy would go round Write.
+// bounded is a buffer of limited size: beyond it, the program's writes fail with a closed pipe. It
+// has no ReadFrom, with which io.Copy would bypass Write.
 type bounded struct {
 	text []byte
 	full bool

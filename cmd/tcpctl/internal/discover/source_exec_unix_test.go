@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// script is an executable file.
+// script writes an executable file, and returns its path.
 func script(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "list")
@@ -44,7 +44,7 @@ func TestExec(t *testing.T) {
 		`exec yes 123456789`:                                            "! printed more than 1 MiB",
 		`trap '' PIPE; while :; do echo 123456789 || exit 1; done 2>&-`: "! printed more than 1 MiB",
 	}
-	paths := map[string]string{} // written before the first runs: a fork would have one open, and it could not run
+	paths := map[string]string{} // write all before the first runs: a fork that inherits an open file would make it "text file busy"
 	for text := range scripts {
 		paths[text] = script(t, text)
 	}
@@ -66,13 +66,12 @@ func TestExec(t *testing.T) {
 	}
 }
 
-// A program that hangs is ended with all that it has started, at its limit and
-// at the end of the source.
+// A program that hangs is killed with its children, at its timeout and at the end of the source.
 func TestExecHangs(t *testing.T) {
 	t.Parallel()
 	pids := filepath.Join(t.TempDir(), "pids")
 	path := script(t, "trap '' TERM\nsleep 1000 & echo $$ $! >"+pids+"\nwait; wait; sleep 1000")
-	spec := &Spec{From: "exec:", Run: []string{path, "an argument"}, Timeout: 2 * time.Second} // it has to begin within that
+	spec := &Spec{From: "exec:", Run: []string{path, "an argument"}, Timeout: 2 * time.Second} // long enough for the program to start
 	if got := asked(t, spec); !strings.Contains(got, "did not end within 2s") {
 		t.Errorf("got %s", got)
 	}
@@ -101,7 +100,7 @@ func TestExecHangs(t *testing.T) {
 	gone(t, pids)
 }
 
-// gone waits until no process of a file lives.
+// gone waits until none of the processes listed in a file lives.
 func gone(t *testing.T, path string) {
 	t.Helper()
 	text, err := os.ReadFile(path)
@@ -115,10 +114,10 @@ func gone(t *testing.T, path string) {
 		}
 		for begun := time.Now(); syscall.Kill(pid, 0) == nil; time.Sleep(time.Millisecond) {
 			if stat, _ := os.ReadFile("/proc/" + word + "/stat"); strings.Contains(string(stat), ") Z ") {
-				break // dead, and its parent has not looked
+				break // a zombie
 			}
 			if time.Since(begun) > 20*time.Second {
-				t.Fatalf("process %d lives on", pid)
+				t.Fatalf("process %d is still alive", pid)
 			}
 		}
 	}

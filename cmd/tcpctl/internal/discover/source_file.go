@@ -15,8 +15,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// fileSource is a file with a JSON list. It is read every second: a file that
-// is replaced by renaming another over it, on any file system, is seen.
+// fileSource is a file with a JSON list. It is read every second, so that a file renamed over it is
+// noticed on any file system.
 type fileSource struct{ path string }
 
 func (f *fileSource) ask(context.Context, time.Duration) (answer, error) {
@@ -33,7 +33,7 @@ func (f *fileSource) ask(context.Context, time.Duration) (answer, error) {
 
 func (f *fileSource) close() {}
 
-// listed is one element of the list that a file has or a program prints.
+// listed is one element of the list in a file or printed by a program.
 type listed struct {
 	Name        string `json:"name"` // "": the address
 	Addr        string `json:"addr"`
@@ -54,16 +54,15 @@ func (l *listed) UnmarshalJSON(text []byte) error {
 	return d.Decode((*plain)(l))
 }
 
-// errNoList says that there is no list at all, as in a file that is being
-// written.
+// errNoList means that there is no list at all, as in a file that is being written.
 var errNoList = errors.New(`there is no JSON list in it; write [{"name": "a", "addr": "10.0.0.11:5432"}], or [] for none`)
 
-// parseList reads a JSON list of addresses and tables.
+// parseList parses a JSON list of addresses and tables.
 func parseList(text []byte) ([]proxy.BackendConfig, error) {
 	if len(bytes.TrimSpace(text)) == 0 {
 		return nil, errNoList
 	}
-	var all *[]listed // null is not a list
+	var all *[]listed // nil after null, which is not a list
 	d := json.NewDecoder(bytes.NewReader(text))
 	if err := d.Decode(&all); err != nil {
 		return nil, explainJSON(text, d, err)
@@ -83,7 +82,7 @@ func parseList(text []byte) ([]proxy.BackendConfig, error) {
 		if b.Weight < 0 {
 			return nil, fmt.Errorf("element %d: weight %d is below 0", i+1, b.Weight)
 		}
-		b.Weight = cmp.Or(b.Weight, -1) // none, where 0 is a default
+		b.Weight = cmp.Or(b.Weight, -1) // none: 0 would become the default
 		found = append(found, b)
 	}
 	return found, nil

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// A file is seen when another one is renamed over it, and what is half written,
-// empty or gone is no answer.
+// A file that is renamed over the old one is noticed; a half-written, empty or missing file is no
+// answer.
 func TestFile(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "backends.json")

@@ -6,9 +6,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// TestTLSOfWhatIsFound: no backend of a source that is to be spoken to over TLS is
-// without it, whatever the source says; the name is the source's own where it has
-// one and the configuration has none.
+// TestTLSOfWhatIsFound: if the configuration requires TLS, every found backend has it, whatever the
+// source says; the name is the source's if the configuration has none.
 func TestTLSOfWhatIsFound(t *testing.T) {
 	t.Parallel()
 	found := []proxy.BackendConfig{{Name: "a", Addr: "10.0.0.1:1"}, {Name: "b", Addr: "10.0.0.2:1", TLS: &proxy.BackendTLS{Name: "b.example.org", Insecure: true}}}

@@ -136,7 +136,7 @@ func (s *Spec) validateFrom() error {
 	return wrong("from", hint, "unknown source %q", kind)
 }
 
-// validateSRV refuses what could not be a name of a service record.
+// validateSRV refuses what cannot be the name of a service record.
 func validateSRV(name string) error {
 	if strings.ContainsAny(name, ":/ \t") || !validName(name) {
 		return wrong("from", `write "srv:_db._tcp.example.com"`, "%q is not the name of a service record", name)
@@ -144,7 +144,7 @@ func validateSRV(name string) error {
 	return nil
 }
 
-// splitHostPort reads the "host:port" of a dns source.
+// splitHostPort parses the "host:port" of a dns source.
 func splitHostPort(what string) (host, port string, err error) {
 	host, port, split := net.SplitHostPort(what)
 	n, bad := strconv.Atoi(port)
@@ -154,7 +154,7 @@ func splitHostPort(what string) (host, port string, err error) {
 	return host, port, nil
 }
 
-// consulQuery is what "consul:SERVICE?KEY=VALUE&…" says.
+// consulQuery is a parsed "consul:SERVICE?KEY=VALUE&…".
 type consulQuery struct {
 	service string
 	tags    []string
@@ -180,7 +180,7 @@ func parseConsul(what string) (q consulQuery, err error) {
 	return q, nil
 }
 
-// argv is the program of an exec source.
+// argv returns the command of an exec source.
 func (s *Spec) argv() []string {
 	if len(s.Run) > 0 {
 		return s.Run
@@ -194,7 +194,7 @@ func (s *Spec) refresh() time.Duration {
 
 func (s *Spec) timeout() time.Duration { return cmp.Or(s.Timeout, DefaultTimeout) }
 
-// open makes the source. A Spec that Validate accepts can be opened.
+// open creates the source. It succeeds for a Spec that Validate accepts.
 func (s *Spec) open(service string) (source, error) {
 	switch s.Kind() {
 	case KindDNS:

@@ -10,23 +10,23 @@ import (
 
 // How long a watcher waits.
 const (
-	minGap      = time.Second     // between the beginnings of two questions
-	maxPatience = 5 * time.Minute // that a source may wait for a change by itself
+	minGap      = time.Second     // between the starts of two queries
+	maxPatience = 5 * time.Minute // how long a source may wait for a change
 )
 
-// watcher asks one source, again and again.
+// watcher asks one source repeatedly.
 type watcher struct {
 	spec    Spec
 	src     source
 	set     Set
-	check   func(...proxy.BackendConfig) error // what else makes an answer unusable
+	check   func(...proxy.BackendConfig) error // further checks of an answer
 	busy    func() bool                        // maintenance is under way
 	publish func(Set, []Event)
 
 	done chan struct{}
 }
 
-// run asks until ctx ends.
+// run asks the source until ctx ends.
 func (w *watcher) run(ctx context.Context) {
 	defer close(w.done)
 	defer w.src.close()
@@ -50,13 +50,13 @@ func (w *watcher) run(ctx context.Context) {
 		}
 		w.publish(w.set, events)
 		if h := w.set.Held; h != nil {
-			wait = min(wait, h.Until.Sub(now)) // a hold ends with an answer
+			wait = min(wait, h.Until.Sub(now)) // a hold ends only with an answer
 		}
 		sleep(ctx, max(wait, minGap-now.Sub(began)))
 	}
 }
 
-// patience is how long a source may wait for a change.
+// patience returns how long a source may wait for a change.
 func (w *watcher) patience(now time.Time) time.Duration {
 	switch {
 	case w.set.At.IsZero() || w.set.Failure != "":
@@ -67,8 +67,8 @@ func (w *watcher) patience(now time.Time) time.Duration {
 	return maxPatience
 }
 
-// ask asks once, and completes the answer. A panic is an error: what a source
-// says must not end the process.
+// ask asks once, and completes the answer. A panic becomes an error: a source's data must not end
+// the process.
 func (w *watcher) ask(ctx context.Context, patience time.Duration) (a answer, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -87,7 +87,6 @@ func (w *watcher) ask(ctx context.Context, patience time.Duration) (a answer, er
 	return a, nil
 }
 
-// sleep waits for d, or for the end of ctx.
 func sleep(ctx context.Context, d time.Duration) {
 	if d <= 0 {
 		return

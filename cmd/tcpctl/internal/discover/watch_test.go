@@ -12,7 +12,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// scripted is a source that says what a test has written.
+// scripted is a source with the test's answers.
 type scripted struct {
 	answers func(n int, patience time.Duration) (answer, error)
 	n       int
@@ -26,8 +26,8 @@ func (s *scripted) ask(ctx context.Context, patience time.Duration) (answer, err
 
 func (s *scripted) close() { s.closed = true }
 
-// watched runs a watcher in a bubble for a time, and gives what was published:
-// "second: set; event".
+// watched runs a watcher in a bubble for a time, and returns what was published: "second: set;
+// event".
 func watched(t *testing.T, spec Spec, src *scripted, d time.Duration) (lines []string) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -52,8 +52,8 @@ func watched(t *testing.T, spec Spec, src *scripted, d time.Duration) (lines []s
 	return lines
 }
 
-// An answer is asked for again when its validity ends: once a second at most,
-// and after refresh at the latest. A failure backs off up to refresh.
+// A source is asked again when its answer's validity ends, at most once a second, and after refresh
+// at the latest. After failures it backs off up to refresh.
 func TestWhenASourceIsAsked(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -78,7 +78,7 @@ func TestWhenASourceIsAsked(t *testing.T) {
 	}
 }
 
-// An answer ends the back-off: the failure after it is asked about again soon.
+// An answer resets the back-off: after the next failure the source is soon asked again.
 func TestAnAnswerEndsTheBackOff(t *testing.T) {
 	t.Parallel()
 	src := &scripted{answers: func(n int, _ time.Duration) (answer, error) {
@@ -93,8 +93,8 @@ func TestAnAnswerEndsTheBackOff(t *testing.T) {
 	}
 }
 
-// The end of a hold is the time of a question, however long the answer is
-// valid; and a source that waits by itself is not let to wait beyond it.
+// At the end of a hold the source is asked, however long its answer is valid; a source that waits
+// for changes must not wait beyond it.
 func TestRule40bAHoldEndsWithAnAnswer(t *testing.T) {
 	t.Parallel()
 	said := func(n int) answer {
@@ -128,8 +128,7 @@ func TestRule40bAHoldEndsWithAnAnswer(t *testing.T) {
 	}
 }
 
-// A fault in what reads an answer, and an answer that cannot be used, are
-// failures: the set stays.
+// A panic while reading an answer, and an unusable answer, are failures: the set stays.
 func TestRule40cFaultsAreFailures(t *testing.T) {
 	t.Parallel()
 	src := &scripted{answers: func(n int, _ time.Duration) (answer, error) {

@@ -1,5 +1,5 @@
-// Package fileerror says what is wrong with a file that an operator writes, in
-// one form for all of them: FILE:LINE: TEXT; HINT.
+// Package fileerror has the common form of errors in files that operators write: FILE:LINE: TEXT;
+// HINT.
 package fileerror
 
 import (

@@ -1,6 +1,6 @@
-// Package filewatch has files read again that have changed: lists of clients,
-// secrets. On Linux the kernel says when (inotify); elsewhere, and for what it
-// does not say, as changes on a file server, they are looked at now and then.
+// Package filewatch notices changed files (lists of clients, secrets) so that they are read again.
+// On Linux the kernel reports changes (inotify); elsewhere, and for changes that it does not
+// report, such as those on a file server, files are polled.
 package filewatch
 
 import (
@@ -14,15 +14,15 @@ import (
 // File is something that was read from a file.
 type File interface {
 	Path() string
-	// Refresh reads it again if the file has changed, and keeps what it has where
-	// that cannot be read.
+	// Refresh reads the file again if it has changed; if that fails, the old content stays in
+	// force.
 	Refresh()
 }
 
 // Watcher refreshes files. Make it with New, and end it with Close. Its methods
 // may be called from any goroutine.
 type Watcher struct {
-	notifier notifier // says that something has happened in a folder
+	notifier notifier // reports changes in folders
 	set      chan []File
 	done     chan struct{}
 	once     sync.Once
@@ -52,11 +52,11 @@ func (w *Watcher) Close() {
 }
 
 const (
-	// settle gathers what happens at the same moment, as when a file is written
-	// beside another one and then renamed.
+	// settle combines changes that happen together, as when a temporary file is written and then
+	// renamed.
 	settle = 20 * time.Millisecond
-	// lookAgain is when files are looked at without a word of the kernel, where
-	// it watches all of their folders; lookSoon, where it does not.
+	// lookAgain is how often files are polled if the kernel watches all their folders; lookSoon if
+	// it does not.
 	lookAgain = time.Minute
 	lookSoon  = 2 * time.Second
 )
@@ -77,7 +77,7 @@ func (w *Watcher) run() {
 		case <-w.done:
 			return
 		}
-		// The folders first: what happens from here on is said.
+		// Watch the folders before reading: all later changes are reported.
 		watched := w.notifier.watch(folders(files))
 		for _, f := range files {
 			f.Refresh()
@@ -93,7 +93,7 @@ func (w *Watcher) run() {
 	}
 }
 
-// sleep says whether the watcher goes on.
+// sleep waits for a change or a poll, and returns false at the end of the watcher.
 func (w *Watcher) sleep(d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -105,8 +105,7 @@ func (w *Watcher) sleep(d time.Duration) bool {
 	}
 }
 
-// folders are those in which the files' names stand, and the links on the way to
-// them.
+// folders returns the folders of the files, and of the symlinks on the way to them.
 func folders(files []File) (all []string) {
 	for _, f := range files {
 		path, err := filepath.Abs(f.Path())
@@ -131,10 +130,10 @@ func folders(files []File) (all []string) {
 	return all
 }
 
-const maxLinks = 40 // on one way, as Linux has it
+const maxLinks = 40 // in one path, Linux's limit
 
-// firstLink is the first part of a path that is a link, and what is behind it;
-// the path itself where there is none.
+// firstLink returns the first part of a path that is a symlink, and the rest; the path itself if
+// there is none.
 func firstLink(path string) (name, rest string) {
 	for i := 1; i < len(path); i++ {
 		if path[i] == filepath.Separator && isLink(path[:i]) {

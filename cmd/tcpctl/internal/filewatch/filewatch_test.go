@@ -11,7 +11,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// content is a file that says what it has read.
+// content is a File that reports what it has read.
 type content struct {
 	path  string
 	stamp Stamp
@@ -30,8 +30,7 @@ func (c *content) Refresh() {
 	}
 }
 
-// TestChanges: however a file is changed, it is read again, and what is read
-// last is what it has.
+// TestChanges: however a file is changed, it is read again, and its final content was read.
 func TestChanges(t *testing.T) {
 	dir := t.TempDir()
 	must := func(err error) {
@@ -71,7 +70,7 @@ func TestChanges(t *testing.T) {
 	until("renamed")
 	must(os.Remove(c.path))
 	until("gone")
-	must(os.Symlink("current/list", c.path)) // as a ConfigMap is mounted
+	must(os.Symlink("current/list", c.path)) // as in a mounted ConfigMap
 	must(os.Symlink("v1", filepath.Join(dir, "current")))
 	until("linked")
 	must(os.Symlink("v2", filepath.Join(dir, "next")))

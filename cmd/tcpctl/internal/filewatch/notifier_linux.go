@@ -6,16 +6,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// notifier asks the kernel.
+// notifier uses inotify.
 type notifier struct {
-	file  *os.File // of inotify; nil: there is none to be had
+	file  *os.File // the inotify descriptor; nil: not available
 	wake  chan struct{}
 	ended chan struct{}
 }
 
-// said is what can change a file under its name: it was written and closed, another
-// one was moved there, its link or its folder was changed. A write alone is not:
-// the file may be half written.
+// said are the events that can change the file of a name: it was written and closed, another one
+// was moved there, its link or its folder was changed. A write alone does not count: the file may
+// be half written.
 const said = unix.IN_CLOSE_WRITE | unix.IN_MOVED_TO | unix.IN_CREATE | unix.IN_DELETE | unix.IN_MOVED_FROM | unix.IN_ATTRIB |
 	unix.IN_MOVE_SELF | unix.IN_DELETE_SELF | unix.IN_ONLYDIR
 
@@ -31,7 +31,7 @@ func newNotifier() notifier {
 	return n
 }
 
-// read turns whatever was said into one word. It ends with the file's close.
+// read signals once for any number of events. It ends when the file is closed.
 func (n notifier) read() {
 	defer close(n.ended)
 	events := make([]byte, 16<<10)
@@ -48,9 +48,8 @@ func (n notifier) read() {
 
 func (n notifier) changes() <-chan struct{} { return n.wake }
 
-// watch adds folders, and says whether all are watched. One that is watched
-// already stays so; one that no file is in any more wakes now and then for
-// nothing, until its watcher ends.
+// watch adds folders, and reports whether all are watched. Folders are never removed: one that is
+// no longer needed only causes needless wake-ups until the watcher ends.
 func (n notifier) watch(folders []string) bool {
 	if n.file == nil {
 		return false

@@ -2,7 +2,7 @@
 
 package filewatch
 
-// notifier says nothing here: files are looked at now and then.
+// notifier reports nothing on these systems: files are polled.
 type notifier struct{}
 
 func newNotifier() notifier { return notifier{} }

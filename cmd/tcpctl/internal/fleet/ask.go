@@ -28,8 +28,8 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// nodeKey is where a request keeps which node it is for, as it was written:
-// a name may have any characters, and a URL's host may not.
+// nodeKey is the context key of a request's node, as it was written: a name may have any
+// characters, unlike a URL's host.
 type nodeKey struct{}
 
 // ServeHTTP passes a request below /v1/peers/NODE on to that node, which may be
@@ -49,20 +49,20 @@ func (f *Fleet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// nodeOf takes the node out of a URL.
+// nodeOf splits a URL into node and rest.
 func nodeOf(u *url.URL) (node string, rest *url.URL) {
 	escaped, path, _ := strings.Cut(strings.TrimPrefix(u.EscapedPath(), "/v1/peers/"), "/")
 	node, err := url.PathUnescape(escaped)
 	rest, parseErr := url.Parse("http://peer/" + path)
 	if err != nil || parseErr != nil {
-		return "", &url.URL{Scheme: "http", Host: "peer", Path: "/"} // the server has parsed it before
+		return "", &url.URL{Scheme: "http", Host: "peer", Path: "/"} // cannot fail: the server has parsed it before
 	}
 	rest.RawQuery = u.RawQuery
 	return node, rest
 }
 
-// isSelf says whether that is the name or the id of this node. A name that a
-// peer has, too, is none's.
+// isSelf reports whether node is the name or the id of this node. A name that a peer also has is
+// ambiguous.
 func (f *Fleet) isSelf(node string) (bool, error) {
 	name, id := f.node.NodeName(), f.node.ID()
 	if node == id {
@@ -92,9 +92,9 @@ func rewrite(r *httputil.ProxyRequest) {
 	r.Out.Header.Set(control.PeerHeader, r.In.Header.Get(control.PeerHeader))
 }
 
-// ask sends a request to the node that its context names. An error is an
-// *api.Error, unless the asker has given up: it separates a request that was not
-// sent from one that was, and may have been carried out.
+// ask sends a request to the node in its context. An error is an *api.Error, unless the caller has
+// given up: it distinguishes a request that was not sent from one that was, and may have been
+// carried out.
 func (f *Fleet) ask(r *http.Request) (*http.Response, error) {
 	node, _ := r.Context().Value(nodeKey{}).(string)
 	p, err := f.node.Find(node)
@@ -121,20 +121,20 @@ func (f *Fleet) ask(r *http.Request) (*http.Response, error) {
 	}
 }
 
-// maxTries is for streams that end before a request goes over them, which stay open for the next
-// ones: net/http tries again by itself for GET alone.
+// maxTries bounds the attempts if idle streams, kept open for further requests, have ended before
+// the request is sent: net/http retries only GET by itself.
 const maxTries = 6
 
-// readBody is what an act says, which is short: it may be sent more than once.
+// readBody reads an act's body, which is short, as it may be sent more than once.
 func readBody(r *http.Request) ([]byte, error) {
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil, nil
 	}
 	defer r.Body.Close()
-	return io.ReadAll(io.LimitReader(r.Body, 2<<20)) // a peer refuses half of that
+	return io.ReadAll(io.LimitReader(r.Body, 2<<20)) // a peer refuses even half of that
 }
 
-// askOn sends a request over one stream. It says whether it had one, and whether any of the request went over it.
+// askOn sends a request over one stream. on reports whether it had a stream, sent whether any of the request was written to it.
 func (f *Fleet) askOn(r *http.Request, host string, body []byte) (resp *http.Response, on, sent bool, err error) {
 	var over *counted
 	before := int64(0)
@@ -152,7 +152,7 @@ func (f *Fleet) askOn(r *http.Request, host string, body []byte) (resp *http.Res
 	return resp, over != nil, over != nil && over.wrote.Load() > before, err
 }
 
-// counted is a stream that knows how much was written to it.
+// counted is a stream that counts what was written to it.
 type counted struct {
 	net.Conn
 	wrote atomic.Int64
@@ -167,7 +167,7 @@ func (c *counted) Write(b []byte) (int, error) {
 func plain(err error) string       { return plainText(err.Error()) }
 func plainText(text string) string { return strings.TrimPrefix(text, "mesh: ") }
 
-// dial opens a stream to the node whose id is the host.
+// dial opens a stream to the node with the address's host as id.
 func (f *Fleet) dial(ctx context.Context, _, addr string) (net.Conn, error) {
 	host, _, _ := net.SplitHostPort(addr)
 	id, err := hex.DecodeString(host)
@@ -201,7 +201,7 @@ func (f *Fleet) notAsked(r *http.Request, node string, err error) *api.Error {
 	for i := range m.Peers {
 		p := &m.Peers[i]
 		if p.ID == node {
-			called = p.Called() // an act for all nodes has their ids
+			called = p.Called() // an act on all nodes uses ids
 		}
 		gone := p.Unreachable(time.Now())
 		switch {
@@ -217,7 +217,7 @@ func (f *Fleet) notAsked(r *http.Request, node string, err error) *api.Error {
 	return api.Unreachable(called+why, hint)
 }
 
-// ambiguous says how to name each of several nodes of one name.
+// ambiguous says how to name each of several nodes with one name.
 func (f *Fleet) ambiguous(name string, peers []meshinfo.Peer) *api.Error {
 	var all []string
 	if f.node.NodeName() == name {
@@ -229,7 +229,7 @@ func (f *Fleet) ambiguous(name string, peers []meshinfo.Peer) *api.Error {
 	return api.Wrong(fmt.Sprintf("several nodes have the name %q", name), "say which: --peer "+strings.Join(all, ", or --peer "))
 }
 
-// peer is another node as a Source, for the console of this one.
+// peer returns another node as a Source, for the console of this one.
 func (f *Fleet) peer(node string) api.Planner { return f.PeerFor(node, f.source.By) }
 
 // PeerFor is another node as a Source, in the name of an operator who is not this

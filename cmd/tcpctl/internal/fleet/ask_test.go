@@ -12,8 +12,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// TestAnActIsAskedAgainOnlyIfNothingWasSent: a stream that has ended before it is used costs an act nothing, and one that
-// ends after the act was written leaves its outcome open.
+// TestAnActIsAskedAgainOnlyIfNothingWasSent: an act is retried if its stream had ended before use; if a stream ends after
+// the act was written, the outcome is unknown.
 func TestAnActIsAskedAgainOnlyIfNothingWasSent(t *testing.T) {
 	secret := mesh.NewSecret()
 	a, _ := startNode(t, "a", secret)

@@ -9,21 +9,21 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// Behind a lock of the cluster one node checks a backend for all that have it by the same name and
-// address. Each node with a lease lists its backends in its record; the first of them by id checks, and
-// has its verdict there, too.
+// For services with a lock of the cluster, one node checks a backend for all nodes that have it with
+// the same name and address. Each node with a lease lists its backends in its record; the first of
+// these nodes, by id, checks, and publishes the verdict in its record, too.
 
-// maxChecks bounds a record. Backends beyond are checked by each node for itself.
+// maxChecks bounds a record. Backends beyond that are checked by each node itself.
 const maxChecks = 1000
 
-// maxDetail bounds what a verdict says to people.
+// maxDetail bounds the text of a verdict.
 const maxDetail = 300
 
-// checks are what peers say in their records.
+// checks has what peers publish in their records.
 type checks struct {
 	mu    sync.Mutex
 	peers map[string]peerChecks // by id
-	took  map[checkOf]time.Time // Verdict.At of the last that was taken of each
+	took  map[checkOf]time.Time // Verdict.At of the last accepted verdict of each
 }
 
 type peerChecks struct {
@@ -31,7 +31,7 @@ type peerChecks struct {
 	of   map[checked]proxy.SharedCheck
 }
 
-// checked is what a backend is known by, and checkOf a peer's part of it.
+// checked identifies a backend, and checkOf one peer's check of it.
 type checked struct{ service, backend, addr string }
 
 type checkOf struct {
@@ -41,8 +41,8 @@ type checkOf struct {
 
 func keyOf(c *proxy.SharedCheck) checked { return checked{c.Service, c.Backend, c.Addr} }
 
-// note takes a peer's record, and returns for which backends it differs from the one before. A peer that is down has
-// none.
+// note stores a peer's record, and returns the backends for which it differs from the one before. A peer that is
+// down has no record.
 func (c *checks) note(p meshinfo.Peer, r record) (changed map[checked]bool) {
 	now := map[checked]proxy.SharedCheck{}
 	if p.Trusted && p.State != meshinfo.Down {
@@ -80,8 +80,8 @@ func sameVerdict(a, b *proxy.Verdict) bool {
 	return a == b || a != nil && b != nil && a.At.Equal(b.At)
 }
 
-// follow is what is new for a backend of this node. A node without a lease is none of those that check for
-// each other: it checks for itself.
+// follow returns what is new for a backend of this node. A node without a lease takes no part in shared
+// checks: it checks by itself.
 func (c *checks) follow(self string, leased bool, mine *proxy.SharedCheck) (all []proxy.FollowedCheck) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -111,7 +111,7 @@ func (c *checks) follow(self string, leased bool, mine *proxy.SharedCheck) (all 
 	return all
 }
 
-// forget forgets what was taken for backends that this node has no more.
+// forget drops the verdicts for backends that this node no longer has.
 func (c *checks) forget(mine []proxy.SharedCheck) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -129,19 +129,19 @@ func (c *checks) forget(mine []proxy.SharedCheck) {
 	}
 }
 
-// leased says whether this process has a lease of the cluster.
+// leased reports whether this process has a lease of the cluster.
 func (f *Fleet) leased() bool {
 	return f.joins != nil && f.joins.Member != nil && f.joins.Member.Lease() > 0
 }
 
-// sharedChecks are the checks of this node's backends that its record may list.
+// sharedChecks returns the checks of this node's backends that its record may list.
 func (f *Fleet) sharedChecks() []proxy.SharedCheck {
 	mine := f.source.Engine.Operator().SharedChecks()
 	return mine[:min(len(mine), maxChecks)]
 }
 
-// followChecks has the engine follow what the peers' records say of its backends, and returns what its own
-// is to say of them.
+// followChecks passes the peers' verdicts to the engine, and returns the checks for this node's own
+// record.
 func (f *Fleet) followChecks() []proxy.SharedCheck {
 	if f.joins == nil {
 		return nil
@@ -157,7 +157,7 @@ func (f *Fleet) followChecks() []proxy.SharedCheck {
 	return mine
 }
 
-// followRecord is followChecks at a peer's new record: only what the record changes is looked at.
+// followRecord is followChecks for a peer's new record: it considers only what the record changes.
 func (f *Fleet) followRecord(p meshinfo.Peer, r record) {
 	if f.joins == nil {
 		return

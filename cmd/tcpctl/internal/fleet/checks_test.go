@@ -9,7 +9,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// TestRule25dTheFirstChecks of the nodes that have the backend at its address and have a lease; each verdict is taken once.
+// TestRule25dTheFirstChecks: the first of the nodes that have a lease, and the backend at its address; each verdict is
+// accepted once.
 func TestRule25dTheFirstChecks(t *testing.T) {
 	t.Parallel()
 	var c checks
@@ -65,7 +66,7 @@ func TestRule25dTheFirstChecks(t *testing.T) {
 	follows("a peer that has not proved the secret", "2", true, 0)
 }
 
-// TestRule25dWhatARecordChanges: for these backends alone is a peer's record looked at.
+// TestRule25dWhatARecordChanges: a peer's record is considered only for the backends that it changes.
 func TestRule25dWhatARecordChanges(t *testing.T) {
 	t.Parallel()
 	var c checks

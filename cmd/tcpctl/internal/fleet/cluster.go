@@ -50,7 +50,7 @@ func ClusterFromFile(c *config.Cluster) (*Cluster, error) {
 	return &Cluster{Voters: c.Voters, Dir: dir, Lease: c.Lease, Election: c.Election}, err
 }
 
-// joinCluster begins this node's part. The mesh listens.
+// joinCluster starts this node's part. The mesh already listens.
 func (f *Fleet) joinCluster(c *Cluster) error {
 	if c == nil {
 		return nil
@@ -76,7 +76,7 @@ func (f *Fleet) joinCluster(c *Cluster) error {
 	return nil
 }
 
-// carry has this process's member speak to the voters by the node's part, which is here.
+// carry connects this process's member with the voters through the node's part, which is in this process.
 func (f *Fleet) carry(c *Cluster, part *quorum.Part) (err error) {
 	if c.Joined == nil {
 		return nil
@@ -98,7 +98,7 @@ func (f *Fleet) OfferCluster() (*upgrade.Cluster, error) {
 		return nil, nil
 	}
 	part := f.cluster.Load()
-	if part == nil { // and could not carry what the processes before this one say
+	if part == nil { // and so could not carry the predecessors' messages
 		return nil, errors.New("this process, which has just taken over, has not joined the cluster yet")
 	}
 	next, err := part.NextIncarnation()
@@ -144,11 +144,11 @@ func (f *Fleet) SetVoters(voters []string) {
 		part.SetVoters(voters)
 	}
 	if !f.hubs && f.joins != nil {
-		_ = f.node.SetHubs(voters) // the file was checked, and has a secret
+		_ = f.node.SetHubs(voters) // cannot fail: the file was checked, and has a secret
 	}
 }
 
-// takeStream is the node's OnStream: a stream of the cluster says so by its first byte.
+// takeStream is the node's OnStream: the first byte identifies a stream of the cluster.
 func (f *Fleet) takeStream(p meshinfo.Peer, c net.Conn) {
 	part := f.cluster.Load()
 	if part == nil {
@@ -167,7 +167,7 @@ func (f *Fleet) takeStream(p meshinfo.Peer, c net.Conn) {
 	f.streams.take(p, &readAhead{Conn: c, ahead: bytes.NewReader(first[:])})
 }
 
-// readAhead is a stream of which a byte was read already.
+// readAhead is a stream from which one byte was already read.
 type readAhead struct {
 	net.Conn
 	ahead *bytes.Reader
@@ -180,9 +180,9 @@ func (c *readAhead) Read(b []byte) (int, error) {
 	return c.Conn.Read(b)
 }
 
-// clusterStatus is what the status has of the cluster.
+// clusterStatus returns the cluster's part of the status.
 func (f *Fleet) clusterStatus() *api.Cluster {
-	c := &api.Cluster{Role: api.ClusterClient, Voters: []api.Voter{}} // a successor that has not joined yet
+	c := &api.Cluster{Role: api.ClusterClient, Voters: []api.Voter{}} // of a successor that has not joined yet
 	if part := f.cluster.Load(); part != nil {
 		c = part.Status()
 		if m := f.joins.Member; m != nil {
@@ -197,7 +197,7 @@ func (f *Fleet) clusterStatus() *api.Cluster {
 	return c
 }
 
-// process is how places name this process.
+// process returns this process's name in places.
 func (f *Fleet) process() string {
 	if m := f.joins.Member; m != nil {
 		return m.ID().Hex()
@@ -205,7 +205,7 @@ func (f *Fleet) process() string {
 	return ""
 }
 
-// places are those of a service's clients, if this node votes.
+// places returns the places of a service's clients, if this node votes.
 func (f *Fleet) places(ctx context.Context, service string) (*api.Places, error) {
 	if part := f.cluster.Load(); part != nil {
 		return part.Places(ctx, service)
@@ -213,11 +213,11 @@ func (f *Fleet) places(ctx context.Context, service string) (*api.Places, error)
 	return nil, nil
 }
 
-// electionWait is how long an act waits for a leader while none is known. Nothing has been
-// done then.
+// electionWait is how long an act waits while no leader is known. If there is none by then, nothing
+// was done.
 const electionWait = 5 * time.Second
 
-// clusterDo is the act "cluster". What the leader has to do is asked of it.
+// clusterDo is the act "cluster". It passes on to the leader what only that can do.
 func (f *Fleet) clusterDo(ctx context.Context, r api.Request) (string, error) {
 	part := f.cluster.Load()
 	if part == nil {
@@ -270,7 +270,7 @@ func (f *Fleet) clusterAct(ctx context.Context, part *quorum.Part, r *api.Reques
 	return part.Remove(ctx, r.Args[1], r.Force)
 }
 
-// setSlots is "cluster slots SERVICE N", which any node can do that has a lease.
+// setSlots is "cluster slots SERVICE N", which any node with a lease can do.
 func (f *Fleet) setSlots(ctx context.Context, r *api.Request) (string, error) {
 	n, err := api.ClusterSlots(r.Args)
 	if err != nil {
@@ -293,11 +293,10 @@ func (f *Fleet) setSlots(ctx context.Context, r *api.Request) (string, error) {
 	return fmt.Sprintf("%s has %s on all nodes", service, text.Plural(int(n), "slot")), nil
 }
 
-// rejoin has the leader remove this node, whose voter has stopped, and then removes
-// its log.
+// rejoin asks the leader to remove this node, whose voter has stopped, and then removes its log.
 func (f *Fleet) rejoin(ctx context.Context, part *quorum.Part, r *api.Request) (string, error) {
 	if why := part.Stopped(); why == nil || quorum.Recovered(why) {
-		return part.Rejoin() // which says that there is nothing to mend, or needs no leader
+		return part.Rejoin() // which reports that nothing is wrong, or needs no leader
 	}
 	peer, err := part.AnyVoter()
 	if err != nil {

@@ -19,10 +19,10 @@ func WarnCluster(x *config.Findings, c *config.Cluster) {
 	}
 	dir := clusterDir(c)
 	if _, err := os.Stat(dir); err != nil {
-		return // it is made at the first start
+		return // created at the first start
 	}
 	switch err := quorum.CheckLease(dir, c.Lease); {
-	case errors.Is(err, os.ErrPermission): // it is another user's, who runs it
+	case errors.Is(err, os.ErrPermission): // it belongs to the user that runs the instance
 	case err != nil:
 		x.Wrong("cluster.lease", "write it as it is in the cluster; this node would take no part", err)
 	}
@@ -33,7 +33,7 @@ func WarnCluster(x *config.Findings, c *config.Cluster) {
 	}
 }
 
-// clusterDir is the folder of a file's cluster; "": there is none.
+// clusterDir returns the folder of a file's cluster; "": none.
 func clusterDir(c *config.Cluster) string {
 	dir := c.Dir
 	if dir == "" {

@@ -15,7 +15,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// startVoter starts a node of a cluster; dir is its folder.
+// startVoter starts a voter with its log in dir.
 func startVoter(t *testing.T, name, dir string, voters []string, join ...string) (*Fleet, *api.Local) {
 	t.Helper()
 	engine, err := proxy.New(proxy.Config{})
@@ -34,9 +34,8 @@ func startVoter(t *testing.T, name, dir string, voters []string, join ...string)
 	return f, source
 }
 
-// TestAClusterOverTheMesh: its streams and the requests of operators go over the same
-// links; an act goes to the node that leads, whichever was asked; a node is the same
-// one after a restart.
+// TestAClusterOverTheMesh: its streams and operators' requests go over the same links; an act goes
+// to the leader, whichever node was asked; a node keeps its identity over a restart.
 func TestAClusterOverTheMesh(t *testing.T) {
 	t.Parallel()
 	root, voters := t.TempDir(), []string{"a", "b", "c"}
@@ -75,7 +74,7 @@ func TestAClusterOverTheMesh(t *testing.T) {
 		until(t, "three voters", func() bool { return vote(l) == 3 })
 	}
 	for _, to := range []string{"b", "c", "a"} {
-		text, err := do(c, "lead", to) // also in the moment after the last change, when c knows no leader
+		text, err := do(c, "lead", to) // even just after the last change, when c knows no leader
 		if err != nil || !strings.HasSuffix(text, to+" leads") {
 			t.Fatalf("lead: %q, %v", text, err)
 		}
@@ -107,7 +106,7 @@ func TestAClusterOverTheMesh(t *testing.T) {
 	})
 }
 
-// TestNoClusterNoAct: without [cluster] there is none, and the mesh has its own stream
+// TestNoClusterNoAct: without [cluster] the act is refused, and the mesh has its own stream
 // handler.
 func TestNoClusterNoAct(t *testing.T) {
 	t.Parallel()
@@ -124,13 +123,13 @@ func TestNoClusterNoAct(t *testing.T) {
 	}
 }
 
-// TestJoinAgain: a process that takes over joins again and again, as what the one before
-// it has still is free in a moment: the port, and then the folder of its cluster.
+// TestJoinAgain: a successor retries to join until its predecessor has released the port, and then
+// the cluster's folder.
 func TestJoinAgain(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	kept := filepath.Join(dir, "cluster.json")
-	if err := os.Mkdir(kept, 0o700); err != nil { // which cannot be read as a file
+	if err := os.Mkdir(kept, 0o700); err != nil { // a folder cannot be read as a file
 		t.Fatal(err)
 	}
 	engine, err := proxy.New(proxy.Config{})

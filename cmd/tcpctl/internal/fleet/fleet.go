@@ -1,7 +1,6 @@
-// Package fleet is control through the mesh: every node sends the others in
-// short how its services are, and the very HTTP that a node's control socket
-// serves goes to its peers over streams of the mesh. There is no second
-// protocol.
+// Package fleet is control through the mesh: every node publishes a summary of its services, and
+// the HTTP API of a node's control socket is served to its peers over streams of the mesh. There is
+// no second protocol.
 package fleet
 
 import (
@@ -107,7 +106,7 @@ func FromFile(m *config.Mesh) (Config, error) {
 
 // Fleet is this node's part in the mesh.
 type Fleet struct {
-	name   string // of the mesh
+	name   string // the mesh's name
 	node   *mesh.Node
 	key    ed25519.PrivateKey
 	source *api.Local
@@ -117,19 +116,19 @@ type Fleet struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	server    *http.Server // what peers ask of us
+	server    *http.Server // for requests from peers
 	streams   *streams
-	proxy     *httputil.ReverseProxy // what is asked of peers
-	transport *http.Transport        // and by what
-	own       http.Handler           // what is asked of this node by its name
+	proxy     *httputil.ReverseProxy // for requests to peers
+	transport *http.Transport        // and its transport
+	own       http.Handler           // for requests to this node by its own name
 	identity  *identity
 	noted     noted
-	checks    checks                      // that nodes of a cluster make for each other
-	listens   bool                        // of Join alone
-	hubs      bool                        // the file names them; else the cluster's voters are hubs
+	checks    checks                      // checks that nodes of a cluster make for each other
+	listens   bool                        // only used by Join
+	hubs      bool                        // the file names hubs; otherwise the cluster's voters are
 	joins     *Cluster                    // nil: no cluster
-	cluster   atomic.Pointer[quorum.Part] // nil: none, or it is not joined yet
-	carrier   *quorum.Carrier             // of the member's messages; nil: there is none yet
+	cluster   atomic.Pointer[quorum.Part] // nil: none, or not joined yet
+	carrier   *quorum.Carrier             // carries the member's messages; nil: not yet
 }
 
 // Start is New and Join.
@@ -181,7 +180,7 @@ func New(c Config, source *api.Local) (*Fleet, error) {
 		Transport:     roundTrip(f.ask),
 		FlushInterval: -1,
 		ErrorHandler:  func(w http.ResponseWriter, _ *http.Request, err error) { control.Fail(w, api.AsError(err)) },
-		ErrorLog:      slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // the client gets each
+		ErrorLog:      slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // each error goes to the client
 	}
 	f.own = control.NewHandler(source, func(r *http.Request) string { return r.Header.Get(control.PeerHeader) })
 	f.server = &http.Server{Handler: f.requireTrust(control.NewHandler(source, operatorBehind)), ConnContext: withPeer,
@@ -192,9 +191,8 @@ func New(c Config, source *api.Local) (*Fleet, error) {
 	return f, nil
 }
 
-// limitUnproven keeps peers that have proved no secret within so many
-// descriptors: half for connections that are being made, and in an open mesh,
-// where no peer can prove one, two for each peer.
+// limitUnproven limits the descriptors of peers that have not proved a secret: half for connections
+// in the handshake and, in an open mesh, where no peer can prove one, two for each peer.
 func limitUnproven(c *mesh.Config, descriptors int) {
 	c.MaxUnproven = max(descriptors/2, 8)
 	if len(c.Secrets) == 0 {
@@ -210,7 +208,7 @@ func (f *Fleet) Join(ctx context.Context) error {
 			return proxy.ListenHint(f.listen, err)
 		}
 		f.listens = true
-		if locked, err := f.identity.lock(); !locked { // a process before this one should have released it
+		if locked, err := f.identity.lock(); !locked { // the predecessor should have released it
 			f.log.Warn("mesh: another process has the node's key, too", "file", f.identity.path, "error", err)
 		}
 	}
@@ -227,9 +225,9 @@ func (f *Fleet) Join(ctx context.Context) error {
 // Close leaves the mesh. Peers see that this node has departed.
 func (f *Fleet) Close() {
 	if part := f.cluster.Load(); part != nil {
-		part.Close() // while the mesh carries what it says last
+		part.Close() // while the mesh can still carry its last messages
 		if f.carrier != nil {
-			f.carrier.SetPart(nil) // another process has it next
+			f.carrier.SetPart(nil) // the successor has it next
 		}
 	}
 	f.cancel()
@@ -246,7 +244,7 @@ func (f *Fleet) Close() {
 // Key is the node's identity. A process that takes its place needs it.
 func (f *Fleet) Key() ed25519.PrivateKey { return f.key }
 
-// maxStreams bounds what all peers together ask at a time.
+// maxStreams bounds the concurrent requests of all peers together.
 const maxStreams = 512
 
 // Addr is where the node listens.
@@ -257,8 +255,8 @@ func (f *Fleet) serve() {
 	f.server.Serve(f.streams) // until Close
 }
 
-// noteError makes an event, and so a line of the log, of an error that has no
-// caller to return to.
+// noteError makes an event, and so a line of the log, from an error that has no caller to return
+// to.
 func (f *Fleet) noteError(err error) {
 	text := "mesh: " + strings.TrimPrefix(err.Error(), "mesh: ")
 	if errors.Is(err, mesh.ErrSameID) && f.identity.path != "" {
@@ -267,7 +265,7 @@ func (f *Fleet) noteError(err error) {
 	f.source.Engine.Operator().Note(proxy.Event{Kind: proxy.EventPeer, Level: proxy.LevelWarn, Text: text})
 }
 
-// status is the mesh as the status shows it.
+// status returns the mesh's part of the status.
 func (f *Fleet) status() *api.Mesh {
 	s := f.node.Status()
 	m := &api.Mesh{Name: s.Name, Node: s.Node, ID: s.ID, Listen: s.Listen.String(), Secret: s.Secret, Sources: s.Sources, Refused: s.Refused, Hubs: s.Hubs, HubMode: s.HubMode,

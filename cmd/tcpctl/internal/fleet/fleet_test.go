@@ -27,11 +27,11 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// patience only catches hangs.
+// patience is generous: it only catches hangs.
 const patience = time.Minute
 
-// startNode starts an engine with one service of that name, and its part in a
-// mesh on loopback that has a secret, or is open where that is "".
+// startNode starts an engine with one service of that name, in a mesh on loopback that has a
+// secret, or is open if that is "".
 func startNode(t *testing.T, name, secret string, join ...string) (*Fleet, *api.Local) {
 	t.Helper()
 	engine, err := proxy.New(proxy.Config{Services: []proxy.ServiceConfig{{Name: name, Listen: []string{"127.0.0.1:0"},
@@ -62,7 +62,7 @@ func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !ok(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("never came: %s", what)
+			t.Fatalf("timeout waiting for: %s", what)
 		}
 	}
 }
@@ -80,8 +80,8 @@ func knows(t *testing.T, f *Fleet, peer string) {
 	})
 }
 
-// TestPeersAreAskedByName: a request for a node reaches that node, this one by
-// its own name too; what cannot be carried out says why.
+// TestPeersAreAskedByName: a request for a node reaches that node, or this one by its own name;
+// errors say why.
 func TestPeersAreAskedByName(t *testing.T) {
 	t.Parallel()
 	secret := mesh.NewSecret()
@@ -110,7 +110,7 @@ func TestPeersAreAskedByName(t *testing.T) {
 			t.Errorf("%s %s: %d %s, want %d and %q", c.method, c.path, w.Code, w.Body, c.status, c.has)
 		}
 	}
-	// An act through the mesh is signed with who asked, on both time lines.
+	// The events of an act through the mesh name the operator on both nodes.
 	if _, err := source.Peer("edge-02").Do(context.Background(), api.Request{Act: "drain", Targets: []string{"edge-02/a"}, Options: api.Options{Force: true}}); err != nil {
 		t.Fatal(err)
 	}
@@ -128,8 +128,7 @@ func TestPeersAreAskedByName(t *testing.T) {
 	})
 }
 
-// TestOpenMeshTrustsNoPeer: without a secret, nodes see each other and cannot
-// ask each other.
+// TestOpenMeshTrustsNoPeer: without a secret, nodes see each other but cannot ask each other.
 func TestOpenMeshTrustsNoPeer(t *testing.T) {
 	t.Parallel()
 	a, _ := startNode(t, "edge-01", "")
@@ -142,8 +141,7 @@ func TestOpenMeshTrustsNoPeer(t *testing.T) {
 	}
 }
 
-// TestTwoNodesOfOneName: neither is asked by it, and the error says how to name
-// each.
+// TestTwoNodesOfOneName: neither can be asked by the name, and the error says how to name each.
 func TestTwoNodesOfOneName(t *testing.T) {
 	t.Parallel()
 	secret := mesh.NewSecret()
@@ -164,7 +162,7 @@ func TestTwoNodesOfOneName(t *testing.T) {
 	}
 }
 
-// TestDepartureIsAnEvent: the time line says that a peer came and went.
+// TestDepartureIsAnEvent: there are events when a peer comes and departs.
 func TestDepartureIsAnEvent(t *testing.T) {
 	t.Parallel()
 	secret := mesh.NewSecret()
@@ -204,7 +202,7 @@ func TestFromFile(t *testing.T) {
 		mesh    config.Mesh
 		node    string
 		secrets int
-		fails   string // "": it does not
+		fails   string // "": no error
 	}{
 		"no name":         {config.Mesh{Name: "m"}, HostName(), 0, ""},
 		"a name":          {config.Mesh{Name: "m", Node: "edge-01"}, "edge-01", 0, ""},

@@ -18,22 +18,21 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/statedir"
 )
 
-// identity is the file that keeps a node's key, so that it is the same node
-// after a restart. It is locked while the node lives: a second process of the
-// same mesh, node name and listen address on this machine takes the next file.
+// identity is the file with a node's key, so that it is the same node after a restart. It is locked
+// while the node lives: a second process with the same mesh, node name and listen address on this
+// machine uses the next file.
 type identity struct {
 	path string
 	file *os.File // nil: not locked
 	key  ed25519.PrivateKey
 }
 
-// maxIdentities is how many processes of one mesh, node name and listen
-// address keep a key each.
+// maxIdentities is the maximum number of key files for one mesh, node name and listen address.
 const maxIdentities = 64
 
-// takeIdentity locks the first key file in dir that is free, and makes it if
-// need be. With a key, which the process before this one has handed over, it
-// is the file of that, and lock may have to be called again later.
+// takeIdentity locks the first free key file in dir, and creates it if need be. With a key, which
+// the predecessor has handed over, it uses the file of that key, and lock may have to be called
+// again later.
 func takeIdentity(dir, mesh, node, listen string, key ed25519.PrivateKey, log *slog.Logger) (*identity, error) {
 	sum := sha256.Sum256([]byte(mesh + "\x00" + node + "\x00" + listen))
 	base := filepath.Join(dir, fileName(node)+"-"+hex.EncodeToString(sum[:6]))
@@ -66,12 +65,12 @@ func takeIdentity(dir, mesh, node, listen string, key ed25519.PrivateKey, log *s
 		return id, nil
 	}
 	if key != nil {
-		return &identity{key: key}, nil // it was never written
+		return &identity{key: key}, nil // the key was never written
 	}
 	return nil, fmt.Errorf("%s and %d more are in use", base+".key", maxIdentities-1)
 }
 
-// fileName is what of a name is harmless in a file's.
+// fileName returns a name with only characters that are harmless in file names.
 func fileName(name string) string {
 	name = strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' {
@@ -82,7 +81,7 @@ func fileName(name string) string {
 	return name[:min(len(name), 32)]
 }
 
-// lock is false when another process has the file.
+// lock returns false if another process has the file.
 func (id *identity) lock() (bool, error) {
 	if id.path == "" || id.file != nil {
 		return true, nil
@@ -93,7 +92,7 @@ func (id *identity) lock() (bool, error) {
 	}
 	locked, err := statedir.Lock(f)
 	if errors.Is(err, statedir.ErrNoLocks) {
-		locked, err = true, nil // who starts two of them there has one node twice
+		locked, err = true, nil // without locks: two processes there would be one node twice
 	}
 	if err != nil || !locked {
 		f.Close()
@@ -111,8 +110,7 @@ func (id *identity) release() {
 	}
 }
 
-// load reads the key, or makes one where there is none. A file that is no key
-// is set aside.
+// load reads the key, or creates one if there is none. A file that is no key is set aside.
 func (id *identity) load(log *slog.Logger) error {
 	if info, err := id.file.Stat(); err == nil && info.Mode().Perm()&0o077 != 0 {
 		if err := id.file.Chmod(0o600); err == nil {
@@ -143,8 +141,8 @@ func (id *identity) load(log *slog.Logger) error {
 	return id.write()
 }
 
-// write is in place: the lock is on this very file. Half a key is no key, and
-// is set aside at the next start.
+// write writes in place, since the lock is on this very file. Half a key would be set aside at the
+// next start.
 func (id *identity) write() error {
 	der, err := x509.MarshalPKCS8PrivateKey(id.key)
 	if err != nil {

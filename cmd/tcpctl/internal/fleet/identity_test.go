@@ -27,7 +27,7 @@ func TestANodeIsTheSameAfterARestart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	a, _ := take(t, dir, "ana's köln/[x] ..")
-	second, _ := take(t, dir, "ana's köln/[x] ..") // while the first is at work
+	second, _ := take(t, dir, "ana's köln/[x] ..") // while the first is in use
 	other, _ := take(t, dir, "b")
 	if a.key.Equal(second.key) || a.key.Equal(other.key) {
 		t.Error("two nodes have one key")
@@ -37,7 +37,7 @@ func TestANodeIsTheSameAfterARestart(t *testing.T) {
 	again, _ := take(t, dir, "ana's köln/[x] ..")
 	next, _ := take(t, dir, "ana's köln/[x] ..")
 	if !again.key.Equal(a.key) || !next.key.Equal(second.key) {
-		t.Error("after a restart they are others")
+		t.Error("the keys change over a restart")
 	}
 	files, err := os.ReadDir(dir)
 	if err != nil || len(files) != 3 {
@@ -79,7 +79,7 @@ func TestADamagedKeyIsSetAside(t *testing.T) {
 func TestAKeyThatOthersCanReadIsClosed(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
-		t.Skip("modes are of Unix")
+		t.Skip("Unix only")
 	}
 	dir := t.TempDir()
 	a, _ := take(t, dir, "a")
@@ -91,8 +91,8 @@ func TestAKeyThatOthersCanReadIsClosed(t *testing.T) {
 	}
 }
 
-// TestAKeyThatIsHandedOver is an upgrade: the new process has the key before
-// the old one has let go of the file.
+// TestAKeyThatIsHandedOver: in an upgrade, the new process has the key before the old one has
+// released the file.
 func TestAKeyThatIsHandedOver(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -13,12 +13,12 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// record is what a node publishes to its peers, again at each change.
+// record is what a node publishes to its peers, at each change.
 type record struct {
-	Version  int               `json:"v"` // of the record: recordVersion
+	Version  int               `json:"v"` // recordVersion
 	Services []api.PeerService `json:"services"`
-	Acts     []operatorAct     `json:"acts,omitempty"` // the last ones of its operators
-	// Checks are its backends behind locks of the cluster; absent: it has no lease.
+	Acts     []operatorAct     `json:"acts,omitempty"` // its operators' last acts
+	// Checks are its backends with locks of the cluster; absent: it has no lease.
 	Checks []proxy.SharedCheck `json:"checks,omitempty"`
 }
 
@@ -30,19 +30,18 @@ type operatorAct struct {
 	Text string    `json:"text"`
 }
 
-// maxActs is how many acts a record has. A peer that misses older ones can read
-// them on the node itself.
+// maxActs is how many acts a record has. Older ones that a peer missed can be read on the node
+// itself.
 const maxActs = 8
 
 // maxServices bounds a record, which without a secret may have 64 KiB.
 const maxServices = 200
 
-// recordVersion changes when the meaning of a record changes for its readers. A
-// new field that a reader may skip does not change it.
+// recordVersion changes when a record's meaning changes for readers, but not for a new field that a
+// reader may ignore.
 const recordVersion = 1
 
-// parseRecord reads a peer's record. An empty one, which a peer has until its
-// first comes, is no error.
+// parseRecord parses a peer's record. An empty one, before its first has come, is no error.
 func parseRecord(text []byte) (r record, err error) {
 	if len(text) == 0 {
 		return record{}, nil
@@ -62,7 +61,7 @@ func parseRecord(text []byte) (r record, err error) {
 	return r, nil
 }
 
-// publish gives the peers a new record whenever it has changed.
+// publish sends the peers a new record whenever it has changed.
 func (f *Fleet) publish() {
 	defer f.wg.Done()
 	tick := time.NewTicker(500 * time.Millisecond)
@@ -103,16 +102,15 @@ func (f *Fleet) record(acts []operatorAct) record {
 		r.Services = append(r.Services, api.Brief(&all[i]))
 	}
 	if f.node.Status().Secret {
-		r.Acts = acts // names of users are for peers that have proved the secret
+		r.Acts = acts // users' names are only for peers that have proved the secret
 	}
 	return r
 }
 
-// noted is the number of each peer's last act among the events of this node.
+// noted has the number of each peer's last act that is among this node's events.
 type noted map[string]uint64
 
-// follow makes events of this node of what happens to peers and of what their
-// operators do.
+// follow adds events of this node about peers, and about their operators' acts.
 func (f *Fleet) follow() {
 	defer f.wg.Done()
 	for ev := range f.node.Events(f.ctx) {
@@ -120,8 +118,8 @@ func (f *Fleet) follow() {
 	}
 }
 
-// noteChange notes what happened to a peer, and the acts of its record, which any
-// event has: the first contact may be an "alive" with a record that has come before.
+// noteChange adds events about a change of a peer, and about the acts in its record, which any mesh
+// event has: the first contact may be an "alive" with a record that came earlier.
 func (f *Fleet) noteChange(ev mesh.Event) {
 	p := ev.Peer
 	if ev.Kind != mesh.EventUpdate {
@@ -152,8 +150,7 @@ func peerEvent(kind string, p meshinfo.Peer) proxy.Event {
 	return note
 }
 
-// noteActs makes events of a peer's new acts. Those from before the first
-// contact are no events here.
+// noteActs adds events about a peer's new acts, but not about those from before the first contact.
 func (f *Fleet) noteActs(id, name string, r record) {
 	last, met := f.noted[id]
 	for _, d := range r.Acts {

@@ -12,8 +12,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// FuzzRecord reads any bytes as a peer's record: a bad one is nothing, and
-// never more.
+// FuzzRecord parses arbitrary bytes as a peer's record: an invalid one gives an empty record.
 func FuzzRecord(f *testing.F) {
 	good, _ := json.Marshal(record{Version: recordVersion, Services: []api.PeerService{{Name: "db", State: "open", Up: 1, Backends: 2}}, Acts: []operatorAct{{Seq: 1, By: "ana@edge-01", Text: "drain db/a"}},
 		Checks: []proxy.SharedCheck{{Service: "db", Backend: "a", Addr: "10.0.0.1:5432", Wanted: true, Verdict: &proxy.Verdict{At: time.Unix(1, 0), OK: true, Known: true, Up: true}}}})
@@ -38,7 +37,7 @@ func FuzzRecord(f *testing.F) {
 	})
 }
 
-// followed is a node without a mesh, to which events of a mesh are given.
+// followed is a node without a mesh, to which a test passes mesh events.
 func followed(t *testing.T) (*Fleet, func() []string) {
 	engine, err := proxy.New(proxy.Config{})
 	if err != nil {
@@ -56,8 +55,8 @@ func followed(t *testing.T) (*Fleet, func() []string) {
 	}
 }
 
-// peerChange is an event of a peer whose operators have done acts; none are a record
-// that has not come yet.
+// peerChange returns an event of a peer with these acts in its record; without acts, the record has
+// not come yet.
 func peerChange(t *testing.T, kind string, acts ...operatorAct) mesh.Event {
 	p := meshinfo.Peer{ID: "id", Name: "edge-02"}
 	if len(acts) > 0 {

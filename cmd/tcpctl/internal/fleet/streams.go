@@ -21,7 +21,7 @@ func newStreams() *streams {
 	return &streams{opened: make(chan net.Conn), closed: make(chan struct{})}
 }
 
-// fromPeer is a stream with the peer that has opened it.
+// fromPeer is a stream with the peer that opened it.
 type fromPeer struct {
 	net.Conn
 	peer meshinfo.Peer
@@ -66,8 +66,8 @@ func withPeer(ctx context.Context, c net.Conn) context.Context {
 	return ctx
 }
 
-// requireTrust refuses a peer that has not proved the secret. The mesh lets no
-// such peer open a stream; this checks it a second time.
+// requireTrust refuses a peer that has not proved the secret. The mesh already refuses its streams;
+// this is a second check.
 func (f *Fleet) requireTrust(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if p, ok := r.Context().Value(peerKey{}).(meshinfo.Peer); !ok || !p.Trusted {
@@ -78,7 +78,7 @@ func (f *Fleet) requireTrust(next http.Handler) http.Handler {
 	})
 }
 
-// operatorBehind is the operator that acts through a peer, as that peer says.
+// operatorBehind returns the operator that acts through a peer, according to that peer.
 func operatorBehind(r *http.Request) string {
 	p, _ := r.Context().Value(peerKey{}).(meshinfo.Peer)
 	if who := r.Header.Get(control.PeerHeader); who != "" && len(who) < 200 {

@@ -13,8 +13,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// thirtyDays makes a file of ten services with four backends each, as thirty
-// days of a busy instance leave it, and gives its size.
+// thirtyDays makes a file as thirty days of a busy instance with ten services of four backends
+// leave it, and returns its size.
 func thirtyDays(t testing.TB) (r *Recorder, now time.Time, bytes int64) {
 	file := t.TempDir() + "/history.db"
 	now = time.Now().Truncate(time.Hour).Add(17 * time.Minute)
@@ -70,16 +70,15 @@ func thirtyDays(t testing.TB) (r *Recorder, now time.Time, bytes int64) {
 	return tp.Recorder, now, info.Size()
 }
 
-// cpuTime is what this process has used; a busy machine changes it less than the
-// time that has passed.
+// cpuTime returns this process's CPU time, which a busy machine affects less than elapsed time.
 func cpuTime() (sum time.Duration) {
 	sample := []metrics.Sample{{Name: "/cpu/classes/user:cpu-seconds"}}
-	runtime.GC() // which brings the number up to date
+	runtime.GC() // updates the metrics
 	metrics.Read(sample)
 	return time.Duration(sample[0].Value.Float64() * float64(time.Second))
 }
 
-// BenchmarkThirtyDays: what is asked of thirty days takes less than 200 ms.
+// BenchmarkThirtyDays: queries over thirty days. Budget: 200 ms.
 func BenchmarkThirtyDays(b *testing.B) {
 	r, now, bytes := thirtyDays(b)
 	b.Logf("%.1f MB, %.2f MB a day", float64(bytes)/1e6, float64(bytes)/30e6)
@@ -111,8 +110,7 @@ func BenchmarkThirtyDays(b *testing.B) {
 	}
 }
 
-// BenchmarkSecond is what one second costs the writer, with ten services of
-// four backends.
+// BenchmarkSecond measures the writer's cost of one second, with ten services of four backends.
 func BenchmarkSecond(b *testing.B) {
 	e := &engine{now: start}
 	for n := range 10 {

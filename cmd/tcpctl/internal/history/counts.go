@@ -7,8 +7,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// serviceCounts are the columns of a service's step: what was counted since
-// the snapshot before. longest is the longest wait that ended.
+// serviceCounts returns the columns of a service's step: what was counted since the previous
+// snapshot. longest is the longest wait that ended.
 func serviceCounts(was, is *proxy.ServiceInfo, longest time.Duration) []any {
 	waited := func(q *proxy.QueueInfo) int64 { return q.Granted + q.Abandoned + q.TimedOut + q.Kicked }
 	connects := grown(was.Times.Connect.Count(), is.Times.Connect.Count())
@@ -28,8 +28,7 @@ func backendCounts(was, is *proxy.BackendInfo) []any {
 		grown(was.BytesIn, is.BytesIn), grown(was.BytesOut, is.BytesOut), int64(is.RTTSeconds * 1e6)}
 }
 
-// grown is by how much a counter has grown; one that is less than before has
-// begun anew.
+// grown returns by how much a counter has grown; one that is lower than before has been reset.
 func grown(was, is int64) int64 {
 	if is < was {
 		return is

@@ -12,15 +12,15 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// What of a moment is kept beside the numbers is bounded: of each service the
-// first waiters and holders, of a mesh the first peers, and so many rows.
+// Bounds on what is recorded besides the numbers: the first waiters and holders of each service,
+// the first peers of a mesh, and the number of rows.
 const (
 	clientsMost = 32
 	peersMost   = 128
-	detailsMost = 200_000 // rows of a table
-	// detailsSpan is how long a row holds: what stays longer has another one, so
-	// that a reader looks at the rows of one hour for any moment, and of the
-	// seconds that may be between two snapshots.
+	detailsMost = 200_000 // maximum rows of a table
+	// detailsSpan is how long a row is valid: what stays longer gets another one. So for any moment
+	// a reader needs only the rows of one hour, and of the seconds that may be between two
+	// snapshots.
 	detailsSpan  = 3600
 	detailsReach = detailsSpan + 60
 )
@@ -32,19 +32,19 @@ const (
 	detailPlan = "plan"
 )
 
-// detailID names what a detail is of: a peer by its id, a plan by nothing, since
-// there is one at a time.
+// detailID identifies what a detail is about: a peer by its id, a plan by nothing, since there is
+// one at a time.
 type detailID struct{ kind, key string }
 
-// detail is a row: what a Status says of one thing.
+// detail is a row: what a Status says about one thing.
 type detail struct {
-	at    int64  // second that it holds from
-	slow  string // whose change is written at once
+	at    int64  // the second from which it is valid
+	slow  string // the part whose changes are written at once
 	info  string // JSON of all of it
-	every int64  // seconds between two changes of the rest
+	every int64  // minimum seconds between writes of other changes
 }
 
-// detailsOf is the mesh, its peers and the plan of a status.
+// detailsOf returns the mesh, its peers and the plan of a status.
 func detailsOf(st *api.Status) map[detailID]detail {
 	all := map[detailID]detail{}
 	if m := st.Mesh; m != nil {
@@ -68,8 +68,8 @@ type meshDetail struct {
 	Beyond int `json:"peers_beyond,omitempty"`
 }
 
-// peerDetail has the numbers of a peer's services once a minute. Its round trip
-// time and clock never stay the same, and are only taken along.
+// peerDetail records the numbers of a peer's services once a minute. Its round trip time and clock
+// always change, and do not cause a row.
 func peerDetail(p *api.Peer) detail {
 	whole, same, slow := *p, *p, *p
 	if p.State == meshinfo.Alive {
@@ -84,8 +84,7 @@ func peerDetail(p *api.Peer) detail {
 	return detail{slow: encode(&slow), info: encode(&whole), every: 60}
 }
 
-// planDetail has what a step says of itself every ten seconds, and its state at
-// once.
+// planDetail records changes of a step's detail every ten seconds, and of its state at once.
 func planDetail(p *proxy.PlanInfo) detail {
 	slow := *p
 	slow.Steps = append([]proxy.StepInfo(nil), p.Steps...)
@@ -95,7 +94,7 @@ func planDetail(p *proxy.PlanInfo) detail {
 	return detail{slow: encode(&slow), info: encode(p), every: 10}
 }
 
-// clientID is a client in a queue, or one that holds a slot.
+// clientID identifies a client in a queue, or one that holds a slot.
 type clientID struct{ service, role, session string }
 
 // Roles of clients.
@@ -104,16 +103,16 @@ const (
 	roleHolder = "holder"
 )
 
-// client is a row: how long it was seen there, and in which state.
+// client is a row: how long a client was seen, and in which state.
 type client struct {
-	since         int64 // second; the first with it
+	since         int64 // the first second with this state
 	name          string
-	began         time.Time // to wait, or to hold
+	began         time.Time // when it began to wait, or to hold
 	state, reason string
 }
 
-// clientsOf are the waiters and holders of a second. Those of a service whose
-// waiters could not be asked for stay as they were.
+// clientsOf returns the waiters and holders of a second. Those of a service whose waiters could not
+// be fetched stay as they were.
 func (s *store) clientsOf(b *batch) map[clientID]client {
 	all := map[clientID]client{}
 	ago := func(seconds float64) time.Time { return b.now.Add(-time.Duration(seconds * float64(time.Second))) }
@@ -129,7 +128,7 @@ func (s *store) clientsOf(b *batch) map[clientID]client {
 		}
 		for _, w := range waiters[:min(len(waiters), clientsMost)] {
 			state := w.State
-			if state == proxy.WaiterNext { // its place says so
+			if state == proxy.WaiterNext { // its position implies it
 				state = proxy.WaiterWaiting
 			}
 			all[clientID{is.Name, roleWaiter, w.ID}] = client{name: w.Client, began: ago(w.WaitedSeconds), state: state, reason: string(w.Reason)}
@@ -144,8 +143,8 @@ func (s *store) clientsOf(b *batch) map[clientID]client {
 	return all
 }
 
-// putDetails writes what has changed of the details since the second before,
-// and gives what holds from now on.
+// putDetails writes what has changed in the details since the previous second, and returns the
+// current ones.
 func (s *store) putDetails(tx *sql.Tx, b *batch) (map[clientID]client, map[detailID]detail, error) {
 	at := b.second()
 	known, err := s.knownDetails(tx, at)
@@ -184,8 +183,8 @@ func putDetail(tx *sql.Tx, at int64, id detailID, info string) error {
 	return err
 }
 
-// knownDetails are those of the second before. The first second of a store ends
-// what an earlier process has left: it is not known how long it was so.
+// knownDetails returns the details of the previous second. The first second of a store ends what an
+// earlier process has left, since it is not known how long that stayed valid.
 func (s *store) knownDetails(tx *sql.Tx, at int64) (map[detailID]detail, error) {
 	if s.details != nil {
 		return s.details, nil
@@ -198,7 +197,7 @@ func (s *store) knownDetails(tx *sql.Tx, at int64) (map[detailID]detail, error) 
 	return known, eachDetail(context.Background(), tx, at, func(id detailID, d detail) { known[id] = d })
 }
 
-// eachDetail gives the details that held at a second.
+// eachDetail calls row with the details that were valid at a second.
 func eachDetail(ctx context.Context, db queryer, at int64, row func(detailID, detail)) error {
 	return eachContext(ctx, db, func(scan func(...any) error) error {
 		var id detailID
@@ -208,12 +207,12 @@ func eachDetail(ctx context.Context, db queryer, at int64, row func(detailID, de
 		}
 		row(id, d)
 		return nil
-	}, "SELECT kind, key, max(at), info FROM details WHERE at > ? AND at <= ? GROUP BY kind, key ORDER BY kind, key", // info is of the row with the max
+	}, "SELECT kind, key, max(at), info FROM details WHERE at > ? AND at <= ? GROUP BY kind, key ORDER BY kind, key", // info comes from the row with the maximum
 		at-detailsReach, at)
 }
 
-// putClients ends the rows of those that are not there any more, or are otherwise,
-// and begins those of the others.
+// putClients ends the rows of clients that have gone or changed, and begins rows for new and
+// changed ones.
 func (s *store) putClients(tx *sql.Tx, is map[clientID]client, at int64) (map[clientID]client, error) {
 	same := map[clientID]bool{}
 	for id, was := range s.clients {
@@ -245,7 +244,7 @@ func (s *store) putClients(tx *sql.Tx, is map[clientID]client, at int64) (map[cl
 	return is, nil
 }
 
-// pruneDetails forgets what is too old, and the oldest of too many.
+// pruneDetails deletes rows that are too old, and the oldest if there are too many.
 func pruneDetails(tx *sql.Tx, old int64) error {
 	for _, table := range []string{"clients since", "details at"} {
 		name, column, _ := strings.Cut(table, " ")

@@ -11,7 +11,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// waiting are clients s<from> to s<to-1>, of which the first waits longest.
+// waiting returns clients s<from> to s<to-1>, of which the first has waited longest.
 func waiting(from, to int) (all []proxy.WaiterInfo) {
 	for n := from; n < to; n++ {
 		w := proxy.WaiterInfo{ID: fmt.Sprintf("s%d", n), Position: n - from + 1, Client: fmt.Sprintf("10.2.0.%d:40112", n), WaitedSeconds: float64(to-n) + 0.5, State: proxy.WaiterWaiting, Reason: "paused"}
@@ -33,10 +33,9 @@ func meshOf(state meshinfo.State, queue int) *api.Mesh {
 	return m
 }
 
-// TestAMomentHasItsClientsPeersAndPlan: who waited and who held a slot, how the
-// peers were and how far the plan was, second by second, with how many there were
-// beyond the bounds; and after a kill and a start, what was before is not taken for
-// what is.
+// TestAMomentHasItsClientsPeersAndPlan: second by second, who waited and who held a slot, the
+// states of the peers and the plan's progress, with how many there were beyond the bounds; and
+// after a kill and a start, old details do not count as current.
 func TestAMomentHasItsClientsPeersAndPlan(t *testing.T) {
 	t.Parallel()
 	file := tempFile(t)
@@ -53,7 +52,7 @@ func TestAMomentHasItsClientsPeersAndPlan(t *testing.T) {
 			switch {
 			case n >= 10 && n < 15:
 				e.waiters = waiting(10, 13)
-			case n == 15: // the head is admitted, another one comes
+			case n == 15: // the first is admitted, another comes
 				e.waiters = waiting(11, 14)
 			case n == 16:
 				e.waiters = waiting(100, 100+clientsMost+8)
@@ -67,7 +66,7 @@ func TestAMomentHasItsClientsPeersAndPlan(t *testing.T) {
 			case 12:
 				e.plan = &proxy.PlanInfo{ID: "p7", Kind: "restart", Service: "db", State: proxy.PlanRunning, Steps: []proxy.StepInfo{{What: "pause", State: proxy.StepRunning, Seconds: 1}, {What: "resume", State: proxy.StepWaiting}}}
 			case 14:
-				plan := *e.plan // the writer may still have the one before
+				plan := *e.plan // the writer may still use the old one
 				plan.Steps = slices.Clone(plan.Steps)
 				plan.Steps[0].Seconds, plan.Steps[0].Detail = 3, "1 session remains"
 				e.plan = &plan
@@ -113,7 +112,7 @@ func TestAMomentHasItsClientsPeersAndPlan(t *testing.T) {
 		t.Errorf("%d peers and %d, seen %s", len(after.Status.Mesh.Peers), after.PeersBeyond, before.Peers[0].Seen)
 	}
 	if p := moment(11).Status.Plan; p != nil {
-		t.Errorf("a plan before it was: %+v", p)
+		t.Errorf("a plan before its start: %+v", p)
 	}
 	if p := moment(15).Status.Plan; p == nil || p.Steps[0].Seconds != 4 || p.State != proxy.PlanRunning {
 		t.Errorf("%+v", p)
@@ -156,8 +155,8 @@ func TestAMomentHasItsClientsPeersAndPlan(t *testing.T) {
 	}
 }
 
-// TestDetailsHoldForAnHour: what stays as it is has a row an hour, and no more,
-// and there are never more rows than their bound.
+// TestDetailsHoldForAnHour: what does not change has one row an hour, and there are never more rows
+// than the bound.
 func TestDetailsHoldForAnHour(t *testing.T) {
 	t.Parallel()
 	e := &engine{now: at(3590), services: []proxy.ServiceInfo{service("db", "a")}, mesh: meshOf(meshinfo.Alive, 0), waiters: waiting(1, 4)}

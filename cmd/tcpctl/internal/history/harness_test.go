@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// engine is a made-up Source whose clock the test sets.
+// engine is a fake Source whose clock the test sets.
 type engine struct {
 	mu       sync.Mutex
 	now      time.Time
@@ -66,7 +66,7 @@ func (e *engine) Live(context.Context, api.SessionQuery) iter.Seq[proxy.SessionI
 	return slices.Values(e.live)
 }
 
-// Note is for the recorder's own events.
+// Note receives the recorder's own events.
 func (e *engine) Note(ev proxy.Event) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -80,7 +80,7 @@ func (e *engine) Note(ev proxy.Event) {
 	e.events = append(e.events, ev)
 }
 
-// noted are the texts of the events that begin like that.
+// noted returns the texts of the events with this prefix.
 func (e *engine) noted(prefix string) (all []string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -100,8 +100,7 @@ func service(name string, backends ...string) proxy.ServiceInfo {
 	return s
 }
 
-// tape drives the writer by hand: no goroutine samples, and no second takes
-// one.
+// tape drives the writer by hand: no goroutine samples, and a test's second takes no real time.
 type tape struct {
 	t testing.TB
 	*Recorder
@@ -125,7 +124,7 @@ func newTape(t testing.TB, file string, e *engine) *tape {
 	return tp
 }
 
-// end closes the recorder as a stop does.
+// end closes the recorder as at a stop.
 func (tp *tape) end() {
 	if !tp.done {
 		tp.done = true
@@ -133,7 +132,7 @@ func (tp *tape) end() {
 	}
 }
 
-// second lets a second pass, in which change happens.
+// second advances the clock by a second, in which change happens.
 func (tp *tape) second(change func(e *engine)) {
 	tp.t.Helper()
 	if change != nil {
@@ -146,13 +145,13 @@ func (tp *tape) second(change func(e *engine)) {
 	tp.s.take(false, false)
 	for until := time.Now().Add(20 * time.Second); len(tp.queue) > before; {
 		if time.Now().After(until) {
-			tp.t.Fatal("the writer takes nothing")
+			tp.t.Fatal("the writer accepts nothing")
 		}
 		time.Sleep(100 * time.Microsecond)
 	}
 }
 
-// flush waits until all that was taken is written.
+// flush waits until everything is written.
 func (tp *tape) flush() {
 	tp.t.Helper()
 	reached := make(chan struct{})
@@ -160,12 +159,11 @@ func (tp *tape) flush() {
 	select {
 	case <-reached:
 	case <-time.After(time.Minute):
-		tp.t.Fatal("the writer does not come to an end")
+		tp.t.Fatal("the writer does not finish")
 	}
 }
 
-// grow lets a service have clients, of which each but the rejected reaches its
-// first backend.
+// grow adds clients to a service's counters; all but the rejected reach its first backend.
 func grow(s *proxy.ServiceInfo, clients, rejected, failed int64) {
 	s.Sessions.Total += clients
 	s.Sessions.Rejected += rejected

@@ -13,10 +13,10 @@ import (
 
 var ctx = context.Background()
 
-// TestAnIncidentIsToldAsItWas: a backend goes down under load, is drained, the
-// service is paused, and an operator notes it; each moment, and the report, tell
-// of it, in a file and in memory, and after a restart.
-func TestAnIncidentIsToldAsItWas(t *testing.T) {
+// TestAnIncidentIsRecorded: a backend goes down under load and is drained, the service is paused,
+// and an operator makes a note. Each moment, and the report, show this: from a file, from memory,
+// and after a restart.
+func TestAnIncidentIsRecorded(t *testing.T) {
 	t.Parallel()
 	for _, file := range []string{tempFile(t), Memory} {
 		t.Run(fmt.Sprint(file == Memory), func(t *testing.T) {
@@ -79,7 +79,7 @@ func TestAnIncidentIsToldAsItWas(t *testing.T) {
 				if len(i.Acts) != 1 || i.Acts[0].Command != "tcpctl pause db" || len(i.Marks) != 1 || len(i.Events) != 1 {
 					t.Errorf("%+v %+v %+v", i.Acts, i.Marks, i.Events)
 				}
-				// Of a part of it, the counts of that part.
+				// For a part of the period, the counts of that part.
 				part := must(r.Incident(ctx, api.Stretch{Since: at(45), Until: at(65), Service: "db"}))(t)
 				if part.Impact.Clients != 100 || len(part.Outages) != 1 || !part.Outages[0].Before || part.Outages[0].Since.UnixMilli() != at(40).UnixMilli()+300 {
 					t.Errorf("%+v, %+v", part.Impact, part.Outages)
@@ -106,7 +106,7 @@ func TestAnIncidentIsToldAsItWas(t *testing.T) {
 				return
 			}
 			tp.end()
-			// The next process: numbers go on, what was is told, and the time between is a gap.
+			// The next process: numbers continue, the past is still there, and the time between is a gap.
 			e2 := &engine{now: at(150), services: []proxy.ServiceInfo{service("db", "a")}}
 			next := newTape(t, file, e2)
 			if p := next.Past(); p.LastEvent != 3 || len(p.Events) != 3 {
@@ -129,13 +129,13 @@ func TestAnIncidentIsToldAsItWas(t *testing.T) {
 	}
 }
 
-// TestNothingIsCountedTwiceOrLost over all steps and edges: whatever the
-// stretch, and from whatever steps it is read, the sum is right.
+// TestNothingIsCountedTwiceOrLost: for any period, and from whatever steps it is read, the sum is
+// right.
 func TestNothingIsCountedTwiceOrLost(t *testing.T) {
 	t.Parallel()
 	e := &engine{now: at(3000), services: []proxy.ServiceInfo{service("db", "a")}}
 	tp := newTape(t, tempFile(t), e)
-	const seconds = 2000 // over an hour's end, and beyond what is kept of single seconds
+	const seconds = 2000 // across the end of an hour, and longer than seconds are kept
 	for range seconds {
 		tp.second(func(e *engine) { grow(&e.services[0], 1, 0, 0) })
 	}
@@ -163,8 +163,8 @@ func TestNothingIsCountedTwiceOrLost(t *testing.T) {
 	}
 }
 
-// TestASecondWithoutASnapshot was as the one before it, and the one behind it has what
-// happened in both.
+// TestASecondWithoutASnapshot: it looks like the one before, and the next one has the counts of
+// both.
 func TestASecondWithoutASnapshot(t *testing.T) {
 	t.Parallel()
 	e := &engine{now: at(0), services: []proxy.ServiceInfo{service("db", "a")}}
@@ -193,8 +193,8 @@ func TestASecondWithoutASnapshot(t *testing.T) {
 	}
 }
 
-// TestSeriesBeginWithTheRecording: nothing is shown of the time before, although
-// the first minute is kept as a whole one, too.
+// TestSeriesBeginWithTheRecording: they have nothing before it, although the first minute is also
+// stored as a whole one.
 func TestSeriesBeginWithTheRecording(t *testing.T) {
 	t.Parallel()
 	e := &engine{now: at(3052), services: []proxy.ServiceInfo{service("db", "a")}}
@@ -214,7 +214,7 @@ func TestSeriesBeginWithTheRecording(t *testing.T) {
 	}
 }
 
-// TestAClockThatIsSetBack loses what is written over, and no count.
+// TestAClockThatIsSetBack: steps that are overwritten are lost, but no counts.
 func TestAClockThatIsSetBack(t *testing.T) {
 	t.Parallel()
 	e := &engine{now: at(1000), services: []proxy.ServiceInfo{service("db", "a")}}
@@ -249,8 +249,8 @@ func TestAClockThatIsSetBack(t *testing.T) {
 	}
 }
 
-// TestTopTalkers: by bytes, sessions and waiting, by address and network, of
-// live sessions and of those that have ended; the others are added up.
+// TestTopTalkers: by bytes, sessions and waiting, by address and network, of live and ended
+// sessions; the rest is summed up.
 func TestTopTalkers(t *testing.T) {
 	t.Parallel()
 	e := &engine{now: start, services: []proxy.ServiceInfo{service("db", "a")}}
@@ -283,7 +283,7 @@ func TestTopTalkers(t *testing.T) {
 	if top := ask("bytes", "service"); len(top.Rows) != 1 || top.Rows[0].Name != "db" || top.Rows[0].Share != 1 {
 		t.Errorf("%+v", top)
 	}
-	// Another process within the same minute adds to it.
+	// Another process within the same minute adds to its counts.
 	was := ask("sessions", "service").Total.Sessions
 	file := tp.cfg.Load().File
 	tp.end()

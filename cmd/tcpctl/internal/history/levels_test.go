@@ -11,9 +11,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// TestAMonthIsReadFromLongSteps: a graph of thirty days has one row for each of
-// its points, but for the edges, and none is grouped; also in a file that an earlier version began,
-// once the next hour has come.
+// TestAMonthIsReadFromLongSteps: a graph of thirty days reads one row for each point, except at the
+// edges, without grouping; also in a file from an earlier version, once the next hour has begun.
 func TestAMonthIsReadFromLongSteps(t *testing.T) {
 	t.Parallel()
 	now := start
@@ -53,7 +52,7 @@ func TestAMonthIsReadFromLongSteps(t *testing.T) {
 	for range 20 {
 		tp.second(func(e *engine) { grow(&e.services[0], 5, 0, 0) })
 	}
-	e.now = at(7*3600 + 1) // 09:00: three hours are whole
+	e.now = at(7*3600 + 1) // 09:00: three whole hours
 	tp.second(nil)
 	tp.flush()
 	var sum, n int64

@@ -41,7 +41,7 @@ func (c Config) Validate() *ConfigError {
 	return nil
 }
 
-// What a history in memory is bounded by.
+// Bounds of a history in memory.
 const (
 	memoryKeep = 24 * time.Hour
 	memoryMax  = 32 << 20
@@ -52,23 +52,23 @@ type Source interface {
 	Status(ctx context.Context) (*api.Status, error)
 	Events(ctx context.Context, since uint64, wait bool) (proxy.EventPage, error)
 	Reports(ctx context.Context) ([]proxy.Report, error)
-	// Waiters are the first of a queue, from its head.
+	// Waiters returns the first waiters of a queue.
 	Waiters(ctx context.Context, service string, most int) ([]proxy.WaiterInfo, error)
 	Live(ctx context.Context, q api.SessionQuery) iter.Seq[proxy.SessionInfo]
 }
 
 const (
-	room      = 8                // seconds that may wait for the disk: a Status each
-	retry     = 5 * time.Second  // after which a file is tried again
-	sayAgain  = time.Minute      // trouble is said so often at most
-	openWait  = 2 * time.Second  // of New, for a disk that is stuck
-	closeWait = 2 * time.Second  // of Close, for the same
-	readWait  = 10 * time.Second // of one question
-	listEvery = 2                // seconds between two looks at the live sessions
-	listMany  = 10               // the same, where they are more than a thousand
-	perSecond = 500              // services and backends that are sampled each second; more are sampled less often
-	pastMost  = 1000             // events that are read at the start
-	keepMost  = 4096             // events that wait for a file that cannot be written
+	room      = 8                // seconds that may wait for the disk, with a Status each
+	retry     = 5 * time.Second  // until a failed file is tried again
+	sayAgain  = time.Minute      // minimum time between two reports of trouble
+	openWait  = 2 * time.Second  // how long New waits for a stuck disk
+	closeWait = 2 * time.Second  // the same for Close
+	readWait  = 10 * time.Second // timeout of one query
+	listEvery = 2                // seconds between two reads of the live sessions
+	listMany  = 10               // the same with more than a thousand
+	perSecond = 500              // services and backends up to which samples are taken each second; with more, less often
+	pastMost  = 1000             // events read at the start
+	keepMost  = 4096             // events kept while the file cannot be written
 )
 
 // Recorder records one instance, and is its api.History. Make it with New; its
@@ -79,40 +79,40 @@ type Recorder struct {
 	note atomic.Pointer[func(proxy.Event)] // nil: trouble goes to the log
 
 	queue   chan *batch
-	opened  chan struct{} // closed: the file has been tried
-	done    chan struct{} // closed: the writer has ended
+	opened  chan struct{} // closed once opening the file was tried
+	done    chan struct{} // closed when the writer has ended
 	source  Source
 	ctx     context.Context
 	cancel  context.CancelFunc
 	orders  chan order
-	sampled chan struct{} // closed: the sampler has ended
+	sampled chan struct{} // closed when the sampler has ended
 	once    sync.Once     // Close
 
 	records records
-	now     atomic.Int64 // second that was recorded last
+	now     atomic.Int64 // the last recorded second
 
 	lostSeconds, lostEvents atomic.Uint64
 
-	mu      sync.Mutex // of what follows, and never held over I/O
-	store   *store     // nil: none is open
+	mu      sync.Mutex // guards what follows; never held during I/O
+	store   *store     // nil: not open
 	failed  string     // why
 	bytes   int64
 	oldest  time.Time
 	oldestN int
 	past    proxy.Past
 
-	// The writer's own.
+	// Used by the writer only.
 	was     *api.Status
-	pending []proxy.Event  // that are not written yet
+	pending []proxy.Event  // not written yet
 	reports []proxy.Report // the same
 	earlier earlier
 	tried   time.Time
 	said    time.Time
 	failing bool
 	missed  uint64
-	first   bool // nothing was written by this process yet
+	first   bool // this process has written nothing yet
 	path    string
-	stall   func() // nil, but in tests: runs before each write
+	stall   func() // set in tests only: runs before each write
 }
 
 // New begins a recorder and opens its file, for which it waits a moment. It
@@ -162,7 +162,7 @@ func (r *Recorder) Start(source Source, note func(proxy.Event)) {
 	defer cancel()
 	status, err := source.Status(ctx)
 	if err == nil {
-		r.queue <- &batch{begin: true, now: status.Node.Now, status: status} // the first: there is room
+		r.queue <- &batch{begin: true, now: status.Node.Now, status: status} // the first batch: there is room
 	}
 	go r.sample()
 }
@@ -178,7 +178,7 @@ func (r *Recorder) order(o order) {
 	if r.sampled == nil {
 		return
 	}
-	go func() { // the sampler may be at a status, for which a handover must not wait
+	go func() { // a handover must not wait for the sampler, which may be taking a status
 		select {
 		case r.orders <- o:
 		case <-r.sampled:
@@ -210,11 +210,11 @@ func (r *Recorder) Record(rec proxy.Record) { r.records.add(recordOf(&rec)) }
 type records struct {
 	mu    sync.Mutex
 	all   []record
-	spare []record // a former all, to be filled again: thousands a second would be copied as it grows
+	spare []record // an earlier slice, reused: growing a new one would copy thousands of records a second
 	lost  uint64
 }
 
-// recordsMost is how many sessions may end within a second and be told apart.
+// recordsMost is how many sessions that end within a second are recorded individually.
 const recordsMost = 1 << 16
 
 func (r *records) add(rec record) {
@@ -237,7 +237,7 @@ func (r *records) take(see func(*record)) {
 		see(&all[i])
 	}
 	if cap(all) > 4*len(all) {
-		return // it was larger than it need be
+		return // too large to keep
 	}
 	clear(all)
 	r.mu.Lock()
@@ -261,7 +261,7 @@ func (r *Recorder) LostEvents() uint64 { return r.lostEvents.Load() }
 
 var errNone = errors.New("no file is open")
 
-// view gives a question the file, or says why there is none.
+// view runs a query on the file, or says why there is none.
 func (r *Recorder) view(ctx context.Context, ask func(context.Context, *view) error) error {
 	r.mu.Lock()
 	s, failed := r.store, r.failed

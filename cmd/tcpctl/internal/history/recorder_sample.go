@@ -8,7 +8,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// order is what the sampler is told.
+// order is a command to the sampler.
 type order int
 
 const (
@@ -16,19 +16,19 @@ const (
 	orderResume
 )
 
-// sampler is what the sampling goroutine keeps between two seconds.
+// sampler is the sampling goroutine's state between two seconds.
 type sampler struct {
 	r       *Recorder
-	seen    uint64 // event
+	seen    uint64 // the last event that was read
 	waits   map[string]time.Duration
 	talkers talkers
-	look    int // ticks until the next look at the live sessions
+	look    int // ticks until the next read of the live sessions
 	reports map[string]string
-	running bool // a plan does
+	running bool // a plan runs
 	every   time.Duration
 }
 
-// sample takes a snapshot at each full second, and a last one at the end.
+// sample takes a snapshot at each full second, and one at the end.
 func (r *Recorder) sample() {
 	defer close(r.sampled)
 	defer close(r.queue)
@@ -62,8 +62,8 @@ func (r *Recorder) sample() {
 	}
 }
 
-// take takes a snapshot and offers it to the writer. Nothing of it is lost when
-// the writer has no room: it will be in the next one.
+// take takes a snapshot and offers it to the writer. If the writer has no room nothing is lost: its
+// counts will be in the next one.
 func (s *sampler) take(last, suspend bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
@@ -76,7 +76,7 @@ func (s *sampler) take(last, suspend bool) {
 	if page, err := s.r.source.Events(ctx, s.seen, false); err == nil {
 		b.events, b.dropped = page.Events, page.Dropped
 		if s.seen == 0 {
-			b.dropped = 0 // they were before this process
+			b.dropped = 0 // those came before this process
 		}
 	}
 	s.addRecords()
@@ -98,7 +98,7 @@ func (s *sampler) take(last, suspend bool) {
 	}
 	reports := b.reports
 	select {
-	case s.r.queue <- b: // the writer's from now on
+	case s.r.queue <- b: // now owned by the writer
 		s.waits, s.seen = map[string]time.Duration{}, seen
 	default:
 		s.r.lostSeconds.Add(1)
@@ -108,7 +108,7 @@ func (s *sampler) take(last, suspend bool) {
 	}
 }
 
-// waiters are the first of each queue in which there are some.
+// waiters returns the first waiters of each queue that has any.
 func (s *sampler) waiters(ctx context.Context, status *api.Status) map[string][]proxy.WaiterInfo {
 	all := map[string][]proxy.WaiterInfo{}
 	for i := range status.Services {
@@ -121,7 +121,7 @@ func (s *sampler) waiters(ctx context.Context, status *api.Status) map[string][]
 	return all
 }
 
-// interval is how often a status of that size is taken.
+// interval returns how often to take a status of that size.
 func interval(status *api.Status) time.Duration {
 	n := len(status.Services)
 	for i := range status.Services {
@@ -137,7 +137,7 @@ func (s *sampler) addRecords() {
 	})
 }
 
-// changedReports are those of plans that have begun or ended, or go on.
+// changedReports returns the reports of plans that have begun or ended, or are under way.
 func (s *sampler) changedReports(ctx context.Context, events []proxy.Event) (changed []proxy.Report) {
 	look := s.running || len(s.reports) == 0
 	for i := range events {

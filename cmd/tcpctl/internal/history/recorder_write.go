@@ -12,8 +12,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// write is the one goroutine that writes. A disk that is stuck stops it, and
-// nothing else.
+// write is the only goroutine that writes. A stuck disk blocks it, and nothing else.
 func (r *Recorder) write() {
 	pprof.SetGoroutineLabels(pprof.WithLabels(context.Background(), pprof.Labels("role", "history")))
 	defer close(r.done)
@@ -29,7 +28,7 @@ func (r *Recorder) write() {
 	r.closeStore()
 }
 
-// begin opens the file at the start, and reads what numbers go on from.
+// begin opens the file at the start, and reads the last numbers.
 func (r *Recorder) begin() {
 	if r.cfg.Load().File == Off || !r.openStore(time.Now()) {
 		return
@@ -38,7 +37,7 @@ func (r *Recorder) begin() {
 	if err != nil {
 		r.fail(err, time.Now())
 		if damaged(err) {
-			r.openStore(time.Now()) // a new one, without a past
+			r.openStore(time.Now()) // a new file, without history
 		}
 		return
 	}
@@ -47,7 +46,7 @@ func (r *Recorder) begin() {
 	r.mu.Unlock()
 }
 
-// put writes one second, or counts it as lost.
+// put writes one second, or counts it as missed.
 func (r *Recorder) put(b *batch) {
 	if b.begin || r.was == nil {
 		r.was = b.status
@@ -105,7 +104,7 @@ func (r *Recorder) reason() string {
 	return r.failed
 }
 
-// keep holds events until they are written, of very many the newest.
+// keep holds events until they are written; if there are too many, the newest.
 func (r *Recorder) keep(b *batch) {
 	r.lostEvents.Add(b.dropped)
 	r.pending = append(r.pending, b.events...)
@@ -131,7 +130,7 @@ func (r *Recorder) suspended(b *batch) {
 	}
 }
 
-// openStore opens the file. One that is damaged is set aside, once.
+// openStore opens the file. It sets a damaged one aside, once.
 func (r *Recorder) openStore(now time.Time) bool {
 	r.path, r.tried = r.cfg.Load().File, time.Now()
 	s, err := open(r.path)
@@ -153,14 +152,14 @@ func (r *Recorder) setStore(s *store) {
 }
 
 func (r *Recorder) closeStore() {
-	s := r.store // which only this goroutine changes
+	s := r.store // only this goroutine changes it
 	r.setStore(nil)
 	if s != nil {
 		s.close()
 	}
 }
 
-// setAside puts a damaged file out of the way, and says so.
+// setAside renames a damaged file, and reports it.
 func (r *Recorder) setAside(why error, now time.Time) bool {
 	to, err := setAside(r.path, now)
 	if err != nil {
@@ -170,12 +169,12 @@ func (r *Recorder) setAside(why error, now time.Time) bool {
 	return true
 }
 
-// fail closes the file after an error: it is opened again later. It is said
-// once, until it has gone well for a while.
+// fail closes the file after an error, to be opened again later. The error is reported once, until
+// writing has worked for a while.
 func (r *Recorder) fail(err error, now time.Time) {
 	r.closeStore()
 	if damaged(err) && r.setAside(err, now) {
-		r.tried = time.Time{} // the new one can be opened at once
+		r.tried = time.Time{} // open the new one at once
 		return
 	}
 	r.mu.Lock()
@@ -187,7 +186,7 @@ func (r *Recorder) fail(err error, now time.Time) {
 	}
 }
 
-// succeed is called after each second that was written.
+// succeed is called after each written second.
 func (r *Recorder) succeed(now time.Time) {
 	r.pending, r.reports, r.first = nil, nil, false
 	s := r.store
@@ -204,7 +203,7 @@ func (r *Recorder) succeed(now time.Time) {
 	if !due {
 		return
 	}
-	if s.moved() { // what is written into it would be lost
+	if s.moved() { // what is written to it would be lost
 		r.closeStore()
 		r.tried = time.Time{}
 		return
@@ -226,7 +225,7 @@ func (r *Recorder) succeed(now time.Time) {
 	r.mu.Unlock()
 }
 
-// say tells people, on the time line where there is one.
+// say makes an event, or logs if there is no time line.
 func (r *Recorder) say(level, text string) {
 	if note := r.note.Load(); note != nil {
 		(*note)(proxy.Event{Kind: proxy.EventEngine, Level: level, Text: text})

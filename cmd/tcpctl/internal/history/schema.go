@@ -13,7 +13,7 @@ type level struct {
 	keep time.Duration
 }
 
-// levels are the resolutions, from the finest. keep 0: Config.Keep.
+// levels are the resolutions, finest first. keep 0 means Config.Keep.
 var levels = [...]level{
 	{"1s", 1, 10 * time.Minute},
 	{"10s", 10, 6 * time.Hour},
@@ -22,13 +22,13 @@ var levels = [...]level{
 	{"3h", 3 * 3600, 0}, // a graph of a month has a row for each of its points
 }
 
-// column is one number of a step, and how those of several steps become one.
+// column is one number of a step, and how to merge those of several steps.
 type column struct{ name, merge string }
 
-// kind is what there are series of.
+// kind is a kind of things with series: services or backends.
 type kind struct {
-	table   string // its name, before the level's
-	thing   string // the column with the id
+	table   string // prefix of its tables' names
+	thing   string // name of the id's column
 	columns []column
 }
 
@@ -43,7 +43,7 @@ var (
 
 func (k *kind) at(l int) string { return k.table + "_" + levels[l].name }
 
-// names are the columns, each as f writes it.
+// names returns the columns, each formatted by f.
 func (k *kind) names(f func(column) string) string {
 	all := make([]string, len(k.columns))
 	for i, c := range k.columns {
@@ -54,18 +54,18 @@ func (k *kind) names(f func(column) string) string {
 
 func plain(c column) string { return c.name }
 
-// merged is the column of several steps.
+// merged returns the SQL that merges a column over several steps.
 func merged(c column) string { return c.merge + "(" + c.name + ")" }
 
-// create makes the table of a level. The key is the time first, so that a
-// second of all things is one page at the end.
+// create returns the SQL for the table of a level. The key begins with the time, so that a second
+// of all things is one page at the end.
 func (k *kind) create(l int) string {
 	return fmt.Sprintf("CREATE TABLE %s (at INTEGER NOT NULL, %s INTEGER NOT NULL, %s, PRIMARY KEY (at, %s)) WITHOUT ROWID;\n",
 		k.at(l), k.thing, k.names(func(c column) string { return c.name + " INTEGER NOT NULL" }), k.thing)
 }
 
-// insert adds a second; where there is one already, since the clock was set
-// back or a process has taken over within it, the two are merged.
+// insert returns the SQL that adds a second; one that exists, because the clock was set back or
+// another process has taken over within it, is merged.
 func (k *kind) insert() string {
 	return fmt.Sprintf("INSERT INTO %s (at, %s, %s) VALUES (?, ?%s) ON CONFLICT DO UPDATE SET %s", k.at(0), k.thing, k.names(plain),
 		strings.Repeat(", ?", len(k.columns)), k.names(func(c column) string {
@@ -76,19 +76,19 @@ func (k *kind) insert() string {
 		}))
 }
 
-// rollUp makes the steps of a level from those of the level below it.
+// rollUp returns the SQL that makes the steps of a level from those of the level below.
 func (k *kind) rollUp(l int) string {
 	step := levels[l].step
 	return fmt.Sprintf("INSERT OR REPLACE INTO %s SELECT at/%d*%d, %s, %s FROM %s WHERE at >= ? AND at < ? GROUP BY at/%d, %s",
 		k.at(l), step, step, k.thing, k.names(merged), k.at(l-1), step, k.thing)
 }
 
-// migrations bring a file to the next version each; the number of those that
-// have run is its user_version. One that has been released is never changed.
+// migrations each bring a file to the next version; the number of those that have run is its
+// user_version. A released one is never changed.
 var migrations = []func() string{version1, func() string { return topDays }, func() string { return detailTables }, threeHours}
 
-// detailTables have who was in a queue or held a slot, how the peers were, and how
-// far a plan was.
+// detailTables have the clients in queues and with slots, the states of peers, and the progress of
+// plans.
 const detailTables = `
 CREATE TABLE clients (since INTEGER NOT NULL, service INTEGER NOT NULL, role TEXT NOT NULL, session TEXT NOT NULL, until INTEGER NOT NULL,
 	client TEXT NOT NULL, began_ms INTEGER NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (since, service, role, session)) WITHOUT ROWID;
@@ -104,7 +104,7 @@ CREATE VIEW plans AS SELECT datetime(at, 'unixepoch', 'localtime') AS time, json
 	iif(info = '', 'gone', json_extract(nullif(info, ''), '$.state')) AS state, at, info FROM details WHERE kind = 'plan';
 `
 
-// topDays makes a question about a month one about thirty rows a client.
+// topDays reduces a query over a month to about thirty rows a client.
 const topDays = `
 CREATE TABLE top_clients_1d (at INTEGER NOT NULL, service INTEGER NOT NULL, client TEXT NOT NULL, sessions INTEGER NOT NULL,
 	bytes_in INTEGER NOT NULL, bytes_out INTEGER NOT NULL, waiting_ms INTEGER NOT NULL, PRIMARY KEY (at, service, client)) WITHOUT ROWID;

@@ -9,14 +9,13 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// In the file a state is its place in these lists, so that the worst of a step
-// is the greatest.
+// In the file a state is its index in these lists, so that the worst of a step is the maximum.
 var (
 	serviceStates = api.ServiceStateWords
 	backendStates = api.BackendStateWords
 )
 
-// gone is the state of what a reload has taken out; it is in no list.
+// gone is the state of what a reload has removed; it is in no list.
 const gone = -1
 
 func wordOf(words []string, code int) string {
@@ -51,7 +50,7 @@ func backendState(b *proxy.BackendInfo) int {
 	return max(slices.Index(backendStates, word), 0)
 }
 
-// change is a row of the table: how one thing is from then on.
+// change is a row of the table changes: the state of one thing from then on.
 type change struct {
 	at     time.Time
 	state  int
@@ -59,7 +58,7 @@ type change struct {
 	info   string // JSON of the slow part of a ServiceInfo or BackendInfo
 }
 
-// serviceChange is how the service is, without its numbers.
+// serviceChange returns the service's state, without its numbers.
 func serviceChange(s *proxy.ServiceInfo, at time.Time) change {
 	i := proxy.ServiceInfo{Name: s.Name, Listen: s.Listen, State: s.State, Balance: s.Balance, Queue: proxy.QueueInfo{Max: s.Queue.Max}}
 	c := change{at: at, state: serviceState(s)}
@@ -82,8 +81,8 @@ func serviceChange(s *proxy.ServiceInfo, at time.Time) change {
 	return c
 }
 
-// backendChange is how the backend is, without its numbers. Whether it is full,
-// and how long its checks have passed, changes too often to be said.
+// backendChange returns the backend's state, without its numbers. Whether it is full, and how long
+// its checks have passed, changes too often to be recorded.
 func backendChange(b *proxy.BackendInfo) change {
 	i := proxy.BackendInfo{Name: b.Name, Addr: b.Addr, State: b.State, Admin: b.Admin, Eligible: b.Eligible, Reason: b.Reason, Since: b.Since,
 		Weight: b.Weight, Priority: b.Priority, MaxSessions: b.MaxSessions, Removing: b.Removing}
@@ -118,9 +117,9 @@ func backendChange(b *proxy.BackendInfo) change {
 	return change{at: b.Since, state: backendState(b), detail: detail, info: encode(&i)}
 }
 
-// exact is when it changed: the time that it says itself, where that is between
-// the two snapshots, else the end of the second that the later one is of, so that
-// its numbers and states are of one second.
+// exact returns when it changed: the time in the state itself if that is between the two snapshots,
+// otherwise the end of the later one's second, so that numbers and states belong to the same
+// second.
 func (c *change) exact(before, now time.Time, second int64) time.Time {
 	if !c.at.Before(before) && !c.at.After(now) {
 		return c.at
@@ -131,7 +130,7 @@ func (c *change) exact(before, now time.Time, second int64) time.Time {
 func encode(v any) string {
 	text, err := json.Marshal(v)
 	if err != nil {
-		return "{}" // plain values: it cannot be
+		return "{}" // cannot happen: plain values
 	}
 	return string(text)
 }

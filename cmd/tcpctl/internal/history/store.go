@@ -23,26 +23,26 @@ const Memory = "memory"
 // locked. Only the writing goroutine and readers wait.
 const lockWait = 500 * time.Millisecond
 
-// store is one open file. The writing goroutine owns it; others only use read.
+// store is an open file. The writing goroutine owns it; others only use read.
 type store struct {
 	path        string // Memory
 	write, read *sql.DB
-	info        fs.FileInfo // of the file that was opened
+	info        fs.FileInfo // of the opened file
 
 	things map[thing]int64
-	last   map[thing]change // the newest of each, without its time
-	// What putDetails has written last; nil: nothing yet.
+	last   map[thing]change // the newest change of each thing, without its time
+	// What putDetails last wrote; nil: nothing yet.
 	clients map[clientID]client
 	details map[detailID]detail
 	rolled  [len(levels)]int64
-	tops    [len(talkerLevels)]int64 // up to where talkers have been rolled up
-	newest  int64                    // second that was written
+	tops    [len(talkerLevels)]int64 // the time up to which talkers have been rolled up
+	newest  int64                    // the newest second that was written
 }
 
 // thing is a service, or a backend of one.
 type thing struct{ service, backend string }
 
-// open opens the file at path, or makes it.
+// open opens the file at path, and creates it if need be.
 func open(path string) (_ *store, err error) {
 	s := &store{path: path, things: map[thing]int64{}, last: map[thing]change{}}
 	pragmas := url.Values{"_pragma": {fmt.Sprintf("busy_timeout(%d)", lockWait.Milliseconds())}, "_txlock": {"immediate"}}
@@ -55,7 +55,7 @@ func open(path string) (_ *store, err error) {
 		if s.write, err = sql.Open("sqlite", ":memory:?"+pragmas.Encode()); err != nil {
 			return nil, err
 		}
-		s.write.SetMaxOpenConns(1) // each has a database of its own
+		s.write.SetMaxOpenConns(1) // in memory, each connection would have its own database
 		s.write.SetConnMaxIdleTime(0)
 		s.read = s.write
 	} else {
@@ -91,7 +91,7 @@ func open(path string) (_ *store, err error) {
 	return s, err
 }
 
-// migrate brings the file to this version. One of a later version is left alone.
+// migrate brings the file to this version. It refuses a file of a later version.
 func (s *store) migrate() error {
 	var version int
 	if err := s.write.QueryRow("PRAGMA user_version").Scan(&version); err != nil {
@@ -114,7 +114,7 @@ func (s *store) migrate() error {
 	return nil
 }
 
-// recall reads what the writer goes on from.
+// recall reads the state from which the writer continues.
 func (s *store) recall() error {
 	err := each(s.write, func(scan func(...any) error) error {
 		var id int64
@@ -174,7 +174,7 @@ func (s *store) transact(do func(*sql.Tx) error) error {
 	return tx.Commit()
 }
 
-// close closes the file. What was written stays without it, too.
+// close closes the file. What was written is already durable.
 func (s *store) close() {
 	if s.write != nil {
 		s.write.Close()
@@ -184,7 +184,7 @@ func (s *store) close() {
 	}
 }
 
-// moved reports whether the file is another one by now, or none.
+// moved reports whether the file was replaced or removed.
 func (s *store) moved() bool {
 	if s.path == Memory {
 		return false
@@ -193,8 +193,7 @@ func (s *store) moved() bool {
 	return err != nil || !os.SameFile(info, s.info)
 }
 
-// damaged reports whether an error is of a file that is no history, or not
-// whole.
+// damaged reports whether an error means that the file is no history, or is corrupt.
 func damaged(err error) bool {
 	e, ok := errors.AsType[*sqlite.Error](err)
 	if !ok {
@@ -207,8 +206,8 @@ func damaged(err error) bool {
 	return false
 }
 
-// setAside renames a damaged file, with those that belong to it. Of such files
-// the newest is kept.
+// setAside renames a damaged file, and those that belong to it. Only the newest damaged file is
+// kept.
 func setAside(path string, now time.Time) (to string, err error) {
 	old, _ := filepath.Glob(path + ".damaged-*")
 	for _, name := range old {

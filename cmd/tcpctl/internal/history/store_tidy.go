@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// pruneRows bounds what one pass deletes, so that a second stays a second, and
-// a clock that is years ahead for a moment takes little away.
+// pruneRows bounds what one pass deletes, so that it does not take long, and so that a clock that
+// is years ahead for a moment deletes little.
 const pruneRows = 20_000
 
-// tidy makes the longer steps of the shorter ones and forgets what is too old,
-// or too much. It is called after each second that was written.
+// tidy makes the longer steps from the shorter ones, and deletes what is too old or too much. It is
+// called after each written second.
 func (s *store) tidy(now time.Time, keep time.Duration, most int64) error {
 	unix := now.Unix()
 	due := [len(levels)]bool{}
@@ -59,8 +59,7 @@ func (s *store) tidy(now time.Time, keep time.Duration, most int64) error {
 	return nil
 }
 
-// prune deletes what is older than it is kept: seconds every ten seconds,
-// everything else every minute.
+// prune deletes what has exceeded its age: seconds every ten seconds, everything else every minute.
 func (s *store) prune(tx *sql.Tx, now time.Time, keep time.Duration, due [len(levels)]bool) error {
 	for l := range levels {
 		if l > 0 && !due[2] {
@@ -82,8 +81,7 @@ func (s *store) prune(tx *sql.Tx, now time.Time, keep time.Duration, due [len(le
 		deleteBefore(tx, "gaps", "until", old.Unix()), forgetChanges(tx, old), pruneDetails(tx, old.Unix()))
 }
 
-// deleteBefore deletes the oldest rows, as far as they are older, and not all
-// of a very many at once.
+// deleteBefore deletes rows older than cutoff, oldest first, at most pruneRows at once.
 func deleteBefore(tx *sql.Tx, table, column string, cutoff int64) error {
 	var most sql.NullInt64
 	err := tx.QueryRow("SELECT max("+column+") FROM (SELECT "+column+" FROM "+table+" WHERE "+column+" < ? ORDER BY "+column+" LIMIT ?)", cutoff, pruneRows).Scan(&most)
@@ -94,14 +92,13 @@ func deleteBefore(tx *sql.Tx, table, column string, cutoff int64) error {
 	return err
 }
 
-// forgetChanges keeps of each thing the one that held at the oldest moment.
+// forgetChanges deletes old changes, except the one of each thing that was in force at the oldest moment.
 func forgetChanges(tx *sql.Tx, old time.Time) error {
 	_, err := tx.Exec(`DELETE FROM changes WHERE at_ms < ?1 AND EXISTS (SELECT 1 FROM changes n WHERE n.thing = changes.thing AND n.at_ms > changes.at_ms AND n.at_ms <= ?1)`, old.UnixMilli())
 	return err
 }
 
-// shrink forgets the oldest twentieth as often as it takes, where the file is
-// larger than it may be.
+// shrink deletes the oldest twentieth, repeatedly, while the file is larger than most.
 func (s *store) shrink(most int64) error {
 	for range 20 {
 		bytes, err := s.bytes()
@@ -113,7 +110,7 @@ func (s *store) shrink(most int64) error {
 			return err
 		}
 		if !oldest.Valid || newest.Int64-oldest.Int64 < 60 {
-			return nil // there is nothing but the present
+			return nil // only the present is left
 		}
 		cutoff := time.Unix(oldest.Int64+max((newest.Int64-oldest.Int64)/20, 60), 0)
 		err = s.transact(func(tx *sql.Tx) error {
@@ -137,8 +134,8 @@ func (s *store) shrink(most int64) error {
 	return nil
 }
 
-// bytes is how much of the file holds history: its free pages are not counted,
-// nor is SQLite's log of changes beside it, which has 4 MiB at most.
+// bytes returns the size of the file without its free pages, and without SQLite's write-ahead log,
+// which has 4 MiB at most.
 func (s *store) bytes() (int64, error) {
 	var pages, free, size int64
 	if err := s.write.QueryRow("SELECT page_count, freelist_count, page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size").Scan(&pages, &free, &size); err != nil {

@@ -11,32 +11,31 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// batch is what the sampler hands to the writer: a second.
+// batch is one second, passed from the sampler to the writer.
 type batch struct {
 	now     time.Time
-	status  *api.Status                   // nil: none could be had
-	waits   map[string]time.Duration      // the longest that ended, by service
+	status  *api.Status                   // nil: the engine did not answer
+	waits   map[string]time.Duration      // the longest waits that ended, by service
 	waiters map[string][]proxy.WaiterInfo // the first of each queue that is not empty, by service
-	minute  int64                         // that talkers are of
-	talkers []talkerRow                   // nil: as before
+	minute  int64                         // the minute of talkers
+	talkers []talkerRow                   // nil: unchanged
 	earlier *earlier                      // set by the writer
 	events  []proxy.Event
 	dropped uint64         // events that came too fast for the ring
 	reports []proxy.Report // of plans that have changed
 
-	begin   bool // only the counters are taken: what comes next is counted from them
-	suspend bool // the last for now: the file is closed after it
+	begin   bool // only sets the counters from which the next batch is counted
+	suspend bool // close the file after this batch
 
-	reached chan struct{} // closed once all before it are handled; the batch has nothing else then
+	reached chan struct{} // closed once all earlier batches are handled; then nothing else is set
 }
 
-// second is the one that the batch is of: that before the snapshot.
+// second returns the batch's second: the one before the snapshot.
 func (b *batch) second() int64 { return b.now.Add(-500 * time.Millisecond).Unix() }
 
-// put writes a batch. was is the snapshot before it that was written. gap is
-// how long there may be none between the two; where it was longer, that is
-// kept with the reason why. After an error the store must be closed: what it
-// knows is more than what its file has.
+// put writes a batch. was is the previously written snapshot. If the time between the two is longer
+// than gap, that is recorded as a gap with the reason why. After an error the store must be closed:
+// its state is then ahead of the file.
 func (s *store) put(was *api.Status, b *batch, gap time.Duration, why string) error {
 	at := b.second()
 	last := map[thing]change{}
@@ -127,7 +126,7 @@ func (s *store) putStatus(tx *sql.Tx, was *api.Status, b *batch, last map[thing]
 	return s.putNode(tx, &b.status.Node)
 }
 
-// putGone writes which services and backends are not there any more.
+// putGone records which services and backends no longer exist.
 func (s *store) putGone(tx *sql.Tx, last map[thing]change, now time.Time) error {
 	for t := range s.last {
 		if _, there := last[t]; there {
@@ -156,8 +155,7 @@ func putReports(tx *sql.Tx, reports []proxy.Report) error {
 	return nil
 }
 
-// putChange writes that something is in another state than it was last, if it is,
-// and returns its id.
+// putChange records the state of a thing if it has changed, and returns the thing's id.
 func (s *store) putChange(tx *sql.Tx, t thing, c change, before time.Time, b *batch) (id int64, err error) {
 	if id, err = s.id(tx, t); err != nil {
 		return 0, err
@@ -166,7 +164,7 @@ func (s *store) putChange(tx *sql.Tx, t thing, c change, before time.Time, b *ba
 	if known && o.info == c.info && o.state == c.state {
 		return id, nil
 	}
-	when := time.Unix(b.second(), 0) // the first second has it from its beginning
+	when := time.Unix(b.second(), 0) // a new thing has its first state from the beginning of the second
 	if known {
 		when = c.exact(before, b.now, b.second())
 	}
@@ -174,7 +172,7 @@ func (s *store) putChange(tx *sql.Tx, t thing, c change, before time.Time, b *ba
 	return id, err
 }
 
-// putNode keeps which program wrote the history.
+// putNode records which program wrote the history.
 func (s *store) putNode(tx *sql.Tx, n *api.Node) error {
 	slow := *n
 	slow.Now = time.Time{}
@@ -182,7 +180,7 @@ func (s *store) putNode(tx *sql.Tx, n *api.Node) error {
 	return err
 }
 
-// id is the number of a thing, given now if it has none.
+// id returns the number of a thing, which it assigns if need be.
 func (s *store) id(tx *sql.Tx, t thing) (int64, error) {
 	if id, ok := s.things[t]; ok {
 		return id, nil
@@ -207,14 +205,14 @@ func (s *store) putEvents(tx *sql.Tx, events []proxy.Event) error {
 	return nil
 }
 
-// earlier are the rows that a minute had before this process wrote its own:
-// those of one that was replaced or killed within it.
+// earlier has the rows that a minute had before this process wrote its own: those of a process that
+// was replaced or killed within it.
 type earlier struct {
 	minute int64
 	rows   []talkerRow
 }
 
-// read reads them when a minute begins.
+// read reads the rows at the beginning of a minute.
 func (e *earlier) read(s *store, tx *sql.Tx, minute int64) error {
 	if e.minute == minute {
 		return nil
@@ -238,7 +236,7 @@ func (e *earlier) read(s *store, tx *sql.Tx, minute int64) error {
 	return err
 }
 
-// putTalkers writes the rows of a minute in the place of those that it had.
+// putTalkers replaces the rows of a minute.
 func (s *store) putTalkers(tx *sql.Tx, b *batch) error {
 	if b.talkers == nil {
 		return nil
@@ -263,7 +261,7 @@ func (s *store) putTalkers(tx *sql.Tx, b *batch) error {
 	return nil
 }
 
-// past is what an engine goes on from: the newest events and reports.
+// past returns what an engine continues from: the newest events and reports.
 func (s *store) past(most int) (p proxy.Past, err error) {
 	err = each(s.write, func(scan func(...any) error) error {
 		ev, err := scanEvent(scan)
@@ -292,7 +290,7 @@ func (s *store) reports(db queryer, where string, args ...any) (all []proxy.Repo
 			return err
 		}
 		var r proxy.Report
-		if json.Unmarshal(text, &r) == nil { // one of another version is left out
+		if json.Unmarshal(text, &r) == nil { // omit one of another version
 			all = append(all, r)
 		}
 		return nil

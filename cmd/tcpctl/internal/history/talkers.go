@@ -14,8 +14,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// talkerRow is what one client used of one service in a minute, or an hour.
-// Client "" is all who are not among those that used most.
+// talkerRow is what one client used of one service in a step. Client "" is the sum of all clients
+// that are not leaders.
 type talkerRow struct {
 	service, client string
 	sessions        int64
@@ -30,38 +30,38 @@ func (r *talkerRow) add(o *talkerRow) {
 	r.waiting += o.waiting
 }
 
-// leaders is how many clients of a service and minute are known by address,
-// for each of the three measures.
+// leaders is how many clients of a service and minute are recorded by address, for each of the
+// three measures.
 const leaders = 10
 
-// trackMost bounds the sessions and clients that are followed one by one.
+// trackMost bounds the sessions and clients that are tracked individually.
 const trackMost = 200_000
 
-// talkers add up who uses what, in the running minute.
+// talkers adds up clients' usage in the current minute.
 type talkers struct {
 	minute int64
 	rows   map[talkerKey]*talkerRow
 	live   map[string]*followed // by session id
-	round  int                  // of listings
+	round  int                  // number of calls of look
 }
 
 type talkerKey struct{ service, client string }
 
-// followed is what was counted of a live session so far.
+// followed is what has been counted of a live session so far.
 type followed struct {
 	in, out int64
 	waited  time.Duration
 	round   int
 }
 
-// measures are those by which clients lead.
+// measures are the values by which leaders are chosen.
 var measures = map[string]func(*talkerRow) int64{
 	"bytes":    func(r *talkerRow) int64 { return r.in + r.out },
 	"sessions": func(r *talkerRow) int64 { return r.sessions },
 	"waiting":  func(r *talkerRow) int64 { return int64(r.waiting) },
 }
 
-// record is what is kept of the record of a session that has ended.
+// record is the part of an ended session's record that is needed here.
 type record struct {
 	id, service, client string
 	in, out             int64
@@ -72,7 +72,6 @@ func recordOf(r *proxy.Record) record {
 	return record{r.ID, r.Service, r.Client, r.BytesIn, r.BytesOut, time.Duration(r.WaitedSeconds * float64(time.Second))}
 }
 
-// begin begins a minute.
 func (t *talkers) begin(minute int64) {
 	t.minute, t.rows = minute, map[talkerKey]*talkerRow{}
 	if t.live == nil {
@@ -95,8 +94,8 @@ func (t *talkers) row(service, client string) *talkerRow {
 	return r
 }
 
-// hostOf is the address of a client without its port and zone; another name is as
-// it is. It is called for each session: of IPv4 it allocates nothing.
+// hostOf returns a client's address without port and zone; anything else is returned unchanged. It
+// is called for each session, and does not allocate for IPv4.
 func hostOf(client string) string {
 	if client != "" && client[0] >= '0' && client[0] <= '9' {
 		host, _, _ := strings.Cut(client, ":")
@@ -108,7 +107,7 @@ func hostOf(client string) string {
 	return client
 }
 
-// ended counts what was not counted yet of a session that has ended.
+// ended counts the rest of a session that has ended.
 func (t *talkers) ended(r *record) {
 	row := t.row(r.service, r.client)
 	var was followed
@@ -123,7 +122,7 @@ func (t *talkers) ended(r *record) {
 	row.waiting += max(0, r.waited-was.waited)
 }
 
-// look counts what the live sessions have used since they were looked at last.
+// look counts what the live sessions have used since the last call.
 func (t *talkers) look(live iter.Seq[proxy.SessionInfo]) {
 	t.round++
 	for s := range live {
@@ -146,11 +145,11 @@ func (t *talkers) look(live iter.Seq[proxy.SessionInfo]) {
 			f.waited = waited
 		}
 	}
-	// The record of one that has gone was lost, or another process has it.
+	// Their records were lost, or went to another process.
 	maps.DeleteFunc(t.live, func(_ string, f *followed) bool { return f.round < t.round-1 })
 }
 
-// top are the rows of the minute so far that are kept.
+// top returns the minute's rows so far.
 func (t *talkers) top() []talkerRow {
 	byService := map[string][]*talkerRow{}
 	for _, r := range t.rows {
@@ -163,7 +162,7 @@ func (t *talkers) top() []talkerRow {
 	return all
 }
 
-// leading keeps the clients that lead in any measure, and adds the rest up.
+// leading keeps the clients that lead in any measure, and sums up the rest.
 func leading(rows []*talkerRow, most int) []talkerRow {
 	keep := map[*talkerRow]bool{}
 	for _, measure := range measures {
@@ -197,14 +196,14 @@ func leading(rows []*talkerRow, most int) []talkerRow {
 	return all
 }
 
-// talkerLevels are the tables of talkers, from the shortest steps.
+// talkerLevels are the tables of talkers, shortest steps first.
 var talkerLevels = [...]struct {
 	table string
 	step  int64
 }{{"top_clients", 60}, {"top_clients_1h", 3600}, {"top_clients_1d", 86400}}
 
-// rollUpTalkers makes the steps of a level that begin between two times from
-// those of the level below it.
+// rollUpTalkers makes the steps of a level that begin between two times from those of the level
+// below.
 func rollUpTalkers(tx *sql.Tx, level int, from, to int64) error {
 	type stepKey struct{ at, service int64 }
 	step := talkerLevels[level].step

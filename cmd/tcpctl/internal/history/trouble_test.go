@@ -15,8 +15,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// TestADiskThatIsStuck holds up no sample and no stop, and is counted; what
-// happened meanwhile is there once it goes on.
+// TestADiskThatIsStuck: it delays no sample and no stop, and the lost seconds are counted; events
+// from that time are written later.
 func TestADiskThatIsStuck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &engine{services: []proxy.ServiceInfo{service("db", "a")}}
@@ -63,8 +63,8 @@ func TestADiskThatIsStuck(t *testing.T) {
 	})
 }
 
-// TestAFileThatCannotBeUsed costs history, one warning and nothing else; when
-// it is mended, history goes on, with the events of meanwhile.
+// TestAFileThatCannotBeUsed: it only costs history, and causes one warning; once it can be used
+// again, recording continues, with the events from that time.
 func TestAFileThatCannotBeUsed(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -96,10 +96,10 @@ func TestAFileThatCannotBeUsed(t *testing.T) {
 			}
 			tp.flush()
 			mend := c.spoil(t, file)
-			for n := 0; must(tp.Remembered(ctx))(t).Failed == "" && n < 100; n++ { // the file is looked at once a minute
+			for n := 0; must(tp.Remembered(ctx))(t).Failed == "" && n < 100; n++ { // the file is checked once a minute
 				tp.second(one)
 				tp.flush()
-				tp.tried = time.Time{} // no waiting in this test
+				tp.tried = time.Time{} // retry at once
 			}
 			tp.second(one)
 			e.Note(proxy.Event{Kind: proxy.EventMark, Text: "meanwhile"})
@@ -122,7 +122,7 @@ func TestAFileThatCannotBeUsed(t *testing.T) {
 			if len(i.Marks) != 1 {
 				t.Errorf("marks: %+v", i.Marks)
 			}
-			if c.name == "locked" && i.Impact.Clients != tp.e.services[0].Sessions.Total { // else the file is a new one
+			if c.name == "locked" && i.Impact.Clients != tp.e.services[0].Sessions.Total { // otherwise the file is new
 				t.Errorf("%d clients", i.Impact.Clients)
 			}
 			if info := must(tp.Remembered(ctx))(t); info.Failed != "" || len(e.noted("history is written again")) != 1 {
@@ -132,7 +132,7 @@ func TestAFileThatCannotBeUsed(t *testing.T) {
 	}
 }
 
-// TestAFileThatIsDamaged is set aside, at the start and while it is written.
+// TestAFileThatIsDamaged: it is set aside, at the start and while it is in use.
 func TestAFileThatIsDamaged(t *testing.T) {
 	t.Parallel()
 	garbage := strings.Repeat("this is no database ", 5000)
@@ -158,7 +158,7 @@ func TestAFileThatIsDamaged(t *testing.T) {
 		}
 		if running {
 			tp.flush()
-			must(tp.store.write.Exec("PRAGMA wal_checkpoint(TRUNCATE)"))(t) // so that the file has it all
+			must(tp.store.write.Exec("PRAGMA wal_checkpoint(TRUNCATE)"))(t) // so that the file itself has everything
 			spoil(t, file)
 			for range 5 {
 				tp.second(one)
@@ -172,7 +172,7 @@ func TestAFileThatIsDamaged(t *testing.T) {
 		}
 		tp.flush()
 		if m := must(tp.Moment(ctx, e.now.Add(-2*time.Second)))(t); m.Status.Service("db") == nil {
-			t.Errorf("running %v: nothing is recorded after it: %+v", running, must(tp.Remembered(ctx))(t))
+			t.Errorf("running %v: nothing is recorded afterwards: %+v", running, must(tp.Remembered(ctx))(t))
 		}
 		aside, _ := filepath.Glob(file + ".damaged-*")
 		if len(aside) == 0 {
@@ -182,7 +182,7 @@ func TestAFileThatIsDamaged(t *testing.T) {
 	}
 }
 
-// TestTheFileIsForItsUserAlone, since it names clients and operators.
+// TestTheFileIsForItsUserAlone: it names clients and operators.
 func TestTheFileIsForItsUserAlone(t *testing.T) {
 	t.Parallel()
 	file := tempFile(t)
@@ -197,7 +197,7 @@ func TestTheFileIsForItsUserAlone(t *testing.T) {
 	}
 }
 
-// TestSizeAndAgeAreBounded: a small bound is kept, the newest is there.
+// TestSizeAndAgeAreBounded: the file stays below a small bound, and keeps the newest data.
 func TestSizeAndAgeAreBounded(t *testing.T) {
 	t.Parallel()
 	file := tempFile(t)
@@ -213,7 +213,7 @@ func TestSizeAndAgeAreBounded(t *testing.T) {
 		_ = n
 	}
 	tp.flush()
-	if bytes := must(tp.store.bytes())(t); bytes > most+(600<<10) { // the rest is SQLite's log of changes
+	if bytes := must(tp.store.bytes())(t); bytes > most+(600<<10) { // the rest is SQLite's write-ahead log
 		t.Errorf("%d bytes", bytes)
 	}
 	events := must(tp.Timeline(ctx, api.TimelineQuery{}))(t)
@@ -222,7 +222,7 @@ func TestSizeAndAgeAreBounded(t *testing.T) {
 	}
 }
 
-// TestAFullDisk is a warning, and no count is lost by it.
+// TestAFullDisk: it causes a warning, and no count is lost.
 func TestAFullDisk(t *testing.T) {
 	t.Parallel()
 	file := tempFile(t)
@@ -247,7 +247,7 @@ func TestAFullDisk(t *testing.T) {
 	if said := e.noted("history is not written"); len(said) != 1 {
 		t.Errorf("said %q", said)
 	}
-	tp.tried = time.Time{} // and there is room again
+	tp.tried = time.Time{} // retry at once, with room again
 	tp.second(second)
 	tp.flush()
 	want := e.services[0].Sessions.Total

@@ -15,18 +15,18 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// view answers one question from an open file.
+// view runs one query on an open file.
 type view struct {
 	ctx context.Context
 	db  queryer
-	now int64 // what was recorded later than this was, by a clock that is set back now
+	now int64 // anything recorded later was recorded before the clock was set back
 
 	things map[int64]thing
-	oldest [len(levels)]int64 // step of each level; after rolled: none
-	rolled [len(levels)]int64 // end of the newest
+	oldest [len(levels)]int64 // the oldest step of each level; if after rolled, there is none
+	rolled [len(levels)]int64 // end of the newest step of each level
 }
 
-// begin reads what there is.
+// begin reads which things and steps there are.
 func (v *view) begin() error {
 	v.things = map[int64]thing{}
 	err := v.each(func(scan func(...any) error) error {
@@ -60,15 +60,14 @@ func (v *view) each(row func(scan func(...any) error) error, query string, args 
 	return eachContext(v.ctx, v.db, row, query, args...)
 }
 
-// part is a stretch that is read from one level.
+// part is a period to read from one level.
 type part struct {
 	level    int
 	from, to int64
 }
 
-// parts cover a stretch: as much as can be by steps of the level most, the
-// edges and what is not rolled up yet by shorter ones, and what is kept in
-// longer ones only by those.
+// parts covers a period: as far as possible with steps of the level most; the edges, and what is
+// not rolled up yet, with shorter steps; and with longer ones where only those exist.
 func (v *view) parts(since, until int64, most int) (all []part) {
 	for t := since; t < until; {
 		p := v.part(t, until, most)
@@ -82,7 +81,7 @@ func (v *view) parts(since, until int64, most int) (all []part) {
 	return all
 }
 
-// part is the first of those that cover a stretch.
+// part returns the first part of a period.
 func (v *view) part(t, until int64, most int) part {
 	for l := most; l > 0; l-- {
 		step := levels[l].step
@@ -90,7 +89,7 @@ func (v *view) part(t, until int64, most int) part {
 		if t%step != 0 || t < v.oldest[l] || end <= t {
 			continue
 		}
-		if l < most { // up to where a longer step can begin
+		if l < most { // up to the beginning of a longer step
 			longer := levels[l+1].step
 			if next := (t/longer + 1) * longer; next < end {
 				end = next
@@ -98,7 +97,7 @@ func (v *view) part(t, until int64, most int) part {
 		}
 		return part{l, t, end}
 	}
-	// An edge: the shortest steps that are kept of that time.
+	// An edge: the shortest steps that exist for that time.
 	for l := range levels {
 		step := levels[l].step
 		at := t / step * step
@@ -106,7 +105,7 @@ func (v *view) part(t, until int64, most int) part {
 			continue
 		}
 		if l > 0 && at == v.oldest[l] && at < v.oldest[l-1] && v.oldest[l-1] < at+step {
-			continue // recording began within it: shorter steps say when, and have all of it
+			continue // recording began within this step: shorter ones say when, and have all of it
 		}
 		end := at + step
 		if l == 0 {
@@ -117,7 +116,7 @@ func (v *view) part(t, until int64, most int) part {
 		}
 		return part{l, at, max(end, t+1)}
 	}
-	// Nothing is known of it: go on where something is.
+	// Nothing is recorded here: continue where something is.
 	next := until
 	for l := range levels {
 		if v.oldest[l] > t {
@@ -127,7 +126,7 @@ func (v *view) part(t, until int64, most int) part {
 	return part{0, t, max(next, t+1)}
 }
 
-// ids are the things that are asked for.
+// ids returns the ids of the matching things, as an SQL list.
 func (v *view) ids(match func(thing) bool) (list string) {
 	var all []int64
 	for id, t := range v.things {
@@ -139,7 +138,7 @@ func (v *view) ids(match func(thing) bool) (list string) {
 	return strings.Trim(strings.ReplaceAll(fmt.Sprint(all), " ", ","), "[]")
 }
 
-// levelOf is the longest that has steps no longer than that.
+// levelOf returns the highest level whose steps are at most that long.
 func levelOf(step int64) int {
 	l := len(levels) - 1
 	for l > 0 && levels[l].step > step {
@@ -148,8 +147,8 @@ func levelOf(step int64) int {
 	return l
 }
 
-// stepFor is the length of steps by which a stretch has no more points than
-// that: a multiple of a level's.
+// stepFor returns the length of steps, a multiple of a level's, with which a period has at most
+// that many points.
 func stepFor(since, until int64, points int) int64 {
 	step := max((until-since+int64(points)-1)/int64(points), 1)
 	base := levels[levelOf(step)].step
@@ -200,7 +199,7 @@ func (v *view) series(q api.SeriesQuery) ([]api.Series, error) {
 
 type seriesKey struct{ id, bucket int64 }
 
-// addPart adds the rows of a part to the buckets of the steps that are asked for.
+// addPart adds the rows of a part to the buckets of the requested steps.
 func (v *view) addPart(points map[seriesKey]*[]int64, k *kind, list string, p part, since, step int64) error {
 	return v.each(func(scan func(...any) error) error {
 		var key seriesKey
@@ -228,8 +227,7 @@ func (v *view) addPart(points map[seriesKey]*[]int64, k *kind, list string, p pa
 	}, addPartQuery(k, list, p.level, since, step), p.from, p.to)
 }
 
-// addPartQuery groups rows only where several make one: that takes longer than
-// reading them.
+// addPartQuery groups rows only if several make one step, since grouping takes longer than reading.
 func addPartQuery(k *kind, list string, level int, since, step int64) string {
 	columns, group := merged, " GROUP BY 1, 2"
 	if levels[level].step == step {
@@ -263,7 +261,7 @@ func (v *view) seriesOf(k *kind, points map[seriesKey]*[]int64, since, step int6
 	return all
 }
 
-// pointOf makes a Point of a row of columns, in their order.
+// pointOf makes a Point from a row of columns, in order.
 func pointOf(k *kind, row []int64) (p api.Point) {
 	if k == &services {
 		p = api.Point{State: wordOf(serviceStates, int(row[0])), Active: int(row[1]), Waiting: int(row[2]), New: row[3], Served: row[4], Failed: row[5],
@@ -277,7 +275,7 @@ func pointOf(k *kind, row []int64) (p api.Point) {
 		BytesIn: row[4], BytesOut: row[5], LatencySeconds: float64(row[6]) / 1e6}
 }
 
-// bounds are those of a stretch in seconds.
+// bounds returns the bounds of a period in seconds.
 func bounds(s api.Stretch) (since, until int64, err error) {
 	end := s.Until
 	if end.IsZero() {
@@ -302,13 +300,13 @@ func (r *Recorder) Timeline(ctx context.Context, q api.TimelineQuery) (all []pro
 	return all, err
 }
 
-// timelineMost bounds a list of events that was not told otherwise.
+// timelineMost is the default limit of a list of events.
 const timelineMost = 10_000
 
 func (v *view) timeline(q api.TimelineQuery) ([]proxy.Event, error) {
 	since, until := q.Since, q.Until
 	if until.IsZero() {
-		until = time.Now().Add(time.Minute) // a clock that was set back
+		until = time.Now().Add(time.Minute) // include events from before a clock was set back
 	}
 	where, args := "at_ms >= ? AND at_ms < ?", []any{since.UnixMilli(), until.UnixMilli()}
 	also := func(text string, more ...any) { where, args = where+" AND "+text, append(args, more...) }

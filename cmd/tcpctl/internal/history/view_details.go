@@ -12,8 +12,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// details fills in who waited and who held a slot in a second, how the peers were
-// and how far the plan was.
+// details fills in who waited and who held a slot in a second, the states of the peers, and the
+// plan's progress.
 func (v *view) details(m *api.Moment, second int64) error {
 	if m.Missing != "" {
 		return nil
@@ -47,7 +47,7 @@ func (v *view) details(m *api.Moment, second int64) error {
 	}, "SELECT report FROM reports WHERE id = ? AND ended_ms > 0 AND ended_ms <= ? ORDER BY started_ms DESC LIMIT 1", m.Status.Plan.ID, (second+1)*1000)
 }
 
-// addDetail makes a row part of the status. Mesh comes before its peers.
+// addDetail adds a row to the status. The mesh's row comes before those of its peers.
 func addDetail(m *api.Moment, id detailID, d *detail, second int64) error {
 	switch st := m.Status; id.kind {
 	case detailMesh:

@@ -22,7 +22,7 @@ func (r *Recorder) Incident(ctx context.Context, q api.Stretch) (i *api.Incident
 	return i, err
 }
 
-// graphPoints is how many points a report's graphs have.
+// graphPoints is the number of points in a report's graphs.
 const graphPoints = 240
 
 func (v *view) incident(q api.Stretch) (*api.Incident, error) {
@@ -50,7 +50,7 @@ func (v *view) incident(q api.Stretch) (*api.Incident, error) {
 	return i, err
 }
 
-// known refuses a service of which nothing has been recorded; "" is all.
+// known refuses a service about which nothing is recorded; "" means all.
 func (v *view) known(service string) error {
 	if service == "" {
 		return nil
@@ -68,8 +68,7 @@ func (v *view) known(service string) error {
 	return api.Unknown(fmt.Sprintf("nothing is recorded of a service %q", service), "there is: "+strings.Join(names, ", "))
 }
 
-// impact adds up what was counted. Of times that are kept in minutes only, it
-// takes whole minutes.
+// impact adds up what was counted. Where only minutes are left, it takes whole minutes.
 func (v *view) impact(i *api.Incident, q api.Stretch) error {
 	since, until := q.Since.Unix(), q.Until.Unix()
 	list := v.ids(func(t thing) bool { return t.backend == "" && (q.Service == "" || t.service == q.Service) })
@@ -102,12 +101,11 @@ func (v *view) impact(i *api.Incident, q api.Stretch) error {
 	return nil
 }
 
-// healthy are the states of services and backends that are no outage.
+// healthy are the states of services and backends that are not an outage.
 var healthy = map[string]bool{proxy.StateOpen: true, proxy.StateReleasing: true, proxy.StateUp: true, proxy.AdminDrain: true, proxy.AdminMaint: true,
 	proxy.StateChecking: true, "gone": true}
 
-// outages are the times between two changes of a thing in which it was down,
-// paused, closed or without a backend.
+// outages finds the periods in which a thing was down, paused, closed or without a backend.
 func (v *view) outages(i *api.Incident, q api.Stretch) error {
 	i.Outages = []api.Outage{}
 	list := v.ids(func(t thing) bool { return q.Service == "" || t.service == q.Service })
@@ -149,7 +147,7 @@ func (v *view) outages(i *api.Incident, q api.Stretch) error {
 			o.Until, o.Ongoing = q.Until, true
 		}
 		if !o.Until.After(q.Since) {
-			continue // it had ended by then
+			continue // ended before the period
 		}
 		o.Before = o.Since.Before(q.Since)
 		o.Seconds = o.Until.Sub(o.Since).Seconds()
@@ -158,7 +156,7 @@ func (v *view) outages(i *api.Incident, q api.Stretch) error {
 	return err
 }
 
-// acts sorts the events: acts, marks, and what was more than information.
+// acts divides the events into acts, marks, and those above level info.
 func (v *view) acts(i *api.Incident, q api.Stretch) error {
 	all, err := v.timeline(api.TimelineQuery{Stretch: q})
 	for _, ev := range all {

@@ -54,7 +54,7 @@ func (v *view) moment(at time.Time) (*api.Moment, error) {
 	return m, v.details(m, at.Unix())
 }
 
-// levelAt is the finest of which there is a step for that time.
+// levelAt returns the finest level that has a step for that time.
 func (v *view) levelAt(unix int64) int {
 	for l := range levels {
 		if at := unix / levels[l].step * levels[l].step; at >= v.oldest[l] && at < v.rolled[l] {
@@ -64,10 +64,10 @@ func (v *view) levelAt(unix int64) int {
 	return 0
 }
 
-// secondAt is the row that has the numbers of a second, and how many seconds they are of.
-// A second may have none of its own: of many services a snapshot is taken less often,
-// and a busy machine may leave one out. Then it was as the row before it says, and
-// the row behind it is of all the time between the two.
+// secondAt returns the row with the numbers of a second, and how many seconds it covers. A second
+// may have no row of its own: with many services, snapshots are taken less often, and a busy
+// machine may miss one. Then the state is that of the row before, and the next row has the counts
+// of all the time between the two.
 func (v *view) secondAt(unix int64) (row, seconds int64, err error) {
 	var rows []int64
 	err = v.each(func(scan func(...any) error) error {
@@ -88,7 +88,7 @@ func (v *view) secondAt(unix int64) (row, seconds int64, err error) {
 	return row, seconds, nil
 }
 
-// missing says why nothing was recorded at a time; "": it was.
+// missing says why nothing was recorded at a time; "": something was.
 func (v *view) missing(unix int64) (why string, err error) {
 	switch {
 	case unix >= v.rolled[0] && v.rolled[0] > 0:
@@ -110,7 +110,7 @@ func (v *view) node(n *api.Node) error {
 	}, "SELECT value FROM meta WHERE key = 'node'")
 }
 
-// states fills in the services and backends that there were, and their states.
+// states fills in the services and backends that existed, and their states.
 func (v *view) states(m *api.Moment, at time.Time) error {
 	type found struct {
 		t    thing
@@ -133,7 +133,7 @@ func (v *view) states(m *api.Moment, at time.Time) error {
 			continue
 		}
 		s.Backends = []proxy.BackendInfo{}
-		for _, h := range []*proxy.Histogram{&s.Times.Connect, &s.Times.Wait, &s.Times.Session} { // are not recorded
+		for _, h := range []*proxy.Histogram{&s.Times.Connect, &s.Times.Wait, &s.Times.Session} { // not recorded
 			h.Bounds, h.Counts = []float64{}, []int64{} // in JSON a list is [], never null
 		}
 		m.Status.Services = append(m.Status.Services, s)
@@ -154,7 +154,7 @@ func (v *view) states(m *api.Moment, at time.Time) error {
 	return err
 }
 
-// numbers fills in what the row at a time has.
+// numbers fills in the numbers of the row at a time.
 func (v *view) numbers(m *api.Moment, k *kind, level int, at int64) error {
 	return v.each(func(scan func(...any) error) error {
 		var id int64

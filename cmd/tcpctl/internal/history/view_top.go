@@ -21,7 +21,7 @@ func (r *Recorder) Top(ctx context.Context, q api.TopQuery) (top *api.Top, err e
 	return top, err
 }
 
-// topShown is how many rows there are unless it is said otherwise.
+// topShown is the default number of rows.
 const topShown = 10
 
 func (v *view) top(q api.TopQuery) (*api.Top, error) {
@@ -71,7 +71,7 @@ func (v *view) top(q api.TopQuery) (*api.Top, error) {
 	return top, nil
 }
 
-// talkers adds up days, and at the edges hours and minutes.
+// talkers adds up days and, at the edges, hours and minutes.
 func (v *view) talkers(q api.TopQuery, since, until int64) (map[string]*talkerRow, *talkerRow, error) {
 	rows, total := map[string]*talkerRow{}, &talkerRow{}
 	parts, err := v.talkerParts(len(talkerLevels)-1, since, until)
@@ -106,8 +106,8 @@ func (v *view) talkers(q api.TopQuery, since, until int64) (map[string]*talkerRo
 	return rows, total, err
 }
 
-// talkerParts cover a stretch by whole steps of a level, as far as there are
-// some, and by those of the levels below it.
+// talkerParts covers a period with whole steps of a level, as far as there are any, and otherwise
+// with steps of the levels below.
 func (v *view) talkerParts(level int, since, until int64) (all []part, err error) {
 	if since >= until {
 		return nil, nil
@@ -135,7 +135,7 @@ func (v *view) talkerParts(level int, since, until int64) (all []part, err error
 	return all, err
 }
 
-// grouped is what the client of a row counts for.
+// grouped returns the group to which a row belongs.
 func grouped(group string, r *talkerRow) string {
 	switch group {
 	case "service":

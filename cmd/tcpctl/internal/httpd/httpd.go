@@ -1,6 +1,6 @@
-// Package httpd is an HTTP server on a listening socket that goes from one
-// process to another in an upgrade: it can stop accepting and begin again,
-// while clients wait in the socket's backlog and requests continue.
+// Package httpd is an HTTP server on a listening socket that passes from one process to another in
+// an upgrade: it can stop accepting and start again, while clients wait in the socket's backlog and
+// requests continue.
 package httpd
 
 import (
@@ -23,7 +23,7 @@ type Server struct {
 
 	mu     sync.Mutex
 	socket *relay.Listener // holds the socket open
-	serves *relay.Listener // the same socket, while we accept; nil: we do not
+	serves *relay.Listener // the same socket while accepting; nil: not accepting
 	closed bool
 }
 
@@ -36,8 +36,8 @@ func New(h *http.Server, socket *relay.Listener, trouble func(error)) *Server {
 	return s
 }
 
-// last has a client make its next connection to whoever accepts, where this server
-// does no more: HTTP/2 would keep one for as long as it has any request.
+// last makes clients open a new connection, to whichever process then accepts, once this server no
+// longer does: HTTP/2 would keep one as long as it has any request.
 type last struct {
 	http.ResponseWriter
 	s *Server
@@ -61,7 +61,7 @@ func (s *Server) Start() {
 	}
 	s.http.SetKeepAlivesEnabled(true)
 	ln := s.socket
-	if again, err := s.socket.Dup(relay.Sock{}); err == nil { // else the system has no second descriptor
+	if again, err := s.socket.Dup(relay.Sock{}); err == nil { // fails if the system has no second descriptor
 		ln = again
 	}
 	s.serves = ln

@@ -11,18 +11,17 @@ import (
 	"time"
 )
 
-// draft is a configuration of tcpctl that is being made.
+// draft is a tcpctl configuration under construction.
 type draft struct {
 	source      string
 	services    []*service
 	maxSessions string
-	notes       []note // of lines that belong to no service
+	notes       []note // about lines that belong to no service
 
 	translated, commented int
 }
 
-// note is a line that could not be translated, and why, or one whose meaning
-// differs.
+// note is a line that could not be translated, or whose meaning differs, and why.
 type note struct {
 	line   int
 	text   string
@@ -34,7 +33,7 @@ type key struct{ name, value string }
 
 type table []key
 
-// set gives a key a value, in the place that it has already.
+// set sets a key, in place if it exists.
 func (t *table) set(name, value string) {
 	if i := slices.IndexFunc(*t, func(k key) bool { return k.name == name }); i >= 0 {
 		(*t)[i].value = value
@@ -61,7 +60,7 @@ type service struct {
 	notes    []note
 }
 
-// table gives the service's table of a name.
+// table returns the service's table with a name.
 func (s *service) table(name string) *table {
 	if s.tables == nil {
 		s.tables = map[string]*table{}
@@ -72,7 +71,7 @@ func (s *service) table(name string) *table {
 	return s.tables[name]
 }
 
-// add adds a service under a name that is its own.
+// add adds a service with a unique name.
 func (d *draft) add(name string) *service {
 	name = serviceName(name)
 	taken := func(s *service) bool { return s.name == name }
@@ -86,13 +85,13 @@ func (d *draft) add(name string) *service {
 
 var noName = regexp.MustCompile(`[^A-Za-z0-9_.-]+`)
 
-// serviceName is a name that tcpctl takes.
+// serviceName returns a name that tcpctl accepts.
 func serviceName(name string) string {
 	name = cmp.Or(strings.Trim(noName.ReplaceAllString(name, "-"), "-."), "service")
 	return name[:min(len(name), 60)]
 }
 
-// dropEmpty takes out the services without backends. Their notes say why.
+// dropEmpty removes services without backends. Their notes say why.
 func (d *draft) dropEmpty() {
 	d.services = slices.DeleteFunc(d.services, func(s *service) bool {
 		if len(s.backends) == 0 {
@@ -142,8 +141,8 @@ func (s *service) write(w io.Writer, source string) {
 	}
 }
 
-// trustAll has the service take PROXY headers from every client, as the others do,
-// unless it says from which.
+// trustAll makes the service accept PROXY headers from every client, as haproxy and nginx do,
+// unless the trusted proxies are given.
 func (s *service) trustAll() {
 	if s.keys.get("accept_proxy") != "true" || s.keys.get("trusted_proxies") != "" {
 		return
@@ -151,8 +150,8 @@ func (s *service) trustAll() {
 	s.keys.set("trusted_proxies", array([]string{"0.0.0.0/0", "::/0"})+" # name your proxies: another client could lie about its address")
 }
 
-// listens are addresses without those that ":PORT" has, too: it is all of the
-// machine's, of both families.
+// listens drops addresses that ":PORT" covers, which is every address of the machine in both
+// families.
 func listens(all []string) []string {
 	return slices.DeleteFunc(slices.Compact(slices.Clone(all)), func(addr string) bool {
 		port, any := strings.CutPrefix(addr, "[::]")
@@ -166,8 +165,7 @@ func writeNotes(w io.Writer, source string, notes []note) {
 	}
 }
 
-// comment is a text that can stand in a comment of TOML, which has no control
-// characters.
+// comment makes a text fit for a TOML comment, which must have no control characters.
 func comment(text string) string {
 	text = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
@@ -187,7 +185,7 @@ func tomlKey(name string) string {
 	return quote(name)
 }
 
-// quote is a text as a basic string of TOML.
+// quote formats a text as a basic TOML string.
 func quote(text string) string {
 	var b strings.Builder
 	b.WriteByte('"')
@@ -210,7 +208,7 @@ func quote(text string) string {
 	return b.String()
 }
 
-// list is texts as a string of TOML, or an array of them.
+// list formats texts as a TOML string, or an array of strings.
 func list(texts []string) string {
 	if len(texts) == 1 {
 		return quote(texts[0])
@@ -226,7 +224,7 @@ func array(texts []string) string {
 	return "[" + strings.Join(all, ", ") + "]"
 }
 
-// duration is a time as the file says it, in the greatest unit that it is whole in.
+// duration formats a time as in the configuration, in the largest unit without a fraction.
 func duration(d time.Duration) string {
 	for _, u := range []struct {
 		unit time.Duration
@@ -242,8 +240,8 @@ func duration(d time.Duration) string {
 	return quote(strconv.FormatInt(max(d.Milliseconds(), 1), 10) + "ms")
 }
 
-// parseTime reads a number with a unit; without one it is of the given unit. The
-// longest first: "ms" ends in "s", too.
+// parseTime parses a number with a unit, by default the given one. Longer units are tried first,
+// since "ms" also ends in "s".
 func parseTime(text string, unit time.Duration) (time.Duration, bool) {
 	for _, u := range []struct {
 		suffix string

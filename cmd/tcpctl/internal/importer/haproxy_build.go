@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// build makes the services of what was read.
+// build makes services from the parsed sections.
 func (p *haParser) build() {
 	for _, s := range p.sections {
 		if s.kind == "frontend" || s.kind == "listen" {
@@ -27,8 +27,8 @@ func (p *haParser) build() {
 	}
 }
 
-// front makes the services of a frontend: one for each backend that it chooses by
-// a name in the ClientHello, and one for the others.
+// front makes the services of a frontend: one for each backend that it selects by a name in the
+// ClientHello, and one for the other clients.
 func (p *haParser) front(s *haSection) {
 	listen := len(s.servers) > 0
 	if len(s.binds) == 0 || s.stats && !listen && s.settings.defaultBackend == "" && len(s.rules) == 0 {
@@ -69,7 +69,7 @@ func (p *haParser) front(s *haSection) {
 	p.give(made, notes)
 }
 
-// give puts a frontend's notes at its first service.
+// give adds a frontend's notes to its first service.
 func (p *haParser) give(s *service, notes []note) []note {
 	s.notes = append(notes, s.notes...)
 	sort.SliceStable(s.notes, func(i, j int) bool { return s.notes[i].line < s.notes[j].line })
@@ -85,7 +85,7 @@ func (p *haParser) backend(name string) *haSection {
 	return nil
 }
 
-// service is a frontend in front of a backend.
+// service makes the service of a frontend with one backend section.
 func (p *haParser) service(name string, front, back *haSection) *service {
 	s := p.add(name)
 	for _, b := range front.binds {
@@ -113,7 +113,7 @@ func (p *haParser) service(name string, front, back *haSection) *service {
 	return s
 }
 
-// port is the port of all addresses that the section listens on; "": they differ.
+// port returns the port of all addresses on which the section listens; "": they differ.
 func (s *haSection) port() (port string) {
 	for _, b := range s.binds {
 		for _, addr := range b.listen {
@@ -142,7 +142,7 @@ func (p *haParser) access(s *service, c *haSettings) {
 	setIf(&s.keys, "deny_file", c.denyFile != "", quote(c.denyFile))
 }
 
-// timeouts are those of both sides: tcpctl has one clock for both directions.
+// timeouts translates the timeouts of both sides: tcpctl has one for both directions.
 func (p *haParser) timeouts(s *service, clients, servers *haSettings) {
 	longer := func(name string) time.Duration {
 		return max(clients.timeouts[name+"client"], servers.timeouts[name+"server"])
@@ -162,7 +162,7 @@ func (p *haParser) timeouts(s *service, clients, servers *haSettings) {
 	}
 }
 
-// servers are the backends, and how they are checked.
+// servers adds the backends, and how they are checked.
 func (p *haParser) servers(s *service, front, back *haSection) {
 	checked := false
 	*s.table("check") = slices.Clone(back.settings.check)
@@ -183,8 +183,7 @@ func (p *haParser) servers(s *service, front, back *haSection) {
 	}
 }
 
-// addrKey is the key of a backend's address: dns where each address of its name is
-// a backend.
+// addrKey returns the key for a backend's address: dns if each address of its name is a backend.
 func addrKey(server haServer, addr string) string {
 	host, _, err := net.SplitHostPort(addr)
 	if server.many && err == nil && net.ParseIP(host) == nil {
@@ -196,7 +195,7 @@ func addrKey(server haServer, addr string) string {
 // server adds one backend, and reports whether haproxy checks it.
 func (p *haParser) server(s *service, front, back *haSection, server haServer) (checked bool) {
 	addr, ok := haAddr(server.addr)
-	if port := front.port(); !ok && port != "" { // it is the one that the client has connected to
+	if port := front.port(); !ok && port != "" { // without a port: the one to which the client connected
 		addr, ok = haAddr(server.addr + ":" + port)
 	}
 	if !ok || strings.HasPrefix(addr, ":") {
@@ -223,7 +222,7 @@ func (p *haParser) server(s *service, front, back *haSection, server haServer) (
 	return checked
 }
 
-// serverOption reads one option of a server, and says whether it has a counterpart.
+// serverOption translates one option of a server, and reports whether it has a counterpart.
 func serverOption(s *service, b *table, o haOption) bool {
 	switch o.name {
 	case "weight":
@@ -253,7 +252,7 @@ func serverOption(s *service, b *table, o haOption) bool {
 		b.set("ca", quote(o.value))
 	case "crt":
 		b.set("tls_cert", quote(o.value))
-		b.set("tls_key", quote(o.value)) // it has both
+		b.set("tls_key", quote(o.value)) // the file has both
 	default:
 		return checkOption(s.table("check"), o)
 	}
@@ -265,8 +264,8 @@ func setNumber(t *table, name string, o haOption) bool {
 	return isNumber(o.value)
 }
 
-// checkOption reads likewise what a server says of its check. A service has one check: a
-// server whose own differs stays in a comment.
+// checkOption does the same for options about the server's check. A service has one check, so a
+// differing one stays in a comment.
 func checkOption(check *table, o haOption) bool {
 	d, timed := parseTime(o.value, time.Millisecond)
 	var one table

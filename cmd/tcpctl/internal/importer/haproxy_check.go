@@ -4,7 +4,7 @@ import (
 	"strings"
 )
 
-// checkDirective reads what says how backends are checked, and the options.
+// checkDirective translates directives about checks, and options.
 func (s *haSection) checkDirective(w []string) string {
 	if len(w) < 2 {
 		return "tcpctl has no such setting"
@@ -48,7 +48,7 @@ func (s *haSection) checkDirective(w []string) string {
 	return "of " + w[0] + ", this has no counterpart"
 }
 
-// httpCheck is "option httpchk [METHOD] [URI [VERSION]]".
+// httpCheck translates "option httpchk [METHOD] [URI [VERSION]]".
 func (s *haSection) httpCheck(args []string) string {
 	c := &s.settings.check
 	c.set("type", quote("http"))
@@ -97,7 +97,7 @@ func (s *haSection) httpCheckSend(args []string) (reason string) {
 	return reason
 }
 
-// sendExpect takes the first "tcp-check send" and the first "expect string".
+// sendExpect translates the first "tcp-check send" and the first "expect string".
 func (s *haSection) sendExpect(w []string) string {
 	name, at := "send", 2
 	if w[1] == "expect" {
@@ -112,7 +112,7 @@ func (s *haSection) sendExpect(w []string) string {
 	return ""
 }
 
-// valued are the options of a server that have a value.
+// valued are the server options that have a value.
 var valued = map[string]bool{"fastinter": true, "downinter": true, "id": true, "cookie": true, "minconn": true, "maxqueue": true,
 	"resolvers": true, "init-addr": true, "resolve-prefer": true, "resolve-opts": true, "track": true, "alpn": true, "proto": true,
 	"check-sni": true, "observe": true, "error-limit": true, "on-error": true, "redir": true, "namespace": true, "source": true,
@@ -121,14 +121,14 @@ var valued = map[string]bool{"fastinter": true, "downinter": true, "id": true, "
 	"inter": true, "rise": true, "fall": true, "weight": true, "maxconn": true, "port": true, "ca-file": true, "verify": true, "verifyhost": true,
 	"sni": true, "crt": true, "slowstart": true, "on-marked-down": true, "on-marked-up": true}
 
-// silent are those that need no word in a comment: what they do is done anyway, or
-// is another setting's.
+// silent are the options that need no comment: their effect is there anyway, or belongs to another
+// setting.
 var silent = []string{"fastinter", "downinter", "id", "resolvers", "init-addr", "resolve-prefer", "resolve-opts", "cookie"}
 
-// haOption is one option of a server with its value, "" for those that have none.
+// haOption is one option of a server with its value, if any.
 type haOption struct{ name, value string }
 
-// haOptions takes the words behind a server's address apart.
+// haOptions splits the words after a server's address into options.
 func haOptions(words []string) (all []haOption) {
 	for i := 0; i < len(words); i++ {
 		o := haOption{name: words[i]}

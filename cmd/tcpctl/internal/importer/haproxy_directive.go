@@ -10,13 +10,12 @@ import (
 
 const httpOnly = "this is HTTP: tcpctl passes a connection's bytes on as they are"
 
-// ignored are directives whose effect tcpctl has without being asked, or which
-// say nothing about clients.
+// ignored are directives whose effect tcpctl always has, or which do not concern clients.
 var ignored = []string{"option redispatch", "option tcpka", "option clitcpka", "option srvtcpka", "option splice-auto", "option splice-request",
 	"option splice-response", "option tcp-smart-accept", "option tcp-smart-connect", "tcp-request inspect-delay", "daemon", "master-worker",
 	"nbproc", "nbthread", "maxsslconn", "quiet", "description", "option dontlognull", "hash-type", "enabled", "id"}
 
-// hints are what tcpctl has in place of a directive.
+// hints say what tcpctl has in place of a directive.
 var hints = map[string]string{
 	"log": `see [log]: access = "FILE" has one JSON line a session`, "option tcplog": `see [log]: access = "FILE" has one JSON line a session`,
 	"option httplog": `see [log]: access = "FILE" has one JSON line a session`, "log-format": `see [log]: access = "FILE" has one JSON line a session`,
@@ -25,8 +24,8 @@ var hints = map[string]string{
 	"stats": "tcpctl attach shows more than haproxy's statistics; [control] has the socket, [metrics] Prometheus's numbers",
 }
 
-// directive reads one directive of the section. It returns why that has no
-// counterpart; "": it has one.
+// directive translates one directive of the section. It returns why that has no counterpart; "": it
+// has one.
 func (s *haSection) directive(d *draft, n int, w []string) (reason string) {
 	args := w[1:]
 	two := strings.Join(w[:min(2, len(w))], " ")
@@ -78,7 +77,7 @@ func isNumber(text string) bool {
 	return err == nil && n >= 0
 }
 
-// number is a number as TOML has it, without zeros before it.
+// number formats a number for TOML, without leading zeros.
 func number(text string) string {
 	n, _ := strconv.Atoi(text)
 	return strconv.Itoa(n)
@@ -92,7 +91,7 @@ func (s *haSection) mode(args []string) string {
 	return ""
 }
 
-// setting is a directive of one value.
+// setting translates a directive with one value.
 func (s *haSection) setting(name string, args []string) string {
 	if len(args) == 0 {
 		return "tcpctl has no such setting"
@@ -135,7 +134,7 @@ func (s *haSection) setting(name string, args []string) string {
 	return ""
 }
 
-// timeout is "timeout NAME TIME".
+// timeout translates "timeout NAME TIME".
 func (s *haSection) timeout(args []string) string {
 	if len(args) != 2 {
 		return "timeout has a name and a time"
@@ -153,7 +152,7 @@ func (s *haSection) timeout(args []string) string {
 	return ""
 }
 
-// bind reads addresses, and what is said of them.
+// bind translates addresses with their options.
 func (s *haSection) bind(args []string) (reason string) {
 	if len(args) == 0 {
 		return "bind has an address"
@@ -191,7 +190,7 @@ func (s *haSection) bind(args []string) (reason string) {
 // maxPorts is the largest range of ports that is written as one address each.
 const maxPorts = 100
 
-// haAddrs are the addresses of a bind, which may have a range of ports.
+// haAddrs returns the addresses of a bind, which may have a range of ports.
 func haAddrs(addr string) (all []string, ok bool) {
 	i := strings.LastIndexByte(addr, ':')
 	from, to, isRange := strings.Cut(addr[i+1:], "-")
@@ -214,7 +213,7 @@ func haAddrs(addr string) (all []string, ok bool) {
 	return all, true
 }
 
-// haAddr is an address as tcpctl has it.
+// haAddr converts an address to tcpctl's form.
 func haAddr(addr string) (string, bool) {
 	for _, kind := range []string{"ipv4@", "ipv6@", "tcp4@", "tcp6@", "tcp@"} {
 		addr = strings.TrimPrefix(addr, kind)
@@ -243,7 +242,7 @@ func haAddr(addr string) (string, bool) {
 	return host + ":" + port, true
 }
 
-// server is "server NAME ADDR[:PORT] [OPTION...]".
+// server translates "server NAME ADDR[:PORT] [OPTION...]".
 func (s *haSection) server(n int, args []string) string {
 	if len(args) < 2 {
 		return "a server has a name and an address"
@@ -252,8 +251,8 @@ func (s *haSection) server(n int, args []string) string {
 	return ""
 }
 
-// template is a server for each address of a name. How many there may be at most
-// is left out: a set of backends grows with the answers.
+// template translates a server for each address of a name. Their maximum number is left out: a set
+// of backends grows with the answers.
 func (s *haSection) template(n int, args []string) string {
 	if len(args) < 3 || !isNumber(strings.ReplaceAll(args[1], "-", "")) {
 		return "a server-template has a prefix, a number of servers, and a name with a port"

@@ -14,14 +14,14 @@ type haSection struct {
 	settings   haSettings
 	binds      []haBind
 	servers    []haServer
-	acls       map[string][][]string // the conditions of each name: any of them
+	acls       map[string][][]string // the conditions of each name, of which any may be met
 	rules      []haRule
 	stats      bool // it shows haproxy's statistics
 	notes      []note
-	used       bool // a backend, by a frontend
+	used       bool // of a backend section: a frontend uses it
 }
 
-// haSettings are what a section inherits from one of defaults.
+// haSettings are the settings that a section inherits from defaults.
 type haSettings struct {
 	http, checkTLS bool
 	balance        string
@@ -38,7 +38,7 @@ type haSettings struct {
 	rejectOthers   bool
 }
 
-// haRule is one use_backend: the backend for clients that ask for these names.
+// haRule is one use_backend: the backend for clients that send these names.
 type haRule struct {
 	backend string
 	names   []string
@@ -54,7 +54,7 @@ type haServer struct {
 	line int
 	name string
 	addr string
-	many bool // one for each address of its name
+	many bool // a server for each address of its name
 	opts []string
 }
 
@@ -62,7 +62,7 @@ type haServer struct {
 type haParser struct {
 	*draft
 	defaults map[string]*haSettings
-	last     *haSettings // of the defaults above
+	last     *haSettings // of the last defaults section
 	sections []*haSection
 	current  *haSection
 	skipped  bool // in a section that has no counterpart
@@ -84,7 +84,7 @@ func (d *draft) haproxy(text []byte) error {
 	return nil
 }
 
-// line reads one line that is not empty.
+// line parses one line that is not empty.
 func (p *haParser) line(n int, words []string) {
 	switch words[0] {
 	case "frontend", "backend", "listen", "defaults", "global":
@@ -132,7 +132,7 @@ func (p *haParser) begin(words []string) {
 	default:
 		s.settings = from.clone()
 		p.sections = append(p.sections, s)
-		if len(words) > 2 && words[2] != "from" { // listen NAME ADDR, as before haproxy 1.5
+		if len(words) > 2 && words[2] != "from" { // listen NAME ADDR, from before haproxy 1.5
 			s.bind(words[2:])
 		}
 	}
@@ -149,7 +149,7 @@ func (s *haSettings) clone() haSettings {
 	return c
 }
 
-// note keeps a line as a comment, where its section's service will be.
+// note keeps a line as a comment, at its section's service.
 func (p *haParser) note(n int, words []string, reason string) {
 	p.commented++
 	to := &p.notes
@@ -161,8 +161,8 @@ func (p *haParser) note(n int, words []string, reason string) {
 
 var errQuote = errors.New("a quotation mark has no counterpart")
 
-// haWords are the words of a line: haproxy has quotes of both kinds, which may
-// begin in a word, backslashes, and comments.
+// haWords returns the words of a line: haproxy has both kinds of quotes, which may begin within a
+// word, backslashes, and comments.
 func haWords(line string) (words []string, err error) {
 	var word strings.Builder
 	var quoted rune

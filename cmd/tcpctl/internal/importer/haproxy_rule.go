@@ -5,8 +5,7 @@ import (
 	"strings"
 )
 
-// rule reads what decides about clients: by address, or by the name that they
-// ask for in TLS.
+// rule translates rules about clients: by address, or by the server name in TLS.
 func (s *haSection) rule(w []string) (reason string) {
 	switch w[0] {
 	case "acl":
@@ -36,14 +35,13 @@ func isNameCondition(c []string) bool {
 
 func isSourceCondition(c []string) bool { return c[0] == "src" }
 
-// isHello are the conditions that wait for a ClientHello, which tcpctl does by
-// itself.
+// isHello reports whether a condition waits for a ClientHello, which tcpctl does by itself.
 func isHello(c []string) bool {
 	return strings.HasPrefix(c[0], "req_ssl_hello_type") || strings.HasPrefix(c[0], "req.ssl_hello_type") || strings.HasPrefix(c[0], "req.ssl_ver") || strings.HasPrefix(c[0], "req_ssl_ver")
 }
 
-// conditions resolves the words behind "if": one condition in braces, or the name
-// of an acl. ok is false for more, and for what is not known.
+// conditions resolves the words after "if": one condition in braces, or the name of an acl. ok is
+// false for more than one, and for unknown ones.
 func (s *haSection) conditions(w []string) (all [][]string, negated, ok bool) {
 	if len(w) == 0 {
 		return nil, false, false
@@ -71,7 +69,7 @@ func (s *haSection) conditions(w []string) (all [][]string, negated, ok bool) {
 
 const oneCondition = "only a single condition, on the client's address or the name in its ClientHello, is translated"
 
-// useBackend is "use_backend NAME if CONDITION".
+// useBackend translates "use_backend NAME if CONDITION".
 func (s *haSection) useBackend(w []string) string {
 	if len(w) == 2 {
 		s.settings.defaultBackend = w[1]
@@ -99,7 +97,7 @@ func (s *haSection) useBackend(w []string) string {
 	return ""
 }
 
-// haNames are the names of a condition on a ClientHello.
+// haNames returns the names of a condition on a ClientHello.
 func haNames(w []string) (names []string, ok bool) {
 	ends := false
 	for i := 0; i < len(w); i++ {
@@ -125,7 +123,7 @@ func haNames(w []string) (names []string, ok bool) {
 	return names, len(names) > 0
 }
 
-// tcpRequest is "tcp-request connection|content accept|reject [if CONDITION]".
+// tcpRequest translates "tcp-request connection|content accept|reject [if CONDITION]".
 func (s *haSection) tcpRequest(w []string) string {
 	const unknown = "of tcp-request, accept and reject by the client's address are translated; see also new_sessions_per_ip"
 	if len(w) < 3 || w[2] != "accept" && w[2] != "reject" {
@@ -157,8 +155,8 @@ func (s *haSection) tcpRequest(w []string) string {
 	return ""
 }
 
-// addresses allows or denies clients by their addresses. "reject unless" and an
-// "accept if" with a reject behind it both leave in only these.
+// addresses allows or denies clients by address. Both "reject unless" and "accept if" followed by a
+// reject allow only these.
 func (s *haSection) addresses(w []string, allow, accept bool) bool {
 	for i := 0; i < len(w); i++ {
 		switch {

@@ -1,5 +1,5 @@
-// Package importer writes what the configuration of another proxy says about TCP
-// as one of tcpctl. What it cannot say stays in a comment, with its line.
+// Package importer converts the TCP part of another proxy's configuration to one of tcpctl. What
+// cannot be translated stays in a comment, with its line number.
 package importer
 
 import (
@@ -59,7 +59,7 @@ func Import(name, format string, text []byte) (Result, error) {
 	return Result{Text: out.Bytes(), Services: len(d.services), Translated: d.translated, Commented: d.commented}, nil
 }
 
-// nothing is the error of a file of which nothing is left, with the first reason.
+// nothing returns the error for a file without anything that can be translated, with the first reason.
 func (d *draft) nothing() error {
 	for _, n := range d.notes {
 		if strings.HasPrefix(n.text, "server") || strings.HasPrefix(n.text, "bind") || strings.HasPrefix(n.text, "proxy_pass") {
@@ -74,10 +74,10 @@ var (
 	nginxBlock     = regexp.MustCompile(`(?m)^[^#\n]*\b(stream|upstream|server|http)\b[^;{\n]*\{`)
 )
 
-// formatOf is the format of a text; "": it has the signs of none.
+// formatOf detects the format of a text; "": unknown.
 func formatOf(text []byte) string {
 	switch {
-	case haproxySection.Match(text): // whose conditions have braces, too
+	case haproxySection.Match(text): // before nginx: conditions in haproxy.cfg have braces, too
 		return HAProxy
 	case nginxBlock.Match(text):
 		return Nginx

@@ -15,8 +15,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// TestImport: each file is translated to the golden one beside it, which tcpctl
-// takes.
+// TestImport: each file is translated to its golden file, which tcpctl accepts.
 func TestImport(t *testing.T) {
 	for _, pattern := range []string{"testdata/*.cfg", "testdata/*.conf"} {
 		files, err := filepath.Glob(pattern)
@@ -39,7 +38,7 @@ func imports(t *testing.T, file string) {
 		t.Fatal(err)
 	}
 	if _, err := config.Parse(file, r.Text); err != nil {
-		t.Errorf("tcpctl does not take it: %v", err)
+		t.Errorf("tcpctl does not accept it: %v", err)
 	}
 	golden := file + ".toml"
 	if *update {
@@ -51,13 +50,13 @@ func imports(t *testing.T, file string) {
 	if err != nil || !bytes.Equal(want, r.Text) {
 		t.Errorf("%v; see %s, and -update:\n%s", err, golden, r.Text)
 	}
-	// Each line of the file is in the result: as a key, or as a comment with its number.
+	// Each line of the file is in the result, as a key, or as a comment with its number.
 	if r.Services == 0 || r.Translated == 0 || r.Commented == 0 {
 		t.Errorf("%+v", r)
 	}
 }
 
-// TestBadFiles: what cannot be translated is an error that says where.
+// TestBadFiles: a file that cannot be translated is an error that says where.
 func TestBadFiles(t *testing.T) {
 	for _, c := range []struct{ format, text, want string }{
 		{"", "", "neither of haproxy"},
@@ -78,7 +77,7 @@ func TestBadFiles(t *testing.T) {
 	}
 }
 
-// FuzzImport: whatever a file holds, the result is TOML.
+// FuzzImport: whatever a file contains, the result is valid TOML.
 func FuzzImport(f *testing.F) {
 	for _, file := range []string{"testdata/haproxy.cfg", "testdata/nginx.conf"} {
 		text, err := os.ReadFile(file)
@@ -101,8 +100,8 @@ func FuzzImport(f *testing.F) {
 	})
 }
 
-// TestKeysOfBackends: certificates that backends get from us, and names with an
-// address for each of several backends, are translated.
+// TestKeysOfBackends: client certificates for backends, and names with one backend for each
+// address, are translated.
 func TestKeysOfBackends(t *testing.T) {
 	for text, want := range map[string][]string{
 		"listen web\n  bind :80\n  server-template web 1-5 web.internal:8080 resolvers dns check weight 3\n": {`{ name = "web", dns = "web.internal:8080", weight = 3 }`},
@@ -122,8 +121,8 @@ func TestKeysOfBackends(t *testing.T) {
 	}
 }
 
-// TestAnUpstreamOfSeveralServers is read once: its directives count once, its comments
-// stand at the first service, and what one service adds to its backends stays its own.
+// TestAnUpstreamOfSeveralServers: it is read once, its directives count once, its comments are at
+// the first service, and what one service adds to its backends does not affect another.
 func TestAnUpstreamOfSeveralServers(t *testing.T) {
 	const upstream = "stream { upstream db { server 10.0.0.1:5432 weight=2; server 10.0.0.2:5432; sticky; }"
 	const plain, encrypted = " server { listen 1000; proxy_pass db; }", " server { listen 2000; proxy_pass db; proxy_ssl on; }"
@@ -141,7 +140,7 @@ func TestAnUpstreamOfSeveralServers(t *testing.T) {
 	}
 	text := string(two.Text)
 	if n := strings.Count(text, "sticky"); n != 1 {
-		t.Errorf("the comment stands %d times in\n%s", n, text)
+		t.Errorf("the comment occurs %d times in\n%s", n, text)
 	}
 	first, second, _ := strings.Cut(text, `listen = ":2000"`)
 	if strings.Contains(first, "tls = true") || strings.Count(second, "tls = true") != 2 || strings.Count(text, "weight = 2") != 2 {

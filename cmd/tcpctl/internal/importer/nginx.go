@@ -12,13 +12,13 @@ import (
 type ngParser struct {
 	*draft
 	upstreams map[string]*ngUpstream
-	maps      map[string]*directive // by the variable that they set
-	inherited []directive           // of stream
-	counted   map[string]bool       // directives of stream
+	maps      map[string]*directive // by the variable that each sets
+	inherited []directive           // the stream block's
+	counted   map[string]bool       // the stream block's directives that were counted
 }
 
-// nginx translates the stream blocks of an nginx.conf. A file of /etc/nginx that is
-// included there has no such block around its servers.
+// nginx translates the stream blocks of an nginx.conf. An included file has servers without such a
+// block around them.
 func (d *draft) nginx(text []byte) error {
 	all, err := parseNginx(d.source, string(text))
 	if err != nil {
@@ -47,7 +47,7 @@ func (d *draft) nginx(text []byte) error {
 	return nil
 }
 
-// skip keeps a directive that is not about TCP as one comment.
+// skip keeps a directive that does not concern TCP as one comment.
 func (p *ngParser) skip(d *directive) {
 	reason := "it is about nginx's own process"
 	text := d.text()
@@ -94,8 +94,8 @@ func (p *ngParser) stream(all []directive) {
 	}
 }
 
-// server makes the services of a server block: one, or one for each name of a map
-// of names in the ClientHello.
+// server makes the services of a server block: one, or one for each target of a map of names in the
+// ClientHello.
 func (p *ngParser) server(d *directive) {
 	var s service
 	var to *directive
@@ -132,7 +132,7 @@ func (p *ngParser) lost(s *service, d *directive, reason string) {
 	p.commented++
 }
 
-// pass makes services of what proxy_pass names.
+// pass makes services from the target of proxy_pass.
 func (p *ngParser) pass(s *service, to *directive) {
 	target := to.words[1]
 	m := p.maps[target]
@@ -153,7 +153,7 @@ func (p *ngParser) pass(s *service, to *directive) {
 	var order []string
 	for i := range m.block {
 		one := &m.block[i]
-		if one.words[0] == "hostnames" { // as tcpctl compares names
+		if one.words[0] == "hostnames" { // tcpctl always compares host names this way
 			continue
 		}
 		of := sniNames(one)
@@ -173,7 +173,7 @@ func (p *ngParser) pass(s *service, to *directive) {
 		if one == nil {
 			continue
 		}
-		s.notes = nil // they stand at the first
+		s.notes = nil // they are at the first service
 		one.keys.set("sni", array(names[target]))
 		made = append(made, one)
 	}
@@ -182,7 +182,7 @@ func (p *ngParser) pass(s *service, to *directive) {
 	}
 }
 
-// sniNames are the names of one line of a map; none: they cannot be translated.
+// sniNames returns the names of one line of a map; none: they cannot be translated.
 func sniNames(d *directive) []string {
 	if len(d.words) != 2 || d.braces {
 		return nil
@@ -199,8 +199,7 @@ func sniNames(d *directive) []string {
 	return []string{name}
 }
 
-// made adds a service like s for the backends of an upstream, or of an address;
-// nil: there are none.
+// made adds a service like s for the backends of an upstream, or of an address; nil: it has none.
 func (p *ngParser) made(s *service, target string, at *directive) *service {
 	if strings.HasPrefix(target, "$") {
 		return nil
@@ -222,7 +221,7 @@ func (p *ngParser) made(s *service, target string, at *directive) *service {
 	} else {
 		one.notes = append(one.notes, note{at.line, at.text(), "its address is no host:port"})
 	}
-	if t := one.table("backend"); len(*t) > 0 { // TLS of all of them
+	if t := one.table("backend"); len(*t) > 0 { // the server's TLS, for all of them
 		for i := range one.backends {
 			one.backends[i] = append(one.backends[i], *t...)
 		}
@@ -230,7 +229,7 @@ func (p *ngParser) made(s *service, target string, at *directive) *service {
 	return one
 }
 
-// ngAddr is an address as tcpctl has it; a port of 0: it must name one.
+// ngAddr converts an address to tcpctl's form; with port 0, the address must have a port.
 func ngAddr(addr string, port int) (string, bool) {
 	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
 		return "unix:" + path, path != ""
@@ -253,8 +252,7 @@ func ngAddr(addr string, port int) (string, bool) {
 	return strings.TrimPrefix(addr[:i], "*") + addr[i:], true
 }
 
-// ngTime reads a time of nginx, whose unit is the second. It may have several
-// parts, as 1h30m.
+// ngTime parses a time of nginx, in seconds by default. It may have several parts, like 1h30m.
 func ngTime(text string) (sum time.Duration, ok bool) {
 	for text != "" {
 		i := strings.IndexFunc(text, func(r rune) bool { return r < '0' || r > '9' })

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// directive is one of nginx.conf, with what stands in its braces.
+// directive is a directive of nginx.conf, with the block in its braces.
 type directive struct {
 	line   int
 	words  []string
@@ -16,7 +16,7 @@ type directive struct {
 
 func (d *directive) text() string { return strings.Join(d.words, " ") }
 
-// count is the directive with all that are in it.
+// count returns the number of directives, including those in the block.
 func (d *directive) count() int {
 	n := 1
 	for i := range d.block {
@@ -25,18 +25,18 @@ func (d *directive) count() int {
 	return n
 }
 
-// maxDepth bounds how deep braces stand in each other.
+// maxDepth bounds how deep braces are nested.
 const maxDepth = 64
 
-// ngLexer takes nginx.conf apart.
+// ngLexer splits nginx.conf into words and braces.
 type ngLexer struct {
 	text string
 	at   int
 	line int
 }
 
-// next is a word, ";", "{" or "}"; ok is false at the end. A quoted word is never
-// one of the three: plain is false.
+// next returns a word, ";", "{" or "}"; ok is false at the end. plain is false for a quoted word,
+// which is never one of the three.
 func (l *ngLexer) next() (word string, plain, ok bool, err error) {
 	l.skip()
 	if l.at == len(l.text) {
@@ -107,7 +107,7 @@ func (l *ngLexer) quoted(quote byte) (string, error) {
 
 var errBrace = errors.New("a brace has no counterpart")
 
-// block reads directives up to the brace that closes them.
+// block reads directives up to the closing brace.
 func (l *ngLexer) block(depth int) (all []directive, err error) {
 	var d directive
 	for {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// listen adds an address, and reports whether it is one of UDP.
+// listen adds an address, and reports whether it is for UDP.
 func (p *ngParser) listen(s *service, d *directive) (udp bool) {
 	if len(d.words) < 2 {
 		return false
@@ -45,8 +45,8 @@ func (p *ngParser) note(s *service, d *directive, reason string) {
 	s.notes = append(s.notes, note{d.line, d.text(), reason})
 }
 
-// setting reads one directive of a server, or of the stream block around it, whose
-// lines count once.
+// setting translates one directive of a server, or of the stream block around it, whose lines count
+// once.
 func (p *ngParser) setting(s *service, d *directive, own bool) {
 	reason := s.nginxSetting(d)
 	switch {
@@ -68,7 +68,7 @@ func (p *ngParser) setting(s *service, d *directive, own bool) {
 	}
 }
 
-// nginxQuoted are the directives whose value a key of a table takes as it is.
+// nginxQuoted are the directives whose value becomes that of a table's key, unchanged.
 var nginxQuoted = map[string][2]string{
 	"ssl_certificate":               {"tls", "cert"},
 	"ssl_certificate_key":           {"tls", "key"},
@@ -79,8 +79,7 @@ var nginxQuoted = map[string][2]string{
 	"proxy_ssl_certificate_key":     {"backend", "tls_key"},
 }
 
-// nginxSetting reads a directive that says one thing. It returns why it has no
-// counterpart.
+// nginxSetting translates a directive with one value. It returns why it has no counterpart.
 func (s *service) nginxSetting(d *directive) (reason string) {
 	if len(d.words) < 2 {
 		return "tcpctl has no such setting"
@@ -149,7 +148,7 @@ func (s *service) nginxBind(d *directive) string {
 	return ""
 }
 
-// nginxRate is a limit in bytes a second: tcpctl has one for both ways.
+// nginxRate translates a limit in bytes a second: tcpctl has one for both directions.
 func (s *service) nginxRate(value string) string {
 	n := strings.TrimRight(strings.ToLower(value), "km")
 	if !isNumber(n) || len(value)-len(n) > 1 {
@@ -160,7 +159,7 @@ func (s *service) nginxRate(value string) string {
 	return ""
 }
 
-// nginxList adds a network to a key that is a list of them.
+// nginxList adds a network to a key with a list of networks.
 func (s *service) nginxList(name, network string) string {
 	if _, err := netip.ParsePrefix(network); err != nil {
 		if _, err := netip.ParseAddr(network); err != nil {

@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// ngUpstream is an upstream block, which is read once: any number of servers may
-// pass their clients to it.
+// ngUpstream is an upstream block, which is read once although several servers may use it.
 type ngUpstream struct {
 	from       *directive
 	balance    string // as TOML
@@ -18,7 +17,6 @@ type ngUpstream struct {
 	used       bool
 }
 
-// readUpstream reads an upstream block.
 func readUpstream(d *directive) *ngUpstream {
 	up := &ngUpstream{from: d, balance: quote("roundrobin"), translated: 1}
 	for i := range d.block {
@@ -32,7 +30,7 @@ func readUpstream(d *directive) *ngUpstream {
 	return up
 }
 
-// directive reads one directive. It returns why it has no counterpart.
+// directive translates one directive. It returns why it has no counterpart.
 func (up *ngUpstream) directive(d *directive) (reason string) {
 	switch d.words[0] {
 	case "server":
@@ -53,7 +51,7 @@ func (up *ngUpstream) directive(d *directive) (reason string) {
 	return ""
 }
 
-// server is "server ADDR [OPTION...]".
+// server translates "server ADDR [OPTION...]".
 func (up *ngUpstream) server(d *directive) (reason string) {
 	if len(d.words) < 2 {
 		return "a server has an address"
@@ -90,8 +88,8 @@ func (up *ngUpstream) server(d *directive) (reason string) {
 	return reason
 }
 
-// use gives a service the backends of an upstream. Its lines count, and its
-// comments stand, where it is used first.
+// use gives a service the backends of an upstream. Its lines count, and its comments appear, at the
+// first use.
 func (p *ngParser) use(s *service, up *ngUpstream) {
 	if !up.used {
 		up.used = true

@@ -70,7 +70,7 @@ type ConfigError struct{ Err error }
 func (e *ConfigError) Error() string { return e.Err.Error() }
 func (e *ConfigError) Unwrap() error { return e.Err }
 
-// nodeName is the name of this node: in the mesh, or else the host's.
+// nodeName returns the name of this node: that in the mesh, or else the host's.
 func (c *Config) nodeName() string {
 	switch {
 	case c.Mesh != nil:
@@ -90,8 +90,8 @@ func accessConfig(f *config.File) access.Config {
 	return access.Config{File: f.Log.Access, Flush: flush}
 }
 
-// historyConfig is where an instance keeps its history: without a
-// configuration file, in memory.
+// historyConfig returns where an instance keeps its history: without a configuration file, in
+// memory.
 func historyConfig(path string, f *config.File) history.Config {
 	c := history.Config{File: f.History.File, Keep: f.History.Keep, Max: int64(f.History.Max)}
 	switch {
@@ -107,10 +107,9 @@ func historyConfig(path string, f *config.File) history.Config {
 	return c
 }
 
-// historyFile is the one in the state folder: history.db for the
-// configurations that are found without being named, and one of its own for any
-// other, as two instances would mix. Where there can be no state folder, it is
-// in memory.
+// historyFile returns the file in the state folder: history.db for configurations at a default
+// path, and a separate one for any other, so that two instances do not share one. Without a state
+// folder, the history is in memory.
 func historyFile(path string) string {
 	name := "history.db"
 	if abs, err := filepath.Abs(path); err == nil && !config.Standard(abs) {

@@ -2,11 +2,11 @@ package instance
 
 import "context"
 
-// hostedConsole is the console of this process. A nil one does nothing.
+// hostedConsole is this process's console. A nil one does nothing.
 type hostedConsole struct {
 	hangup chan struct{}
 	done   chan consoleResult
-	cancel context.CancelFunc // nil: it has ended
+	cancel context.CancelFunc // nil: the console has ended
 }
 
 type consoleResult struct {
@@ -14,7 +14,7 @@ type consoleResult struct {
 	err error
 }
 
-// openConsole shows the console, where there is to be one.
+// openConsole starts the console, if there should be one.
 func (in *Instance) openConsole() *hostedConsole {
 	if in.console == nil {
 		return nil
@@ -29,7 +29,7 @@ func (in *Instance) openConsole() *hostedConsole {
 	return c
 }
 
-// ended reports how the console has ended, once.
+// ended returns a channel that receives once, how the console has ended.
 func (c *hostedConsole) ended() <-chan consoleResult {
 	if c == nil {
 		return nil
@@ -37,8 +37,7 @@ func (c *hostedConsole) ended() <-chan consoleResult {
 	return c.done
 }
 
-// hungUp signals the console that its terminal is lost. It is false where no
-// console runs.
+// hungUp tells the console that its terminal is lost. It returns false if no console runs.
 func (c *hostedConsole) hungUp() bool {
 	if c == nil || c.cancel == nil {
 		return false
@@ -67,7 +66,7 @@ func (in *Instance) consoleEnded(c *hostedConsole, r consoleResult) {
 	if r.err != nil {
 		in.log.Error("the console has ended: " + r.err.Error())
 	}
-	// Without a console, lines may go to stderr again: where there still is a terminal.
+	// Without a console, log lines may go to stderr again, unless the terminal is lost.
 	in.mu.Lock()
 	in.quiet = r.end == ConsoleHungUp
 	in.mu.Unlock()

@@ -13,9 +13,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// openControl opens the control socket at the configured path, or at the
-// default one. Where the default is taken and there is no file, it is one
-// that no other process has.
+// openControl opens the control socket at the configured or default path. If the default is taken
+// and there is no configuration file, it uses a path that no other process has.
 func (in *Instance) openControl() (*control.Server, error) {
 	path := cmp.Or(in.c.Socket, in.file.Control.Socket)
 	o := control.Options{Node: in.node, Version: in.c.Version, Log: in.log.Logger, Mode: in.file.Control.Mode, Group: in.file.Control.Group,
@@ -45,8 +44,8 @@ func (in *Instance) openControl() (*control.Server, error) {
 	return control.Open(path, in.local, o)
 }
 
-// openMetrics opens the address that metrics are served on; "" is none. The
-// predecessor's socket is used where it listens on that address.
+// openMetrics opens the address for metrics; "" means none. It uses the predecessor's socket if
+// that listens on the address.
 func (in *Instance) openMetrics(addr string) (*metrics.Server, error) {
 	if addr == "" {
 		return nil, nil
@@ -61,8 +60,8 @@ func (in *Instance) openMetrics(addr string) (*metrics.Server, error) {
 	return s, proxy.ListenHint(addr, err)
 }
 
-// followersHandler is what the later processes of the instance may ask of this
-// one, and in whose name.
+// followersHandler serves the requests that later processes of the instance may send, and names
+// them in acts.
 func (in *Instance) followersHandler() http.Handler {
 	here := &api.Local{Engine: in.engine, Node: in.local.Node, By: in.local.By, Stop: in.Stop, Process: in.local.Process}
 	mux := http.NewServeMux()

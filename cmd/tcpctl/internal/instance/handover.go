@@ -15,8 +15,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// ourPath is where this program was started from, with links unresolved: what
-// is installed there by the time of an upgrade is what takes over.
+// ourPath is the path from which this program was started, with symlinks unresolved: at an upgrade,
+// the program that is then installed there takes over.
 var ourPath = func() string {
 	path, err := exec.LookPath(os.Args[0])
 	if err == nil {
@@ -28,30 +28,29 @@ var ourPath = func() string {
 	return path
 }()
 
-// handover is an upgrade that has begun, in the process that is replaced. Acts look
-// at its step; a stop of the instance ends it.
+// handover is an upgrade in progress, in the process that is being replaced. Acts depend on its
+// step; a stop of the instance ends it.
 type handover struct {
 	in    *Instance
 	by    string
 	offer upgrade.Offer
 	step  atomic.Int32
-	pid   atomic.Int32  // of the successor, once it has taken over
-	quit  chan struct{} // closed: it is to end
+	pid   atomic.Int32  // the successor's, once it has taken over
+	quit  chan struct{} // closed when it must end
 	once  sync.Once
-	over  chan struct{} // closed: it has ended, well or not
+	over  chan struct{} // closed when it has ended, successfully or not
 }
 
-// Steps of a handover, as far as they concern acts.
+// Steps of a handover that matter to acts.
 const (
 	stepOffered  = iota // all acts are allowed, except those that change sockets
-	stepHanding         // for a moment, none is
+	stepHanding         // for a moment, no act is allowed
 	stepTaken           // the successor accepts clients
 	stepReleased        // the successor owns everything
 )
 
-// upgrade starts the binary that is installed now, with this process's
-// arguments and sockets, and returns once the new process accepts clients. This
-// one serves its own clients until they end.
+// upgrade starts the currently installed binary with this process's arguments and sockets, and
+// returns once the new process accepts clients. This process serves its own clients until they end.
 func (in *Instance) upgrade(by string) (string, error) {
 	if in.c.NoUpgrade != "" {
 		return "", api.Refused("this instance cannot be upgraded: "+in.c.NoUpgrade, "stop it, and start the new one")
@@ -72,7 +71,7 @@ func (in *Instance) upgrade(by string) (string, error) {
 	return fmt.Sprintf("process %d takes over; process %d serves its own clients until they end", next.PID, os.Getpid()), nil
 }
 
-// beginHandover begins a handover, of which there is one at a time.
+// beginHandover begins a handover. There is at most one at a time.
 func (in *Instance) beginHandover(by string) (*handover, error) {
 	if in.predecessor != nil {
 		in.predecessor.Settle(context.Background())
@@ -125,7 +124,7 @@ func (h *handover) makeOffer() (err error) {
 	return err
 }
 
-// snapshot is the state of this process now, for the next one.
+// snapshot returns the current state of this process, for the successor.
 func (h *handover) snapshot() upgrade.State {
 	in := h.in
 	self := upgrade.Generation{PID: os.Getpid(), Addr: in.followers.Addr()}
@@ -141,8 +140,8 @@ func (h *handover) settle(next *upgrade.Successor) {
 	h.end()
 }
 
-// end closes what the handover has opened. After a release, this process serves
-// only the clients that it has.
+// end closes what the handover has opened. After a release, this process only serves its remaining
+// clients.
 func (h *handover) end() {
 	if h.step.Load() == stepReleased {
 		h.offer.Close()
@@ -162,15 +161,15 @@ func (h *handover) close() {
 	}
 }
 
-// stop ends the handover, since this process is to stop. It reports whether it
-// came too late: another process owns everything.
+// stop ends the handover, since this process must stop. It returns true if it is too late: another
+// process owns everything.
 func (h *handover) stop() (released bool) {
 	h.once.Do(func() { close(h.quit) })
 	<-h.over
 	return h.step.Load() == stepReleased
 }
 
-// refusal is why no other upgrade and no reload can begin now.
+// refusal says why no other upgrade and no reload can begin now.
 func (h *handover) refusal() error {
 	if pid := h.pid.Load(); pid != 0 {
 		return api.Refused(fmt.Sprintf("process %d has taken over from this one (%d)", pid, os.Getpid()), "try again: the new process answers now")
@@ -178,16 +177,16 @@ func (h *handover) refusal() error {
 	return api.Refused("an upgrade is under way", "try again when it has ended: tcpctl events -f shows it")
 }
 
-// beginAct allows an act, unless a handover under way would lose its effect.
-// Call end after it.
+// beginAct allows an act, unless a handover in progress would lose its effect. The caller must call
+// end after the act.
 func (in *Instance) beginAct(r *api.Request) (end func(), err error) {
 	nothing := func() {}
 	switch r.Act {
-	case "upgrade", "reload", "stop", "probe", "mark": // these check by themselves
+	case "upgrade", "reload", "stop", "probe", "mark": // these check for a handover themselves
 		return nothing, nil
 	case "open", "close":
 		if in.predecessor != nil {
-			in.predecessor.Settle(context.Background()) // it could not serve again what this act changes
+			in.predecessor.Settle(context.Background()) // after this act, the predecessor could not take over again
 		}
 	}
 	in.acting.RLock()

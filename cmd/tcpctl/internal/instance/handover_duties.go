@@ -13,8 +13,7 @@ func (h *handover) duties() upgrade.Duties {
 	return upgrade.Duties{StopListening: h.stopListening, Yield: h.yield, Release: h.release, Resume: h.resume, Stop: h.quit}
 }
 
-// stopListening leaves new clients to the successor, once the acts under way
-// have ended.
+// stopListening leaves new clients to the successor, once the acts in progress have ended.
 func (h *handover) stopListening() (upgrade.State, error) {
 	in := h.in
 	in.acting.Lock()
@@ -24,12 +23,11 @@ func (h *handover) stopListening() (upgrade.State, error) {
 		return upgrade.State{}, err
 	}
 	proxy.HandoverOf(in.engine).StopListening()
-	in.history.Suspend() // the successor goes on from the counters that it is given now
+	in.history.Suspend() // the successor continues from the counters in this snapshot
 	return h.snapshot(), nil
 }
 
-// yield leaves requests to the successor, too: those of the control socket and
-// of the metrics.
+// yield also leaves requests to the successor: those to the control socket and for metrics.
 func (h *handover) yield(pid int) {
 	h.pid.Store(int32(pid))
 	h.step.Store(stepTaken)
@@ -48,21 +46,20 @@ func (h *handover) release(pid int) {
 	h.step.Store(stepReleased)
 	in.systemd.HandOver(pid)       // an error means that no systemd listens
 	in.notify.Set(notify.Config{}) // the successor notifies
-	in.sources.Close()             // and it asks who there is
+	in.sources.Close()             // and asks the sources
 	if in.fleet != nil {
-		in.fleet.Close() // a name has one node, and a port one listener
+		in.fleet.Close() // two processes cannot be one node, or listen on one port
 	}
 	in.control.Release()
 	if in.metrics != nil {
 		in.metrics.Close()
 	}
 	if in.ssh != nil {
-		in.ssh.Close() // its consoles show this process: the next one is a connect away
+		in.ssh.Close() // its consoles show this process: operators can connect to the next
 	}
 }
 
-// resume takes everything back after a failed handover, with what the successor
-// has counted.
+// resume takes everything back after a failed handover, including the successor's counts.
 func (h *handover) resume(counted proxy.Remaining) {
 	in := h.in
 	taken := h.step.Load() == stepTaken
@@ -70,7 +67,7 @@ func (h *handover) resume(counted proxy.Remaining) {
 	proxy.HandoverOf(in.engine).Follow(failed, &proxy.Remaining{Counters: counted.Counters, Sessions: counted.Sessions})
 	proxy.HandoverOf(in.engine).Follow(failed, nil)
 	listeners := h.offer.Listeners
-	h.offer.Listeners = nil // the engine's
+	h.offer.Listeners = nil // they belong to the engine again
 	if err := proxy.HandoverOf(in.engine).StartListening(listeners); err != nil {
 		in.log.Error("upgrade: " + err.Error())
 	}

@@ -7,8 +7,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// lingerFor is how long a process stays after its last client: its successors
-// read its last counts meanwhile.
+// lingerFor is how long a process stays after its last client, so that its successors can read its
+// last counts.
 const lingerFor = time.Second
 
 // serveRemaining serves the remaining clients after another process has taken

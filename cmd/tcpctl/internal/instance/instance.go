@@ -1,5 +1,5 @@
-// Package instance runs one tcpctl: it puts the engine together with its logs,
-// control socket, metrics and mesh, and starts, reloads, upgrades and stops it.
+// Package instance runs one tcpctl: it assembles the engine with its logs, control socket, metrics
+// and mesh, and starts, reloads, upgrades and stops it.
 package instance
 
 import (
@@ -30,7 +30,7 @@ import (
 // Serve, or else Close.
 type Instance struct {
 	c       Config
-	node    string // its name
+	node    string // the node's name
 	log     *logfile.Log
 	access  *access.Log
 	history *history.Recorder
@@ -43,7 +43,7 @@ type Instance struct {
 	state   stateFile       // guarded by reloading
 	systemd *systemd.Manager
 	sources *discover.Manager
-	files   *filewatch.Watcher // of lists and secrets beside the configuration
+	files   *filewatch.Watcher // of lists and secrets in files besides the configuration
 	fleet   *fleet.Fleet       // nil: no mesh
 	member  *membership        // of the file's cluster; nil: none
 	signals *Signals
@@ -51,23 +51,23 @@ type Instance struct {
 	stop    chan stopOrder
 	acts    sync.WaitGroup // the acts of signals
 
-	predecessor  *upgrade.Predecessor // the process that this one takes over from; nil: none
-	predecessors *predecessors        // all before this one that still serve
+	predecessor  *upgrade.Predecessor // the process that this one replaces; nil: none
+	predecessors *predecessors        // all earlier processes that still serve
 	owning       sync.WaitGroup       // takeOwnership
 	handover     atomic.Pointer[handover]
-	handedOver   chan struct{} // closed: another process has taken over
-	acting       sync.RWMutex  // held by acts for reading, by the moment that allows none for writing
+	handedOver   chan struct{} // closed when another process has taken over
+	acting       sync.RWMutex  // read-locked by acts, write-locked while no act is allowed
 
-	reloading sync.Mutex         // one reload, save or begin of a handover at a time
+	reloading sync.Mutex         // serializes reloads, saves and begins of handovers
 	stopping  bool               // guarded by reloading
-	followers *upgrade.Followers // the processes after this one; guarded by reloading
+	followers *upgrade.Followers // later processes; guarded by reloading
 
-	mu   sync.Mutex // of file, services, grace and quiet
+	mu   sync.Mutex // guards file, services, grace and quiet
 	file *config.File
-	// services is what the file, or else the flags, made the engine's services from.
+	// services is the engine's services as in the file, or else the flags.
 	services []proxy.ServiceConfig
 	grace    time.Duration
-	quiet    bool // stderr takes no log lines: they would spoil the console, or meet no terminal
+	quiet    bool // no log lines on stderr: they would spoil the console, or the terminal is lost
 }
 
 // New makes an instance and starts it. Where one part cannot be made, it
@@ -75,7 +75,7 @@ type Instance struct {
 func New(ctx context.Context, c Config) (_ *Instance, err error) {
 	in := &Instance{c: c, file: c.File, services: c.Engine.Services, grace: c.Grace, node: c.nodeName(), stop: make(chan stopOrder, 1), handedOver: make(chan struct{})}
 	process.LimitMemory()
-	in.signals = WatchSignals() // before there is a socket that one could leave behind
+	in.signals = WatchSignals() // before any socket exists that a signal could leave behind
 	defer func() {
 		if err != nil {
 			if in.predecessor != nil {
@@ -88,7 +88,7 @@ func New(ctx context.Context, c Config) (_ *Instance, err error) {
 		return nil, err
 	}
 	if in.predecessor == nil {
-		in.console = c.Console // else the terminal is the predecessor's
+		in.console = c.Console // otherwise the terminal belongs to the predecessor
 	}
 	in.quiet = in.console != nil || in.predecessor != nil && in.predecessor.Offer.Screen
 	for _, step := range [...]func() error{in.openLogs, in.makeEngine, in.startNotify} {
@@ -107,7 +107,7 @@ func New(ctx context.Context, c Config) (_ *Instance, err error) {
 // Close ends what New has made, in the opposite order. Serve calls it.
 func (in *Instance) Close() {
 	in.acts.Wait()
-	in.reloading.Lock() // a reload that comes later finds the engine stopped
+	in.reloading.Lock() // a later reload finds the engine stopped
 	if in.metrics != nil {
 		in.metrics.Close()
 	}
@@ -120,7 +120,7 @@ func (in *Instance) Close() {
 		in.files.Close()
 		in.engine.Close()
 	}
-	in.member.close() // while the mesh, or another process of this node, carries what it says last
+	in.member.close() // while the mesh, or another process of this node, can still carry its last messages
 	if in.predecessors != nil {
 		in.predecessors.close()
 	}

@@ -23,7 +23,7 @@ func (in *Instance) openLogs() (err error) {
 	if in.log, err = logfile.New(logConfig(in.file, in.quiet)); err != nil {
 		return err
 	}
-	slog.SetDefault(in.log.Logger) // for what was made before there was a log, such as certificates
+	slog.SetDefault(in.log.Logger) // for parts made before the log, such as certificates
 	if in.access, err = access.New(in.node, accessConfig(in.file), in.log.Logger); err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func (in *Instance) makeEngine() (err error) {
 	in.predecessors = newPredecessors(in.engine)
 	in.sources, in.files = discover.NewManager(in.engine), filewatch.New()
 	in.state.engine = in.engine
-	if in.predecessor == nil { // else it tells of more than the file has
+	if in.predecessor == nil { // a predecessor passes on more than the file has
 		proxy.HandoverOf(in.engine).Remember(in.history.Past())
 	}
 	in.local = &api.Local{Engine: in.engine, By: control.UserName(os.Getuid()) + "@" + in.node, Stop: in.Stop, Grace: in.currentGrace,
@@ -67,7 +67,7 @@ func (in *Instance) makeEngine() (err error) {
 	if in.member != nil {
 		in.local.Across = in.member
 	}
-	if in.predecessor != nil { // no count may be less than one that was shown
+	if in.predecessor != nil { // no count may be lower than one already shown
 		in.local.Refresh = in.predecessors.refresh
 		in.local.Shown = func() { in.predecessor.Count(remainingOf(in.engine)) }
 	}
@@ -86,8 +86,8 @@ func (in *Instance) startNotify() (err error) {
 	return err
 }
 
-// openMesh makes this node's part in the mesh. A successor joins it later:
-// the predecessor is the same node.
+// openMesh creates this node's part in the mesh. A successor joins only later, since the
+// predecessor is the same node.
 func (in *Instance) openMesh(ctx context.Context) (err error) {
 	c := in.c.Mesh
 	if c == nil {
@@ -115,7 +115,7 @@ func (in *Instance) openMesh(ctx context.Context) (err error) {
 	}
 	o := &in.predecessor.Offer
 	if c.Mesh.Key == nil {
-		c.Mesh.Key = o.MeshKey // for peers it is the same node
+		c.Mesh.Key = o.MeshKey // peers see the same node
 	}
 	if err = c.Cluster.Takes(o.Cluster); err == nil {
 		in.fleet, err = fleet.New(*c, in.local)
@@ -126,8 +126,8 @@ func (in *Instance) openMesh(ctx context.Context) (err error) {
 	return err
 }
 
-// openServers opens the control socket and the metrics, which are served from
-// start on.
+// openServers opens the control socket and the metrics' address, which are served once the instance
+// starts.
 func (in *Instance) openServers(context.Context) (err error) {
 	if in.control, err = in.openControl(); err == nil {
 		in.metrics, err = in.openMetrics(in.file.Metrics.Listen)
@@ -145,7 +145,7 @@ func (in *Instance) start(ctx context.Context) (err error) {
 	if in.predecessor != nil {
 		err = in.takeOver()
 	} else {
-		in.sources.Restore(in.file.Discover()) // before what was done to the backends
+		in.sources.Restore(in.file.Discover()) // before operators' changes to these backends
 		var warning error
 		if warning, err = in.state.restore(); warning != nil {
 			in.log.Warn("the state file could not be updated and may be older than the configuration: " + warning.Error())
@@ -173,7 +173,7 @@ func (in *Instance) start(ctx context.Context) (err error) {
 	if in.c.Path == "" {
 		return nil
 	}
-	for _, w := range in.File().Warnings() { // a reload may have come already
+	for _, w := range in.File().Warnings() { // not in.file: there may have been a reload
 		in.log.Warn(w.Error())
 	}
 	if platformNote != "" {

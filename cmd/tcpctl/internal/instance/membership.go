@@ -13,12 +13,11 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// leaveTimeout is how long a node that stops waits until all nodes know that its
-// slots are free. Later its lease runs out.
+// leaveTimeout is how long a stopping node waits until all nodes know that its slots are free.
+// Otherwise its lease must run out.
 const leaveTimeout = time.Second
 
-// membership is this instance's part in locks over several nodes; nil: the file has
-// no cluster.
+// membership is this instance's part in the cluster; nil: the file has none.
 type membership struct {
 	*member.Member
 	carrier *quorum.Carrier // nil: not joined yet; guarded by mu
@@ -27,7 +26,7 @@ type membership struct {
 	running sync.WaitGroup
 }
 
-// newMembership begins before there is an engine, whose clients wait until Join.
+// newMembership is called before there is an engine; its clients wait until join.
 func newMembership(c *config.Cluster, log *slog.Logger) *membership {
 	if c == nil {
 		return nil
@@ -44,8 +43,8 @@ func newMembership(c *config.Cluster, log *slog.Logger) *membership {
 	return ms
 }
 
-// share has the services of the cluster's locks share their slots, and those of scope
-// cluster what operators do to them.
+// share connects services with the cluster: those with a lock of scope cluster share its slots, and
+// those of scope cluster operators' acts.
 func (ms *membership) share(services []proxy.ServiceConfig, c *config.Cluster) error {
 	for i := range services {
 		s := &services[i]
@@ -67,7 +66,7 @@ func (ms *membership) share(services []proxy.ServiceConfig, c *config.Cluster) e
 	return nil
 }
 
-// join has the member speak to the voters, as soon as there is a way to them.
+// join connects the member with the voters, once there is a carrier.
 func (ms *membership) join(c *quorum.Carrier) {
 	ms.mu.Lock()
 	ms.carrier = c
@@ -75,7 +74,7 @@ func (ms *membership) join(c *quorum.Carrier) {
 	ms.Join(c)
 }
 
-// with is how the member reaches the voters; nil: it has not joined yet.
+// with returns the carrier to the voters; nil: not joined yet.
 func (ms *membership) with() *quorum.Carrier {
 	if ms == nil {
 		return nil

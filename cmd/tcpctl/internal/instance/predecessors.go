@@ -14,8 +14,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// takeOver opens the sockets of the process before this one, and waits until
-// that process accepts no more.
+// takeOver opens the predecessor's sockets, and waits until that process no longer accepts.
 func (in *Instance) takeOver() error {
 	if err := proxy.HandoverOf(in.engine).Open(); err != nil {
 		return err
@@ -24,14 +23,14 @@ func (in *Instance) takeOver() error {
 	if err != nil {
 		return err
 	}
-	proxy.HandoverOf(in.engine).TakeOver(state.Engine) // which is more than the state file has
+	proxy.HandoverOf(in.engine).TakeOver(state.Engine) // more complete than the state file
 	in.predecessors.follow(state.Generations, in.predecessor.Released())
 	in.predecessors.carry(in.member.with(), state.Generations)
 	return nil
 }
 
-// takeOwnership takes from the predecessor what only one process can have, once
-// it can take nothing back: the state of the service for systemd, and the mesh.
+// takeOwnership takes what only one process can have from the predecessor, once that can no longer
+// take it back: the service's state for systemd, and the mesh.
 func (in *Instance) takeOwnership(ctx context.Context) {
 	o := &in.predecessor.Offer
 	in.engine.Operator().Note(proxy.Event{Kind: proxy.EventOperator, By: o.By, Text: fmt.Sprintf("upgrade: taken over from process %d, which serves its own clients until they end", o.PID)})
@@ -54,31 +53,31 @@ func (in *Instance) takeOwnership(ctx context.Context) {
 		select {
 		case <-in.predecessors.ctx.Done():
 			return
-		case <-time.After(joinAgain): // the predecessor has its port for a moment
+		case <-time.After(joinAgain): // the predecessor may still hold the port for a moment
 		}
 	}
 }
 
-// joinAgain is how often a process tries to join the mesh in the place of another, and
-// joinTries how often that fails before it says so.
+// joinAgain is the time between a successor's attempts to join the mesh, and joinTries the number
+// of failures before it reports them.
 const (
 	joinAgain = 50 * time.Millisecond
 	joinTries = 20
 )
 
-// remainingOf is what the engine still has, with its counters.
+// remainingOf returns the function that gives the engine's remaining sessions and counters.
 func remainingOf(e *proxy.Engine) func() proxy.Remaining {
 	return func() proxy.Remaining { return proxy.HandoverOf(e).Remaining(true) }
 }
 
-// predecessors are the earlier processes of this instance that still serve
-// clients. close ends its goroutines.
+// predecessors has the earlier processes of this instance that still serve clients. close ends its
+// goroutines.
 type predecessors struct {
 	engine *proxy.Engine
 	ctx    context.Context
 	stop   context.CancelFunc
 	wg     sync.WaitGroup
-	owned  <-chan struct{} // closed: this process owns everything
+	owned  <-chan struct{} // closed when this process owns everything
 	mu     sync.Mutex
 	all    []earlier
 }
@@ -86,7 +85,7 @@ type predecessors struct {
 type earlier struct {
 	upgrade.Generation
 	client *control.Client
-	failed *atomic.Int64 // when it last did not answer, in nanoseconds since 1970
+	failed *atomic.Int64 // when it last failed to answer, in Unix nanoseconds
 	known  *atomic.Bool  // it has answered since this process owns everything
 }
 
@@ -96,8 +95,8 @@ func newPredecessors(e *proxy.Engine) *predecessors {
 	return g
 }
 
-// follow follows what each of them serves, until it ends. It is to be called
-// once; owned is closed when they answer no more requests.
+// follow follows the remaining sessions of each process until it ends. It must be called once;
+// owned is closed when they no longer answer requests.
 func (g *predecessors) follow(all []upgrade.Generation, owned <-chan struct{}) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -138,7 +137,7 @@ func (g *predecessors) followOne(one upgrade.Generation) {
 	})
 }
 
-// list is the processes that still run, the oldest first.
+// list returns the processes that still run, oldest first.
 func (g *predecessors) list() (all []upgrade.Generation) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -158,18 +157,17 @@ func (g *predecessors) sources() (all []api.Predecessor) {
 }
 
 const (
-	// retryAfter is how long a process that did not answer is not asked again.
+	// retryAfter is how long after a missing answer a process is asked again.
 	retryAfter = 2 * time.Second
-	// askWithin is how long a status waits for a predecessor, whose counts it has
-	// not much older ones of.
+	// askWithin is how long a status waits for a predecessor of which it has recent counts.
 	askWithin = 300 * time.Millisecond
-	// askFirstWithin is the same as long as that may have shown counts itself that
-	// have not come here: a status must not be less than those.
+	// askFirstWithin is the same as long as the predecessor may itself have shown counts that have
+	// not arrived here: a status must not be lower than those.
 	askFirstWithin = 5 * time.Second
 )
 
-// refresh asks each for its counts now, so that no sum is less than one that it,
-// or this process, has shown before.
+// refresh asks each process for its current counts, so that no sum is lower than one that it, or
+// this process, has already shown.
 func (g *predecessors) refresh(ctx context.Context) {
 	g.mu.Lock()
 	all, owned := slices.Clone(g.all), g.owned
@@ -197,7 +195,7 @@ func (g *predecessors) refresh(ctx context.Context) {
 			}
 			g.mu.Lock()
 			defer g.mu.Unlock()
-			if slices.ContainsFunc(g.all, func(o earlier) bool { return o.Generation == one.Generation }) { // else it has ended
+			if slices.ContainsFunc(g.all, func(o earlier) bool { return o.Generation == one.Generation }) { // otherwise it has ended
 				proxy.HandoverOf(g.engine).Follow(one.Addr, &now)
 			}
 			if last {
@@ -208,18 +206,18 @@ func (g *predecessors) refresh(ctx context.Context) {
 	asked.Wait()
 }
 
-// end makes them all stop within the grace.
+// end stops all these processes within the grace.
 func (g *predecessors) end(grace time.Duration) {
 	ctx, cancel := context.WithTimeout(g.ctx, time.Second)
 	defer cancel()
 	var all sync.WaitGroup
 	for _, p := range g.sources() {
-		all.Go(func() { p.Do(ctx, api.Request{Act: "stop", Options: api.Options{Grace: grace}}) }) // an error means that it has ended
+		all.Go(func() { p.Do(ctx, api.Request{Act: "stop", Options: api.Options{Grace: grace}}) }) // on an error it has already ended
 	}
 	all.Wait()
 }
 
-// wait waits until they have ended, or ctx is done.
+// wait waits until all have ended, or ctx is done.
 func (g *predecessors) wait(ctx context.Context) {
 	for ctx.Err() == nil && len(g.list()) > 0 {
 		select {
@@ -229,7 +227,7 @@ func (g *predecessors) wait(ctx context.Context) {
 	}
 }
 
-// reset resets their sessions of a service, or of one backend of it.
+// reset resets these processes' sessions of a service, or of one of its backends.
 func (g *predecessors) reset(service, backend, reason string) {
 	ctx, cancel := context.WithTimeout(g.ctx, 10*time.Second)
 	defer cancel()
@@ -237,7 +235,7 @@ func (g *predecessors) reset(service, backend, reason string) {
 		r := api.Request{Act: "kick", Options: api.Options{Reason: reason}}
 		all, err := p.Sessions(ctx, api.SessionQuery{Service: service, Backend: backend})
 		for _, s := range all {
-			if s.Backend != "" { // else it has not been admitted
+			if s.Backend != "" { // otherwise it was not admitted yet
 				r.Targets = append(r.Targets, s.ID)
 			}
 		}

@@ -10,11 +10,11 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/upgrade"
 )
 
-// carryPath is where a later process of this node opens a stream, on which each
-// carries what members of the other say to the voters of their cluster.
+// carryPath is where a later process of this node opens a stream, on which each process carries the
+// messages of the other's member to the voters.
 const carryPath = "/v1/cluster/carry"
 
-// carry speaks with the members of all earlier processes, for as long as each lives.
+// carry carries messages of the members of all earlier processes, as long as each lives.
 func (g *predecessors) carry(c *quorum.Carrier, all []upgrade.Generation) {
 	if c == nil {
 		return
@@ -25,7 +25,7 @@ func (g *predecessors) carry(c *quorum.Carrier, all []upgrade.Generation) {
 				conn, err := upgrade.OpenStream(g.ctx, one.Addr, carryPath)
 				switch {
 				case errors.Is(err, syscall.ECONNREFUSED):
-					return // it has ended
+					return // the process has ended
 				case err == nil:
 					c.Serve(conn)
 				}
@@ -38,10 +38,10 @@ func (g *predecessors) carry(c *quorum.Carrier, all []upgrade.Generation) {
 	}
 }
 
-// carryAgain is when a stream is opened again that has ended.
+// carryAgain is the pause before an ended stream is opened again.
 const carryAgain = 100 * time.Millisecond
 
-// serveCarry takes the stream of a later process.
+// serveCarry serves the stream of a later process.
 func (ms *membership) serveCarry(w http.ResponseWriter, _ *http.Request) {
 	c := ms.with()
 	if c == nil {

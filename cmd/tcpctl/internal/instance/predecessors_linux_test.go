@@ -9,10 +9,9 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// TestTheFirstAnswerIsWaitedFor: a predecessor that is slow may have shown counts
-// that have not come here. Later its counts are known, and a status does not
-// wait for it.
-func TestTheFirstAnswerIsWaitedFor(t *testing.T) {
+// TestTheFirstAnswerIsAwaited: a slow predecessor may have shown counts that have not arrived here.
+// Once its counts are known, a status does not wait for it.
+func TestTheFirstAnswerIsAwaited(t *testing.T) {
 	e, err := proxy.New(proxy.Config{Services: []proxy.ServiceConfig{{Name: "db", Listen: []string{"127.0.0.1:0"}, Backends: []proxy.BackendConfig{{Name: "a", Addr: "127.0.0.1:1"}}}}})
 	if err != nil {
 		t.Fatal(err)
@@ -35,7 +34,7 @@ func TestTheFirstAnswerIsWaitedFor(t *testing.T) {
 	}
 	owned := make(chan struct{})
 	g := newPredecessors(e)
-	// Not follow: its stream would take some of the answers.
+	// Without follow, whose stream would consume some of the answers.
 	one := upgrade.Generation{PID: 1, Addr: old.Addr()}
 	g.addLocked(one)
 	g.owned = owned
@@ -50,9 +49,9 @@ func TestTheFirstAnswerIsWaitedFor(t *testing.T) {
 	close(owned)
 	counted <- 7
 	if n := shown(); n != 7 {
-		t.Errorf("%d are counted at the first look after it", n)
+		t.Errorf("%d are counted in the first status after it", n)
 	}
-	if n := shown(); n != 7 { // which does not end before the answer, unless it is not waited for
+	if n := shown(); n != 7 { // would block until the answer if it waited
 		t.Errorf("%d are counted while it does not answer", n)
 	}
 	close(unresponsive)

@@ -12,11 +12,10 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// quietPath is where an earlier process is told which of its sessions a drain ends
-// at a quiet moment.
+// quietPath is where an earlier process is told which of its sessions a quiet drain ends.
 const quietPath = "/v1/quiet"
 
-// quiet tells all of them.
+// quiet passes the quiet drains on to all earlier processes.
 func (g *predecessors) quiet(q proxy.QuietDrains) {
 	ctx, cancel := context.WithTimeout(g.ctx, 10*time.Second)
 	defer cancel()
@@ -54,10 +53,10 @@ func post(ctx context.Context, addr, path string, body []byte) error {
 	return nil
 }
 
-// mostQuiet bounds what a successor says of one service.
+// mostQuiet bounds the body of such a request.
 const mostQuiet = 4 << 20
 
-// serveQuiet takes it from a successor.
+// serveQuiet receives quiet drains from a successor.
 func (in *Instance) serveQuiet(w http.ResponseWriter, r *http.Request) {
 	var q proxy.QuietDrains
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, mostQuiet)).Decode(&q); err != nil {

@@ -10,17 +10,16 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// reload reads the file again, applies it, and returns what has changed, a
-// sentence each. A file with an error changes nothing. Reloads run one at a
-// time.
+// reload reads the file again, applies it, and returns the changes, one sentence each. A file with
+// an error changes nothing. Reloads run one at a time.
 func (in *Instance) reload(by string) ([]string, error) {
 	if in.predecessor != nil {
-		in.predecessor.Settle(context.Background()) // it could not serve again what this file leaves out
+		in.predecessor.Settle(context.Background()) // after this reload, the predecessor could not take over again
 	}
 	in.reloading.Lock()
 	defer in.reloading.Unlock()
 	if h := in.handover.Load(); h != nil {
-		return nil, h.refusal() // it has begun meanwhile
+		return nil, h.refusal() // a handover has begun meanwhile
 	}
 	in.systemd.Reloading() // an error means that no systemd listens
 	defer in.notifyReady()
@@ -56,15 +55,15 @@ func (in *Instance) reload(by string) ([]string, error) {
 	return changes, nil
 }
 
-// apply makes the log, the metrics and the engine follow a file. What can fail
-// comes first, and is undone where a later step fails.
+// apply applies a file to the log, the metrics and the engine. Steps that can fail come first, and
+// are undone if a later one fails.
 func (in *Instance) apply(file, old *config.File, engine proxy.Config) (err error) {
 	if err := in.log.Set(logConfig(file, in.isQuiet())); err != nil {
 		return err
 	}
 	defer func() {
 		if err != nil {
-			in.log.Set(logConfig(old, in.isQuiet())) // it worked before
+			in.log.Set(logConfig(old, in.isQuiet())) // cannot fail: it worked before
 		}
 	}()
 	served := in.metrics
@@ -106,8 +105,8 @@ func (in *Instance) apply(file, old *config.File, engine proxy.Config) (err erro
 	return nil
 }
 
-// watch makes the sources of backends those of a file, and has the files read again
-// that services have besides it. The engine has the services already.
+// watch sets the sources of backends from a file, and watches the other files of the services. The
+// engine must already have the services.
 func (in *Instance) watch(file *config.File, services []proxy.ServiceConfig) {
 	if err := in.sources.Set(file.Discover()); err != nil {
 		in.log.Warn("discover: " + err.Error())
@@ -115,23 +114,22 @@ func (in *Instance) watch(file *config.File, services []proxy.ServiceConfig) {
 	in.files.Set(protocol.Files(services, in.engine.Operator().Note))
 }
 
-// save keeps what an act with --save has done to a backend. It waits for a
-// reload that is under way.
+// save saves what an act with --save has done to a backend. It waits for a reload in progress.
 func (in *Instance) save(backend string, r *api.Request) error {
 	in.reloading.Lock()
 	defer in.reloading.Unlock()
 	return in.state.keep(backend, r)
 }
 
-// isQuiet reports whether log lines on stderr would spoil the console, or meet
-// no terminal any more.
+// isQuiet reports whether log lines must not go to stderr: they would spoil the console, or the
+// terminal is lost.
 func (in *Instance) isQuiet() bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	return in.quiet
 }
 
-// setFile makes a file the one that runs.
+// setFile sets the configuration in force.
 func (in *Instance) setFile(file *config.File, services []proxy.ServiceConfig) {
 	in.mu.Lock()
 	in.file, in.services = file, services
@@ -142,8 +140,8 @@ func (in *Instance) setFile(file *config.File, services []proxy.ServiceConfig) {
 	in.local.SetConfigHash(file.Hash())
 }
 
-// certificates is what clients are given now. Their files are read with no lock
-// of the instance held.
+// certificates returns the certificates that clients get now. Files are read without holding a lock
+// of the instance.
 func (in *Instance) certificates() []api.CertificateInfo {
 	in.mu.Lock()
 	services := in.services
@@ -151,8 +149,8 @@ func (in *Instance) certificates() []api.CertificateInfo {
 	return protocol.Certificates(services)
 }
 
-// hangup reloads; where there is no file the log says so. The result is an
-// event, and so in the log.
+// hangup reloads on SIGHUP; without a file, it logs that. The result is an event, and so in the
+// log.
 func (in *Instance) hangup() {
 	if in.c.Path == "" {
 		in.log.Info("SIGHUP: there is no configuration file to reload")

@@ -7,19 +7,19 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// reloads remembers how reloads went, for the status.
+// reloads records the results of reloads, for the status.
 type reloads struct {
 	mu   sync.Mutex
 	info api.ReloadInfo
 }
 
-// newReloads begins with the configuration that the instance starts with.
+// newReloads begins with the load at the start.
 func newReloads() *reloads {
 	now := time.Now()
 	return &reloads{info: api.ReloadInfo{OK: true, At: now, LoadedAt: now}}
 }
 
-// counted is a reload that is remembered.
+// counted wraps a reload to record its result.
 func (r *reloads) counted(reload func(by string) ([]string, error)) func(by string) ([]string, error) {
 	return func(by string) ([]string, error) {
 		changes, err := reload(by)
@@ -42,7 +42,7 @@ func (r *reloads) add(err error) {
 	i.Applied++
 }
 
-// last is how the last reload went.
+// last returns the result of the last reload.
 func (r *reloads) last() *api.ReloadInfo {
 	r.mu.Lock()
 	defer r.mu.Unlock()

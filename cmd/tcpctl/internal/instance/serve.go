@@ -8,11 +8,11 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// stopOrder makes the instance stop.
+// stopOrder is a request to stop the instance.
 type stopOrder struct {
 	grace  time.Duration // 0: the configured one
 	reason string        // "": another process has taken over
-	all    bool          // the processes before this one end, too
+	all    bool          // earlier processes must end, too
 }
 
 // Stop makes Serve return soon, and does not wait: the client that asked for it gets an
@@ -24,7 +24,7 @@ func (in *Instance) Stop(grace time.Duration, by, reason string) {
 	}
 }
 
-// settleTimeout is how long a stop waits for the process before this one.
+// settleTimeout is how long a stop waits for the predecessor.
 const settleTimeout = 2 * time.Second
 
 // Serve runs until a signal, an act or the console ends it, and then gives
@@ -35,18 +35,18 @@ func (in *Instance) Serve() error {
 		in.notifyReady()
 	}
 	defer in.systemd.KeepAlive(in.checkAlive, in.log.Logger)()
-	console := in.openConsole() // which shows a stop to its end
+	console := in.openConsole() // shows a stop to its end
 	defer console.close()
 	order := in.await(console)
 	in.reloading.Lock()
-	in.stopping = true // no handover begins any more
+	in.stopping = true // no more handovers begin
 	in.reloading.Unlock()
 	if h := in.handover.Load(); h != nil && h.stop() {
 		console.close()
 		in.serveRemaining(order)
 		return nil
 	}
-	if in.predecessor != nil { // else it would take over again
+	if in.predecessor != nil { // otherwise the predecessor would take over again
 		ctx, cancel := context.WithTimeout(context.Background(), settleTimeout)
 		in.predecessor.Settle(ctx)
 		cancel()
@@ -60,8 +60,8 @@ func (in *Instance) Serve() error {
 	return nil
 }
 
-// shutDown ends the engine within the grace, or at the next signal or order. It
-// waits as long for the processes before this one, where they are to end, too.
+// shutDown ends the engine within the grace, or at the next signal or order. It waits as long for
+// earlier processes, if they must end, too.
 func (in *Instance) shutDown(order stopOrder) {
 	if order.grace <= 0 {
 		order.grace = in.currentGrace()
@@ -73,7 +73,7 @@ func (in *Instance) shutDown(order stopOrder) {
 	if order.all {
 		in.predecessors.end(order.grace)
 	}
-	in.sources.Close() // nothing comes or goes any more
+	in.sources.Close() // no more backends come or go
 	if in.engine.Shutdown(ctx) != nil {
 		why := "the grace ended before all sessions did"
 		if ctx.Err() == context.Canceled {
@@ -103,9 +103,8 @@ func (in *Instance) currentGrace() time.Duration {
 	return in.grace
 }
 
-// await blocks until the instance is to stop, or has handed over. Headless, HUP
-// reloads; with a console it means a lost terminal, and the engine serves on
-// without a console.
+// await blocks until the instance must stop, or has handed over. Without a console, SIGHUP reloads;
+// with one, it means that the terminal is lost, and the engine keeps serving without a console.
 func (in *Instance) await(console *hostedConsole) stopOrder {
 	for {
 		select {
@@ -129,8 +128,7 @@ func (in *Instance) await(console *hostedConsole) stopOrder {
 	}
 }
 
-// notifyReady notifies systemd, where it has started this process, that clients
-// can connect.
+// notifyReady tells systemd, if that started this process, that clients can connect.
 func (in *Instance) notifyReady() {
 	for _, name := range in.systemd.Unclaimed() {
 		in.log.Warn("systemd has opened " + name + ", but no service listens there: its clients are never accepted")
@@ -140,8 +138,7 @@ func (in *Instance) notifyReady() {
 	}
 }
 
-// checkAlive asks the engine for its status, for the watchdog: an engine that
-// hangs does not answer.
+// checkAlive asks the engine for its status, for the watchdog: a hanging engine does not answer.
 func (in *Instance) checkAlive(ctx context.Context) error {
 	_, err := in.local.Status(ctx)
 	return err

@@ -12,5 +12,5 @@ func notifyUpgrade(c chan<- os.Signal) { signal.Notify(c, syscall.SIGUSR2) }
 
 func notifyReopen(c chan<- os.Signal) { signal.Notify(c, syscall.SIGUSR1) }
 
-// platformNote is empty: all that the documents say holds here.
+// platformNote is empty: everything in the documents applies.
 const platformNote = ""

@@ -15,7 +15,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// openSSH opens the address that the console is served on over SSH; "" is none.
+// openSSH opens the address of the console over SSH; "" means none.
 func (in *Instance) openSSH(c *config.ConsoleSSH) (*sshd.Server, error) {
 	if c.Listen == "" || in.c.Remote == nil {
 		return nil, nil
@@ -27,8 +27,8 @@ func (in *Instance) openSSH(c *config.ConsoleSSH) (*sshd.Server, error) {
 	return in.listenSSH(c.Listen, next)
 }
 
-// nextSSH is what a file says of the console over SSH: the server with what it is to
-// use, none of which is in use until then.
+// nextSSH is the console over SSH according to a file: the server and its settings, which take
+// effect with setSSH.
 type nextSSH struct {
 	server  *sshd.Server // nil: none
 	keys    authkeys.Keys
@@ -54,7 +54,7 @@ func readSSH(c *config.ConsoleSSH) (next nextSSH, err error) {
 	return next, err
 }
 
-// listenSSH uses the predecessor's socket where it listens on that address.
+// listenSSH listens, with the predecessor's socket if that listens on the address.
 func (in *Instance) listenSSH(addr string, next nextSSH) (*sshd.Server, error) {
 	var socket *os.File
 	if p := in.predecessor; p != nil && p.Offer.SSHAddr == addr {
@@ -65,8 +65,8 @@ func (in *Instance) listenSSH(addr string, next nextSSH) (*sshd.Server, error) {
 	return s, proxy.ListenHint(addr, err)
 }
 
-// reloadSSH is what a file that takes the place of old says: of the server that
-// serves, or of another one that is not started yet. Nothing that serves is changed.
+// reloadSSH returns what a file that replaces old says: the running server, or another one that is
+// not started yet. It changes nothing in force.
 func (in *Instance) reloadSSH(file, old *config.ConsoleSSH) (next nextSSH, err error) {
 	if file.Listen == "" || in.c.Remote == nil {
 		return next, nil
@@ -82,8 +82,8 @@ func (in *Instance) reloadSSH(file, old *config.ConsoleSSH) (next nextSSH, err e
 	return next, err
 }
 
-// setSSH makes it the one that serves: with its keys from the next connection on, or
-// in the place of another one, which is closed when it has begun.
+// setSSH puts next into force: new keys from the next connection on, or a new server, after whose
+// start the old one is closed.
 func (in *Instance) setSSH(next nextSSH) {
 	before := in.ssh
 	if in.ssh = next.server; in.ssh != nil {

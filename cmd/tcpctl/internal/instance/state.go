@@ -13,15 +13,15 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// stateFile keeps what operators did with --save, and only that (rule 13). It
-// stands beside the configuration, and is read again before each change:
-// an operator may edit it. What a new configuration overrules is taken out.
+// stateFile keeps what operators did with --save, and only that (rule 13). It is in the
+// configuration's folder, and is read again before each change, since an operator may edit it. What
+// a new configuration overrules is removed.
 type stateFile struct {
 	path   string // "": there is no configuration file, and so no state file
 	engine *proxy.Engine
 }
 
-// aspects are what the acts that take --save keep of a backend.
+// aspects are the aspects of a backend that acts with --save keep.
 var aspects = map[string]proxy.Aspect{
 	"drain": proxy.AspectAdmin, "maint": proxy.AspectAdmin, "ready": proxy.AspectAdmin,
 	"weight": proxy.AspectWeight,
@@ -38,15 +38,15 @@ func (f *stateFile) keep(backend string, r *api.Request) error {
 	service, name := api.SplitTarget(backend)
 	now := proxy.HandoverOf(f.engine).Save()
 	if sb := now[service][name]; sb.Removed != nil && sb.Admin == "" {
-		sb.By, sb.Reason = r.By, r.Reason // the engine forgets them with the backend
+		sb.By, sb.Reason = r.By, r.Reason // kept here, since the engine forgets them with the backend
 		now[service][name] = sb
 	}
 	saved.Keep(aspects[r.Act], service, name, now)
 	return writeState(f.path, saved)
 }
 
-// restore applies what was saved, before the engine starts. The warning is
-// that the file could not be written anew.
+// restore applies what was saved, before the engine starts. The warning means that the file could
+// not be rewritten.
 func (f *stateFile) restore() (warning, err error) {
 	if f.path == "" {
 		return nil, nil
@@ -60,8 +60,8 @@ func (f *stateFile) restore() (warning, err error) {
 	return writeState(f.path, saved), nil
 }
 
-// reconcile reports what operators had done (before, as it was before a reload)
-// and the new configuration has overruled, and takes that out of the file.
+// reconcile reports which of the operators' changes (before, as before a reload) the new
+// configuration has overruled, and removes them from the file.
 func (f *stateFile) reconcile(before proxy.Saved) []string {
 	overruled := proxy.HandoverOf(f.engine).Reconcile(before)
 	saved, invalid, err := readState(f.path)
@@ -76,15 +76,15 @@ func (f *stateFile) reconcile(before proxy.Saved) []string {
 	return overruled
 }
 
-// note makes events of the entries of a state file that are invalid.
+// note adds events about invalid entries of a state file.
 func (f *stateFile) note(invalid []string) {
 	for _, text := range invalid {
 		f.engine.Operator().Note(proxy.Event{Kind: proxy.EventAdmin, Level: proxy.LevelWarn, Text: "saved: " + text})
 	}
 }
 
-// readState reads a state file; where there is none, nothing was saved. Entries
-// that are invalid are skipped, and invalid has a sentence for each.
+// readState reads a state file; a missing one is empty. Invalid entries are skipped, and invalid
+// has a sentence for each.
 func readState(path string) (saved proxy.Saved, invalid []string, err error) {
 	text, err := os.ReadFile(path)
 	switch {
@@ -99,8 +99,7 @@ func readState(path string) (saved proxy.Saved, invalid []string, err error) {
 	return saved, invalid, nil
 }
 
-// writeState writes a state file whole, or not at all. An empty state removes
-// it.
+// writeState writes a state file completely or not at all. An empty state removes it.
 func writeState(path string, saved proxy.Saved) error {
 	if len(saved) == 0 {
 		if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {

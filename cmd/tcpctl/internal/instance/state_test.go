@@ -11,8 +11,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// manyBackends is an instance that has nothing but an engine, and a state file
-// that does not exist yet.
+// manyBackends returns an instance that has only an engine, and a state file that does not exist
+// yet.
 func manyBackends(t *testing.T, n int) *Instance {
 	t.Helper()
 	c := proxy.ServiceConfig{Name: "db", Listen: []string{"127.0.0.1:0"}}
@@ -53,20 +53,20 @@ func TestSavesAtOnceLoseNone(t *testing.T) {
 	}
 }
 
-// TestStateIsWrittenWholeOrNotAtAll: where there is no room for a new file
-// the old one stays, and nothing else is left.
+// TestStateIsWrittenWholeOrNotAtAll: if a new file cannot be written the old one stays, and nothing
+// else is left behind.
 func TestStateIsWrittenWholeOrNotAtAll(t *testing.T) {
 	in := manyBackends(t, 2)
 	if err := in.save("db/0", &api.Request{Act: "weight"}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(in.state.path); err == nil {
-		t.Error("a state file that says nothing")
+		t.Error("an empty state has a state file")
 	}
 	if err := os.WriteFile(in.state.path, []byte(`{"db": {"0": {"admin": "drain"}}}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	// A folder of that name cannot be replaced by a file.
+	// A folder with that name cannot be replaced by a file.
 	blocked := in.state.path + "d"
 	if err := os.MkdirAll(filepath.Join(blocked, "x"), 0o700); err != nil {
 		t.Fatal(err)
@@ -103,7 +103,7 @@ func TestStateIsWrittenWholeOrNotAtAll(t *testing.T) {
 	}
 }
 
-// TestWhatSaveKeeps: every act that takes --save has its aspect.
+// TestWhatSaveKeeps: every act that accepts --save has its aspect.
 func TestWhatSaveKeeps(t *testing.T) {
 	for _, a := range api.Acts {
 		if _, ok := aspects[a.Name]; ok != a.Takes("save") {

@@ -32,12 +32,12 @@ func Open(path string) (*File, error) {
 func openAppend(path string) (*os.File, error) {
 	flags := os.O_RDWR | os.O_CREATE | os.O_APPEND
 	if i, err := os.Stat(path); err == nil && i.Mode()&fs.ModeNamedPipe != 0 {
-		// As /dev/stdout is in a container. Opening one without a reader
-		// would wait for it; this way it is an error.
+		// A pipe, such as /dev/stdout in a container: without O_NONBLOCK, opening one without a
+		// reader would block; with it, this is an error.
 		flags = os.O_WRONLY | syscall.O_NONBLOCK
 	}
 	f, err := os.OpenFile(path, flags, 0o640)
-	if errors.Is(err, fs.ErrPermission) { // it may still be ours to append to
+	if errors.Is(err, fs.ErrPermission) { // appending may still be allowed
 		f, err = os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
 	}
 	if err != nil {
@@ -49,7 +49,7 @@ func openAppend(path string) (*os.File, error) {
 	return f, nil
 }
 
-// end is the size of a plain file and its last byte; 0 of anything else.
+// end returns the size of a regular file and its last byte; 0 for anything else.
 func end(f *os.File) (size int64, last byte) {
 	i, err := f.Stat()
 	if err != nil || !i.Mode().IsRegular() || i.Size() == 0 {
@@ -76,7 +76,7 @@ func (f *File) Write(p []byte) (int, error) {
 	}
 	whole := bytes.LastIndexByte(p[:n], '\n') + 1
 	part := int64(n - whole)
-	// Take the part back, unless another process has written behind it.
+	// Remove the partial line, unless another process has written after it.
 	if size, last := end(f.f); part > 0 && size >= part && last == p[n-1] {
 		if terr := f.f.Truncate(size - part); terr != nil {
 			err = errors.Join(err, terr)

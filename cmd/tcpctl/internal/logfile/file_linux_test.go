@@ -13,12 +13,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestLinesAreWhole writes until the file may not grow any more, in the middle
-// of a line, in a process of its own: the limit holds for all of one.
+// TestLinesAreWhole writes until the file size limit is reached in the middle of a line, in a
+// separate process, since the limit applies to the whole process.
 func TestLinesAreWhole(t *testing.T) {
 	if path := os.Getenv("LOGFILE_TEST_FULL"); path != "" {
 		fill(path)
-		os.Exit(0) // and not by way of the coverage report, which could not be written
+		os.Exit(0) // skips the coverage report, which could not be written
 	}
 	path := filepath.Join(t.TempDir(), "a.log")
 	again(t, "TestLinesAreWhole", "LOGFILE_TEST_FULL="+path)
@@ -68,7 +68,7 @@ func TestAPipe(t *testing.T) {
 	}
 }
 
-// again runs one test of this binary in a process of its own.
+// again runs one test of this binary in a separate process.
 func again(t *testing.T, name, env string) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^"+name+"$")

@@ -1,7 +1,6 @@
-// Package logfile is where lines go: a file that can be opened again after a
-// rotation, a spool so that no caller ever waits for a disk or
-// a terminal, and the log itself, whose level, format and file can change
-// while it is in use.
+// Package logfile has the outputs of log lines: a file that can be reopened after a rotation, a
+// spool so that no caller ever waits for a disk or a terminal, and the log itself, whose level,
+// format and file can change while it is in use.
 //
 //	log, err := logfile.New(logfile.Config{Level: "info", Format: "text"})
 //	if err != nil {
@@ -90,22 +89,22 @@ func (l *Log) Lost() uint64 { return l.spool.Lost() }
 func (l *Log) Close() error {
 	err := l.spool.Close()
 	if err != nil {
-		return err // the file is still being written to
+		return err // the old file stays in use
 	}
 	l.lines.sayLost(true)
 	return l.out.close()
 }
 
-// sayAgain is how often it is said that lines are lost.
+// sayAgain is the least time between two lines about lost lines.
 const sayAgain = 10 * time.Second
 
-// lossy is what the spool of a log writes to: behind lines that were written it says how
-// many have been lost, once lines can be written again.
+// lossy is the io.Writer of a log's spool. When lines can be written again, it adds a line about
+// how many were lost.
 type lossy struct {
 	log    *Log
-	said   uint64 // how many of those that were lost
+	said   uint64 // how many lost lines have been reported
 	saidAt time.Time
-	why    error // of the last that could not be written; nil: they came too fast
+	why    error // of the last failed write; nil: lines came too fast
 }
 
 func (o *lossy) Write(lines []byte) (int, error) {
@@ -118,7 +117,7 @@ func (o *lossy) Write(lines []byte) (int, error) {
 	return n, nil
 }
 
-// sayLost writes past the spool, in the format of the log.
+// sayLost logs lost lines, bypassing the spool.
 func (o *lossy) sayLost(last bool) {
 	lost := o.log.Lost()
 	if lost == o.said || !last && time.Since(o.saidAt) < sayAgain {
@@ -136,7 +135,7 @@ func (o *lossy) sayLost(last bool) {
 	}
 }
 
-// spooled is the writer of slog's handlers: each Write is one line.
+// spooled is the io.Writer of slog's handlers: each Write is one line.
 type spooled struct{ *Spool[[]byte] }
 
 // Write is given what a client or a hook has said, too: the text handler quotes

@@ -42,7 +42,7 @@ func newLog(t *testing.T, c Config) *Log {
 func TestALogChangesWhileInUse(t *testing.T) {
 	a, b := filepath.Join(t.TempDir(), "a.log"), filepath.Join(t.TempDir(), "b.log")
 	l := newLog(t, Config{File: a})
-	old := l.With("who", "engine") // follows, too
+	old := l.With("who", "engine") // follows changes, too
 	old.Debug("not yet")
 	old.Info("one")
 	untilHas(t, a, "one")
@@ -72,9 +72,9 @@ func untilHas(t *testing.T, path, text string) {
 	}
 }
 
-// A log may be read on a terminal: whatever a client has called itself, a line
-// is one line and can only be shown, and JSON means what was logged.
-func TestALineCanOnlyBeShown(t *testing.T) {
+// A log may be read on a terminal: whatever a client's name contains, a log line is one line
+// without escape sequences, and JSON decodes to what was logged.
+func TestALineHasNoEscapes(t *testing.T) {
 	const nasty = "\x1b[2J\u009b31m\u202e\nmsg=forged\x7f"
 	for _, format := range []string{"text", "json"} {
 		file := filepath.Join(t.TempDir(), "log")
@@ -89,7 +89,7 @@ func TestALineCanOnlyBeShown(t *testing.T) {
 		}
 		var line map[string]any
 		if format == "json" && (json.Unmarshal([]byte(got), &line) != nil || line["client"] != nasty) {
-			t.Errorf("%q does not mean %q", got, nasty)
+			t.Errorf("%q does not decode to %q", got, nasty)
 		}
 	}
 }
@@ -101,10 +101,10 @@ func TestABadLogChangesNothing(t *testing.T) {
 		{Level: "loud"}, {Format: "xml"}, {File: filepath.Join(t.TempDir(), "no", "such", "folder.log")}, {File: t.TempDir()},
 	} {
 		if err := l.Set(c); err == nil {
-			t.Errorf("%+v was taken", c)
+			t.Errorf("%+v was accepted", c)
 		}
 		if _, err := New(c); err == nil {
-			t.Errorf("%+v was taken at the start", c)
+			t.Errorf("%+v was accepted at the start", c)
 		}
 	}
 	l.Info("still here")
@@ -120,12 +120,12 @@ func TestUnderAConsoleNothingReachesTheScreen(t *testing.T) {
 	l.out.stderr = &screen
 	l.Error("not on the screen")
 	if l.Enabled(t.Context(), slog.LevelError) {
-		t.Error("a line is made that goes nowhere")
+		t.Error("a line is formatted although there is no output")
 	}
 	if err := l.Reopen(); err != nil {
 		t.Error(err)
 	}
-	// The console has gone, and the engine goes on.
+	// The console has ended, but the engine keeps running.
 	if err := l.Set(Config{}); err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +136,7 @@ func TestUnderAConsoleNothingReachesTheScreen(t *testing.T) {
 	}
 }
 
-// stuck is a terminal that is stopped by Ctrl-S.
+// stuck is a terminal stopped with Ctrl-S.
 type stuck struct {
 	bytes.Buffer
 	arrived, free chan struct{}
@@ -149,7 +149,7 @@ func (s *stuck) Write(p []byte) (int, error) {
 	return s.Buffer.Write(p)
 }
 
-func TestAStuckTerminalHoldsUpNobody(t *testing.T) {
+func TestAStuckTerminalBlocksNobody(t *testing.T) {
 	screen := &stuck{arrived: make(chan struct{}), free: make(chan struct{})}
 	l := newLog(t, Config{})
 	l.out.stderr = screen
@@ -229,7 +229,7 @@ func TestSpoolCountsWhatCouldNotBeWritten(t *testing.T) {
 	s.Put("one\n")
 	s.Close()
 	s.Put("late\n")
-	if s.Lost() != 1 { // its one line was written, whatever the error; the late one was not
+	if s.Lost() != 1 { // the first line was written, despite the error; the late one was not
 		t.Errorf("%d lost", s.Lost())
 	}
 	s = NewSpool(SpoolConfig[string]{To: writer(func(p []byte) (int, error) { return 0, full }),
@@ -243,7 +243,7 @@ func TestSpoolCountsWhatCouldNotBeWritten(t *testing.T) {
 		t.Errorf("%d lost: %v", s.Lost(), why)
 	}
 	if s.PutWait("late\n") {
-		t.Error("a closed spool took a value")
+		t.Error("a closed spool accepted a value")
 	}
 }
 

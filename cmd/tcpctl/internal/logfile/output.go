@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// output is where lines go at the moment.
+// output is the current destination of lines.
 type output struct {
 	mu      sync.Mutex
 	stderr  io.Writer
@@ -76,7 +76,7 @@ func (o *output) close() error {
 	return o.file.Close()
 }
 
-// handler is a text and a JSON handler, of which one is used.
+// handler has a text and a JSON handler, of which one is used.
 type handler struct {
 	out        *output
 	text, json slog.Handler

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	batch     = 64 << 10 // as much is written at once when lines come fast
+	batch     = 64 << 10 // bytes written at once when lines come fast
 	closeWait = 5 * time.Second
 )
 
@@ -120,7 +120,7 @@ func (s *Spool[T]) writeAll() {
 	}
 }
 
-// write writes v and the values that wait already, as one.
+// write writes v, and the values already waiting, in one Write.
 func (s *Spool[T]) write(lines []byte, v T) []byte {
 	lines = s.cfg.Append(lines, v)
 	n := uint64(1)

@@ -1,7 +1,7 @@
-// Package manual shows the references on a terminal. They are written in a
-// small part of Markdown, which internal/reference makes: headings, paragraphs,
-// lists, blocks of code, tables, and in a line code, bold and links. A library
-// for all of Markdown (glamour 0.10) adds 6.2 MB to a static binary of 26.9 MB.
+// Package manual shows the references on a terminal. They use the small subset of Markdown that
+// internal/reference generates: headings, paragraphs, lists, code blocks, tables, and inline code,
+// bold and links. A library for all of Markdown (glamour 0.10) adds 6.2 MB to a static binary of
+// 26.9 MB.
 package manual
 
 import (
@@ -75,16 +75,16 @@ func Render(text string, width int) string {
 type renderer struct {
 	out   strings.Builder
 	width int
-	heads []string   // of the table that is being read
-	rows  [][]string // of it
+	heads []string   // of the current table
+	rows  [][]string // likewise
 }
 
 func (r *renderer) line(s string) { r.out.WriteString(s + "\n") }
 
-// hyphen keeps its line, which a hyphen-minus does not: --max would become - and -max.
+// hyphen does not allow a line break, unlike a hyphen-minus: --max would become - and -max.
 const hyphen = "\u2011"
 
-// wrapped writes a text below first, and its other lines below next.
+// wrapped writes a text whose first line begins with first, and the others with next.
 func (r *renderer) wrapped(text, first, next string) {
 	text = ansi.Wordwrap(strings.ReplaceAll(text, "-", hyphen), max(r.width-ansi.StringWidth(next), 20), "")
 	for line := range strings.Lines(strings.ReplaceAll(text, hyphen, "-")) {
@@ -103,11 +103,11 @@ func (r *renderer) row(line string) {
 	}
 }
 
-// sentences are the heads of columns whose cells need no name.
+// sentences are the heads of columns whose cells need no label.
 var sentences = []string{"Meaning", "What", "What it does", "When", "Value"}
 
-// endTable writes a table. One of two columns stands side by side; of others
-// each row is a small paragraph, since no terminal is as wide as they are.
+// endTable writes a table. One with two columns is shown as such; for others each row is a small
+// paragraph, since they are too wide for a terminal.
 func (r *renderer) endTable() {
 	if len(r.rows) == 0 {
 		return
@@ -152,7 +152,7 @@ func cells(line string) (all []string) {
 
 var marked = regexp.MustCompile("`[^`]+`" + `|\*\*[^*]+\*\*|\*[^*\s][^*]*\*|\[[^\]]+\]\([^)]*\)`)
 
-// inline styles what is marked within a line.
+// inline applies the styles of inline markup.
 func inline(text string) string {
 	return marked.ReplaceAllStringFunc(text, func(s string) string {
 		switch {

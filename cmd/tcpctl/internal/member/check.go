@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// A checkUser is one check of a backend, which stands in line as a client does.
+// A checkUser is one check of a backend, which waits for a slot as a client does.
 type checkUser struct {
 	service string
-	asked   chan struct{} // of one: there may be a slot
+	asked   chan struct{} // signals that there may be a slot
 	lost    context.CancelFunc
 }
 
@@ -39,7 +39,7 @@ func (h *handle) CheckSlot(ctx context.Context, most time.Duration, expired bool
 	for {
 		grant, why := own.Admit(1, 0)
 		if why == "" && grant.Expired && expired && !grant.Hook {
-			grant, why = own.Admit(1, grant.Token) // nothing has to run: else it would come back, and stay
+			grant, why = own.Admit(1, grant.Token) // no hook has to run: otherwise the slot would return and stay unused
 		}
 		if why == "" {
 			return held, release, !grant.Hook && !grant.Expired

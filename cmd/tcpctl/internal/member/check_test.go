@@ -14,7 +14,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// A checkPort is where a backend is checked. It looks whether the backend has a client meanwhile.
+// A checkPort is the port on which a backend is checked. It records whether the backend has clients during a check.
 type checkPort struct {
 	*testing.T
 	port    int
@@ -42,14 +42,14 @@ func (p *checkPort) serve(c net.Conn) {
 	clients += p.clients()
 	p.mu.Lock()
 	p.checks++
-	if p.checks > 3 { // the first of each node: the backend is not up, and they need no slot
+	if p.checks > 3 { // the first checks of each node need no slot, since the backend is not up
 		p.beside += clients
 	}
 	p.mu.Unlock()
 	fmt.Fprintln(c, "well")
 }
 
-// clients is how many the backend has; none before it is known.
+// clients returns how many clients the backend has; 0 before there is one.
 func (p *checkPort) clients() int {
 	p.mu.Lock()
 	b := p.backend
@@ -62,7 +62,7 @@ func (p *checkPort) clients() int {
 	return len(b.conns)
 }
 
-// config is of checks that the server sees.
+// config returns the configuration of checks on this port.
 func (p *checkPort) config() proxy.CheckConfig {
 	return proxy.CheckConfig{Type: "send-expect", Send: "are you well\n", Want: "well", Interval: 10 * time.Millisecond, Port: p.port}
 }
@@ -73,15 +73,15 @@ func (p *checkPort) count() int {
 	return p.checks
 }
 
-// more waits for so many checks.
+// more waits for n more checks.
 func (p *checkPort) more(n int) {
 	p.Helper()
 	from := p.count()
 	eventually(p.T, "it is checked", func() bool { return p.count() >= from+n })
 }
 
-// TestRule25dAChecksSlot is one of those that clients have: no check is made beside one who has it, at
-// whichever node, and clients come between checks.
+// TestRule25dAChecksSlot: checks use the same slots as clients. No check is made while a client of any
+// node has the only slot, and clients are served between checks.
 func TestRule25dAChecksSlot(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		p := newCheckPort(t)
@@ -123,8 +123,8 @@ func TestRule25dAChecksSlot(t *testing.T) {
 	})
 }
 
-// TestRule25dASlotThatWasLost does for a check, or none would be made before the next client; but not where on_expire
-// is to run for it.
+// TestRule25dASlotThatWasLost: a check can use it, since otherwise none would be made before the next client; but not
+// if on_expire must run first.
 func TestRule25dASlotThatWasLost(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		for _, hooked := range []bool{false, true} {
@@ -157,7 +157,7 @@ func TestRule25dASlotThatWasLost(t *testing.T) {
 	})
 }
 
-// TestRule25dChecksAreNotCounted: where before_next runs, they have no grant, which would be one of those that it counts.
+// TestRule25dChecksAreNotCounted: with before_next, checks get no grants, which it would count.
 func TestRule25dChecksAreNotCounted(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		p, d := newCheckPort(t), &diary{}

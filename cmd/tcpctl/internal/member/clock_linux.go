@@ -13,14 +13,14 @@ import (
 func Boottime() time.Duration {
 	var t unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {
-		panic("member: CLOCK_BOOTTIME: " + err.Error()) // each Linux that Go runs on has it
+		panic("member: CLOCK_BOOTTIME: " + err.Error()) // cannot happen: each Linux that Go supports has it
 	}
 	return time.Duration(t.Nano())
 }
 
-// A timer calls wake at a time of Boottime. Go's own timers stand still while the
-// system sleeps: afterwards they would be late by up to all that they had left, while
-// sessions go on under a lease that is over.
+// A timer calls wake at a time of Boottime. Go's timers stop while the system sleeps: afterwards
+// they would be late, by up to their whole remaining time, while sessions continue under a lease
+// that is over.
 type timer struct {
 	fd   int
 	file *os.File
@@ -37,7 +37,7 @@ func newTimer(wake func()) (*timer, error) {
 		var expired [8]byte
 		for {
 			if _, err := t.file.Read(expired[:]); err != nil {
-				return // it is closed
+				return // closed
 			}
 			wake()
 		}
@@ -45,13 +45,13 @@ func newTimer(wake func()) (*timer, error) {
 	return t, nil
 }
 
-// set has the timer expire in a while, and at no other time.
+// set makes the timer expire after in, instead of any earlier setting.
 func (t *timer) set(in time.Duration) {
-	at := unix.NsecToTimespec(int64(max(in, 1))) // 0 would be never
+	at := unix.NsecToTimespec(int64(max(in, 1))) // 0 would disarm the timer
 	unix.TimerfdSettime(t.fd, 0, &unix.ItimerSpec{Value: at}, nil)
 }
 
-// stop ends the timer, and waits for a wake that is under way.
+// stop ends the timer, and waits for a wake in progress.
 func (t *timer) stop() {
 	t.file.Close()
 	t.read.Wait()

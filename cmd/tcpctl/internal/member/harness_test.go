@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// patience is how long a test waits for what must happen.
+// patience is generous: it only catches hangs.
 const patience = time.Minute
 
 // eachRelay runs a test over each runner.
@@ -52,17 +52,17 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !ok(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("it never came to this: %s", what)
+			t.Fatalf("timeout waiting for: %s", what)
 		}
 	}
 }
 
-// oneLog is a Log of one voter, which always leads: what is proposed is agreed on.
+// oneLog is the Log of a single voter, which always leads: whatever is proposed is committed.
 type oneLog struct {
 	entries []cluster.LogEntry
 	taken   int
 	read    uint64
-	terms   uint64 // before this one
+	terms   uint64 // terms before this one
 }
 
 func (l *oneLog) Propose(data []byte) error {
@@ -78,7 +78,7 @@ func (l *oneLog) Ready() cluster.LogReady {
 	return r
 }
 
-// A hub is the voter, with what carries messages to it and back.
+// A hub is the voter, and carries messages to it and back.
 type hub struct {
 	mu    sync.Mutex
 	log   oneLog
@@ -86,13 +86,13 @@ type hub struct {
 	steps map[cluster.NodeID]func(cluster.Answer)
 	cut   map[cluster.NodeID]bool
 	down  bool
-	keep  bool                    // its nodes have on_lost = "keep"
-	other map[cluster.NodeID]bool // that have another version than the voter
+	keep  bool                    // nodes have on_lost = "keep"
+	other map[cluster.NodeID]bool // nodes with another version than the voter
 }
 
 func newHub(t *testing.T, lease time.Duration) *hub {
 	h := &hub{steps: map[cluster.NodeID]func(cluster.Answer){}, cut: map[cluster.NodeID]bool{}, other: map[cluster.NodeID]bool{}}
-	h.log.Propose(nil) // of the term
+	h.log.Propose(nil) // the term's first entry
 	h.voter = cluster.NewVoter(1, lease, cluster.NewState("test"), &h.log)
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
@@ -106,7 +106,7 @@ func newHub(t *testing.T, lease time.Duration) *hub {
 	return h
 }
 
-// do lets the voter do something, and delivers its answers.
+// do runs something on the voter, and delivers its answers.
 func (h *hub) do(something func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -114,7 +114,7 @@ func (h *hub) do(something func()) {
 		return
 	}
 	something()
-	for range 3 { // what it proposes it has agreed on
+	for range 3 { // what it proposes is committed at once
 		h.voter.Poll(member.Boottime())
 	}
 	for _, a := range h.voter.Answers() {
@@ -124,7 +124,7 @@ func (h *hub) do(something func()) {
 	}
 }
 
-// A link is a node's to the hub.
+// A link is a node's Link to the hub.
 type link struct {
 	*hub
 	node cluster.NodeID
@@ -151,22 +151,21 @@ func (l link) SetMember(step func(cluster.Answer), _ func()) {
 	l.steps[l.node] = step
 }
 
-// otherVersion has a node's streams have another version than the voter's, or the same.
+// otherVersion sets whether a node's streams have another version than the voter's.
 func (h *hub) otherVersion(node cluster.NodeID, other bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.other[node] = other
 }
 
-// link cuts a node off from the voter, or joins it again.
+// link cuts a node off from the voter, or reconnects it.
 func (h *hub) link(node cluster.NodeID, works bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.cut[node] = !works
 }
 
-// stop lets the voter do nothing at all, as while another one is elected; then it leads
-// in a new term.
+// stop makes the voter do nothing, as during an election, or lead again, in a new term.
 func (h *hub) stop(down bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -178,7 +177,7 @@ func (h *hub) stop(down bool) {
 	h.down = down
 }
 
-// restores has the voter begin anew with a snapshot of its state, and lead in a new term.
+// restores restarts the voter from a snapshot of its state, in a new term.
 func (h *hub) restores(t *testing.T, lease time.Duration) {
 	t.Helper()
 	h.mu.Lock()
@@ -193,14 +192,14 @@ func (h *hub) restores(t *testing.T, lease time.Duration) {
 	h.voter = cluster.NewVoter(1, lease, state, &h.log)
 }
 
-// voterSays asks the voter's state.
+// voterSays evaluates a condition on the voter's state.
 func (h *hub) voterSays(is func(*cluster.State) bool) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return is(h.voter.State())
 }
 
-// said is how many ops of nodes are in the state that which picks.
+// said counts the nodes' ops in the state that match.
 func (h *hub) said(t *testing.T, which func(cluster.Batch, cluster.Op) bool) (n int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -238,7 +237,7 @@ func (h *hub) untilAble(t *testing.T, node cluster.NodeID, able bool) {
 	})
 }
 
-// places is how many arrivals of a node have, or had, a place that all nodes agree on.
+// places counts the arrivals of a node that have, or had, a committed place.
 func (h *hub) places(t *testing.T, node cluster.NodeID) int {
 	top := uint64(0)
 	h.said(t, func(b cluster.Batch, op cluster.Op) bool {
@@ -256,8 +255,8 @@ func (h *hub) held() []cluster.Grant {
 	return h.voter.State().Held("db")
 }
 
-// A backend counts how many clients it has, and answers each with its name. Of one
-// slot, it refuses tokens that are older than one that it has seen.
+// A backend counts its clients, and answers each with its name. With one slot, it refuses tokens
+// older than one that it has seen.
 type backend struct {
 	several bool
 	t       *testing.T
@@ -270,7 +269,7 @@ type backend struct {
 	most   int
 	tokens []uint64
 	names  []string
-	old    int // tokens that were refused
+	old    int // refused tokens
 }
 
 func newBackend(t *testing.T, name string, slots int) *backend {
@@ -339,7 +338,7 @@ func (b *backend) serve(c net.Conn) {
 	}
 	if b.conns == nil {
 		b.mu.Unlock()
-		return // it is being stopped
+		return // being stopped
 	}
 	b.conns[c] = true
 	b.tokens = append(b.tokens, token)
@@ -355,7 +354,7 @@ func (b *backend) serve(c net.Conn) {
 	fmt.Fprintf(c, "%s %d\n", b.name, token)
 	io.Copy(io.Discard, r)
 	b.mu.Lock()
-	delete(b.conns, c) // before the other end can know
+	delete(b.conns, c) // before the other end sees the close
 	b.mu.Unlock()
 }
 
@@ -365,7 +364,7 @@ func (b *backend) order() ([]string, []uint64) {
 	return slices.Clone(b.names), slices.Clone(b.tokens)
 }
 
-// atMost fails the test if there were more clients at a time.
+// atMost fails the test if there were more than n clients at a time.
 func (b *backend) atMost(n int) {
 	b.t.Helper()
 	b.mu.Lock()
@@ -389,15 +388,14 @@ type node struct {
 	warned  []string
 }
 
-// A rig is three nodes before one backend.
+// A rig is three nodes with one backend.
 type rig struct {
 	*hub
 	nodes   []*node
 	backend *backend
 }
 
-// newRig makes nodes whose services are as c says. own gives each a backend of its
-// own.
+// newRig starts nodes with the service c. change can modify each node's.
 func newRig(t *testing.T, lease time.Duration, relay string, c proxy.ServiceConfig, change func(i int, c *proxy.ServiceConfig, m *member.Config)) *rig {
 	t.Helper()
 	r := &rig{hub: newHub(t, lease), backend: newBackend(t, "a", c.Lock.Slots)}
@@ -474,16 +472,15 @@ func (n *node) record() proxy.Record {
 	return proxy.Record{}
 }
 
-// A visitor is a client.
 type visitor struct {
 	t    *testing.T
 	name string
 	net.Conn
 	r     *bufio.Reader
-	reset bool // before it had sent its name
+	reset bool // the connection was reset before it had sent its name
 }
 
-// dial sends a name to a node's service.
+// dial connects to a node's service and sends a name.
 func (n *node) dial(name string) *visitor {
 	n.Helper()
 	c, err := net.Dial("tcp", n.svc.Info().Listen[0])
@@ -493,11 +490,11 @@ func (n *node) dial(name string) *visitor {
 	n.Cleanup(func() { c.Close() })
 	c.SetDeadline(time.Now().Add(patience))
 	_, err = fmt.Fprintf(c, "%s\n", name)
-	// The write that meets a reset takes the error: a read would find the end.
+	// A write that fails with a reset consumes the error: a read would see only the end.
 	return &visitor{n.T, name, c, bufio.NewReader(c), errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)}
 }
 
-// queue dials, and waits until all nodes agree on the place of the client.
+// queue dials, and waits until the client's place is committed.
 func (n *node) queue(name string) *visitor {
 	n.Helper()
 	before := n.hub.places(n.T, n.id)
@@ -520,17 +517,17 @@ func (v *visitor) hears(backend string) (token uint64) {
 	return token
 }
 
-// ends waits for the end of the stream, and reports whether it was a reset.
+// ends waits for the end of the connection, and reports whether it was a reset.
 func (v *visitor) ends() (reset bool) {
 	v.t.Helper()
 	_, err := io.Copy(io.Discard, v.r)
 	if os.IsTimeout(err) {
-		v.t.Fatalf("%s is not ended", v.name)
+		v.t.Fatalf("%s has not ended", v.name)
 	}
 	return err != nil || v.reset
 }
 
-// leaves closes in order, and waits until the session is over.
+// leaves closes the connection, and waits until the session is over.
 func (v *visitor) leaves() {
 	v.t.Helper()
 	v.Conn.(*net.TCPConn).CloseWrite()
@@ -538,7 +535,7 @@ func (v *visitor) leaves() {
 	v.Close()
 }
 
-// records are those of all nodes, once nothing is left.
+// records returns the records of all nodes, once no session is left.
 func (r *rig) records() (all []proxy.Record) {
 	for _, n := range r.nodes {
 		n.Helper()
@@ -553,8 +550,7 @@ func (r *rig) records() (all []proxy.Record) {
 	return all
 }
 
-// tokensOnce takes the records, as records does: each session that was served has a token,
-// which no other had.
+// tokensOnce checks in the records that each served session has a token that no other had.
 func (r *rig) tokensOnce() {
 	seen := map[uint64]bool{}
 	for _, rec := range r.records() {
@@ -565,7 +561,7 @@ func (r *rig) tokensOnce() {
 	}
 }
 
-// warns waits for a warning that the node's file differs.
+// warns waits for a warning of the node.
 func (n *node) warns(text string) {
 	n.Helper()
 	eventually(n.T, "it warns: "+text, func() bool {

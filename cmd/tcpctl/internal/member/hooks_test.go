@@ -19,11 +19,11 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// A diary is what hooks of all nodes write into.
+// A diary records the hook runs of all nodes.
 type diary struct {
 	mu    sync.Mutex
 	calls []proxy.HookCall
-	wait  chan struct{} // until then no hook is done; nil: they are at once
+	wait  chan struct{} // hooks block until it is closed; nil: they return at once
 	began chan struct{}
 }
 
@@ -50,8 +50,8 @@ func (d *diary) all() []proxy.HookCall {
 	return slices.Clone(d.calls)
 }
 
-// TestRule25cTokens: the token of a session is what its backend gets in its PROXY
-// header, and what is shown and recorded.
+// TestRule25cTokens: a session's token is in the backend's PROXY header, in the status and in the
+// record.
 func TestRule25cTokens(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		r := newRig(t, 10*second, relay, proxy.ServiceConfig{}, nil)
@@ -78,8 +78,8 @@ func TestRule25cTokens(t *testing.T) {
 	})
 }
 
-// TestRule25cHooksCountTokens: before_next runs at each second client over all nodes,
-// while no other session is live.
+// TestRule25cHooksCountTokens: before_next runs at every second client of all nodes, while no other
+// session is live.
 func TestRule25cHooksCountTokens(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		d := &diary{}
@@ -105,8 +105,8 @@ func TestRule25cHooksCountTokens(t *testing.T) {
 	})
 }
 
-// TestRule25cOnExpire runs before the next grant of a slot that a lost node had, and
-// for no other.
+// TestRule25cOnExpire: it runs before the next grant of a slot that a lost node had, and before no
+// other.
 func TestRule25cOnExpire(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		file := filepath.Join(t.TempDir(), "fenced")
@@ -138,8 +138,8 @@ func TestRule25cOnExpire(t *testing.T) {
 	})
 }
 
-// TestRule25cAClientThatLeavesItsHook: the hook takes its slot to its end, and the
-// next client finds it done.
+// TestRule25cAClientThatLeavesItsHook: the hook keeps the slot until its end, and does not run
+// again for the next client.
 func TestRule25cAClientThatLeavesItsHook(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		d := &diary{wait: make(chan struct{}), began: make(chan struct{}, 9)}
@@ -151,9 +151,9 @@ func TestRule25cAClientThatLeavesItsHook(t *testing.T) {
 		leaves := r.nodes[0].queue("leaves")
 		<-d.began
 		next := r.nodes[1].queue("next")
-		leaves.Conn.(*net.TCPConn).SetLinger(0) // a FIN after bytes would be verified
+		leaves.Conn.(*net.TCPConn).SetLinger(0) // a reset: a FIN after bytes would be verified
 		leaves.Close()
-		r.nodes[0].until("it has gone", func(i proxy.ServiceInfo) bool { return i.Queue.Waiting == 0 })
+		r.nodes[0].until("the client has gone", func(i proxy.ServiceInfo) bool { return i.Queue.Waiting == 0 })
 		if held := r.held(); len(held) != 1 || held[0].Node != 1 {
 			t.Errorf("while the hook runs the slot is held by %+v", held)
 		}
@@ -167,7 +167,7 @@ func TestRule25cAClientThatLeavesItsHook(t *testing.T) {
 	})
 }
 
-// TestRule25cAHookWhoseLeaseIsLost is ended, and runs again where the slot goes.
+// TestRule25cAHookWhoseLeaseIsLost: it is ended, and runs again on the node that gets the slot.
 func TestRule25cAHookWhoseLeaseIsLost(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		d := &diary{wait: make(chan struct{}), began: make(chan struct{}, 9)}
@@ -195,8 +195,8 @@ func TestRule25cAHookWhoseLeaseIsLost(t *testing.T) {
 	})
 }
 
-// TestRule25cAHookThatFails holds the clients of its node: after a moment the slot, and
-// the hook that is owed, are another's.
+// TestRule25cAHookThatFails: it holds the clients of its node; after a moment the slot passes to
+// another node, which must run the hook.
 func TestRule25cAHookThatFails(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		var mended atomic.Bool
@@ -224,7 +224,7 @@ func TestRule25cAHookThatFails(t *testing.T) {
 	})
 }
 
-// TestRule25cATTLAndItsHook: the slot of all nodes is free once on_ttl is done.
+// TestRule25cATTLAndItsHook: the cluster's slot is free once on_ttl is done.
 func TestRule25cATTLAndItsHook(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		d := &diary{wait: make(chan struct{}), began: make(chan struct{}, 9)}
@@ -251,7 +251,7 @@ func TestRule25cATTLAndItsHook(t *testing.T) {
 	})
 }
 
-// TestReasonsAreTheEngines: what an agent answers is what the engine knows.
+// TestReasonsAreTheEngines: the agent's reasons are the engine's constants.
 func TestReasonsAreTheEngines(t *testing.T) {
 	for reason, want := range map[cluster.Reason]proxy.Reason{cluster.ReasonCluster: proxy.ReasonCluster, cluster.ReasonLease: proxy.ReasonClusterLease,
 		cluster.ReasonPaused: proxy.ReasonPaused, cluster.ReasonLost: proxy.ReasonLeaseLost} {

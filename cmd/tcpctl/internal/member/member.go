@@ -1,7 +1,7 @@
-// Package member is a node's side of a cluster as its engine uses it: it joins
-// proxy.Shared, whose methods are called on the data path with a queue locked, to a
-// cluster.Agent, which belongs to one goroutine at a time, with a clock that runs
-// while the system sleeps. What carries messages to voters is given to it.
+// Package member connects an engine with its cluster: it implements proxy.Shared, whose methods are
+// called on the data path with a queue locked, with a cluster.Agent, which one goroutine uses at a
+// time, and a clock that also runs while the system sleeps. The link that carries messages to
+// voters is passed in.
 package member
 
 import (
@@ -30,38 +30,38 @@ type Config struct {
 type Link interface {
 	Self() cluster.NodeID
 	Incarnation() uint64        // higher at each start of the process
-	Voters() []cluster.NodeID   // those that are known, by now
-	Name(cluster.NodeID) string // how an operator calls a node
-	Send(cluster.RequestTo)     // must not block: what cannot be sent now is lost, and said again
-	OtherVersion() bool         // the voters have another version, and answer nothing
-	// SetMember has step take the answers, and again be called when there is a new
-	// way to the voters: both on any goroutine.
+	Voters() []cluster.NodeID   // those known now
+	Name(cluster.NodeID) string // a node's name for operators
+	Send(cluster.RequestTo)     // must not block: what cannot be sent at once is dropped, and will be repeated
+	OtherVersion() bool         // the voters have another version, and do not answer
+	// SetMember registers step for answers, and again for when there is a new connection to the
+	// voters. Both are called on any goroutine.
 	SetMember(step func(cluster.Answer), again func())
 }
 
 // A Member is one node of a cluster. Run has to run for as long as it is used.
 type Member struct {
 	cfg  Config
-	poke chan struct{} // there is something for Run to do
+	poke chan struct{} // wakes Run
 
-	mu       sync.Mutex // never held while the engine is called
+	mu       sync.Mutex // not held during calls of the engine
 	agent    *cluster.Agent
 	link     Link // nil: not joined yet
 	services map[string]*service
 	began    time.Duration
-	leased   bool          // it has had a lease
+	leased   bool          // there was a lease
 	other    bool          // the voters have another version
-	stepped  chan struct{} // closed at the next answer of a voter, or when a service has followed one
+	stepped  chan struct{} // closed at a voter's next answer, or when a service has followed one
 
 	followers []*follower                    // services of scope cluster
-	gone      map[string]proxy.ClusterReport // of those that have ended while another has their name: of its last plan
-	facts     uint64                         // that were known last
-	changed   chan struct{}                  // closed once there are more
-	lost      map[cluster.NodeID]time.Time   // when a lease was seen to be over; zero: it runs
-	rolls     map[string]uint64              // that are under way here, by proxy.ClusterPause.Roll: the plan that began last
-	ends      map[string]endNote             // of plans of this process that are to be over, by pauseNote.Which
+	gone      map[string]proxy.ClusterReport // last reports of followers that ended while another has their name
+	facts     uint64                         // index of the last known facts
+	changed   chan struct{}                  // closed when there are newer facts
+	lost      map[cluster.NodeID]time.Time   // when the end of a lease was seen; zero: the lease runs
+	rolls     map[string]uint64              // rolls under way here, by proxy.ClusterPause.Roll: the latest plan of each
+	ends      map[string]endNote             // plans of this process that must end, by pauseNote.Which
 
-	leaving chan struct{} // closed once the voters know all; nil: Leave has not been called
+	leaving chan struct{} // closed once the voters know everything; nil: Leave has not been called
 }
 
 // New returns a member that has not joined its cluster yet: clients wait.
@@ -103,13 +103,13 @@ func (m *Member) Run(ctx context.Context) error {
 	}
 }
 
-// turn does what is due, and says in what time something will be.
+// turn does what is due, and returns the time until something will be.
 func (m *Member) turn() time.Duration {
 	m.mu.Lock()
 	link := m.link
 	m.mu.Unlock()
 	if link == nil {
-		return time.Hour // Join wakes
+		return time.Hour // Join wakes Run
 	}
 	voters, other := link.Voters(), link.OtherVersion()
 	if len(voters) == 0 {
@@ -126,7 +126,7 @@ func (m *Member) turn() time.Duration {
 	if m.other != other {
 		m.other = other
 		for _, sv := range m.services {
-			for _, h := range sv.handles { // whose waiters wait for another reason
+			for _, h := range sv.handles { // the reason for which waiters wait has changed
 				calls = append(calls, h.user.Ask)
 			}
 		}
@@ -161,8 +161,8 @@ func (m *Member) Leave(most time.Duration) {
 	}
 }
 
-// callsLocked are the calls of the engine that an agent asks for, to be made without
-// the lock: sessions are cut before gates are asked again.
+// callsLocked returns the calls of the engine that an agent requests, to be made without the lock:
+// sessions are cut before gates are asked again.
 func (m *Member) callsLocked(r cluster.AgentReady) (calls []func()) {
 	cut := map[*handle][]uint64{}
 	for _, g := range r.Cut {
@@ -186,7 +186,7 @@ func (m *Member) callsLocked(r cluster.AgentReady) (calls []func()) {
 	return calls
 }
 
-// step takes a voter's answer.
+// step handles a voter's answer.
 func (m *Member) step(a cluster.Answer) {
 	m.mu.Lock()
 	now := m.cfg.Now()
@@ -201,7 +201,7 @@ func (m *Member) step(a cluster.Answer) {
 	m.wake()
 }
 
-// renew says all again, as there is a new way to the voters.
+// renew repeats everything, since there is a new connection to the voters.
 func (m *Member) renew() {
 	m.mu.Lock()
 	m.agent.Renew(m.cfg.Now())
@@ -279,7 +279,7 @@ func (m *Member) SetSlots(ctx context.Context, name string, slots uint64) error 
 	return nil
 }
 
-// voters is how many are known.
+// voters returns the number of known voters.
 func (m *Member) voters() uint64 {
 	m.mu.Lock()
 	link := m.link
@@ -290,7 +290,7 @@ func (m *Member) voters() uint64 {
 	return uint64(len(link.Voters()))
 }
 
-// sayLocked says what all nodes are to have. It returns false without a lease.
+// sayLocked proposes values for all nodes. It returns false without a lease.
 func (m *Member) sayLocked(name string, v Values) bool {
 	now := m.cfg.Now()
 	m.wake()
@@ -313,8 +313,8 @@ func (m *Member) wake() {
 	}
 }
 
-// declareLocked says how many slots a service has, and which of its tokens need a
-// hook, where the cluster does not know it yet; the cluster's values win.
+// declareLocked proposes a service's slots, and which of its tokens need a hook, if the cluster
+// does not know these yet; existing values take precedence.
 func (m *Member) declareLocked() {
 	now := m.cfg.Now()
 	if _, runs := m.agent.Runs(now); !runs {
@@ -326,7 +326,7 @@ func (m *Member) declareLocked() {
 		case f.Slots != 0:
 			m.compare(name, sv, f)
 			m.warnCrowd(name, sv, f)
-		case sv.declared == 0 || now-sv.declared > m.cfg.Lease: // what was said may be lost with a lease
+		case sv.declared == 0 || now-sv.declared > m.cfg.Lease: // a proposal may have been lost with a lease
 			sv.declared = now
 			m.sayLocked(name, sv.values)
 		}
@@ -344,7 +344,7 @@ func (m *Member) compare(name string, sv *service, f cluster.Fact) {
 	}
 }
 
-// warnCrowd says that more nodes share slots than they suffice for.
+// warnCrowd warns that too many nodes share the slots.
 func (m *Member) warnCrowd(name string, sv *service, f cluster.Fact) {
 	_, _, nodes := m.agent.Share(name)
 	if !f.Sharing || f.Slots >= cluster.SlotsPerNode*nodes || nodes <= sv.crowd {
@@ -373,7 +373,7 @@ func (m *Member) Share(name string, v Values) func(proxy.SharedUser) proxy.Share
 	return func(u proxy.SharedUser) proxy.Shared { return m.handle(sv, u) }
 }
 
-// handle is the Shared of a service that begins.
+// handle makes the Shared of a new service.
 func (m *Member) handle(sv *service, u user) *handle {
 	m.mu.Lock()
 	defer m.mu.Unlock()

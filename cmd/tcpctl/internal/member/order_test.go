@@ -50,7 +50,7 @@ func TestOneOrderOverAllNodes(t *testing.T) {
 	})
 }
 
-// TestNeverOverTheSlots: however clients come, go and give up.
+// TestNeverOverTheSlots: there are never more sessions than slots, however clients come, go and give up.
 func TestNeverOverTheSlots(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		r := newRig(t, 10*second, relay, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 2}}, nil)
@@ -75,7 +75,7 @@ func TestNeverOverTheSlots(t *testing.T) {
 	})
 }
 
-// TestANodeThatStops leaves no slot behind for a lease to end.
+// TestANodeThatStops: its slot moves without waiting for its lease to end.
 func TestANodeThatStops(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 20*second, "stream", proxy.ServiceConfig{}, nil)
@@ -98,7 +98,7 @@ func TestANodeThatStops(t *testing.T) {
 	r.backend.atMost(1)
 }
 
-// TestSetSlots: an operator changes how many there are, at any node that has a lease.
+// TestSetSlots: an operator changes the number of slots, at any node that has a lease.
 func TestSetSlots(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, lostLease, "stream", proxy.ServiceConfig{}, nil)
@@ -108,10 +108,10 @@ func TestSetSlots(t *testing.T) {
 	if err := n.member.SetSlots(t.Context(), "db", 2); err != nil {
 		t.Fatal(err)
 	}
-	b := n.queue("b") // of a node whose own file has one
+	b := n.queue("b") // at a node whose own file has one slot
 	b.hears("a")
 	if err := n.member.SetSlots(t.Context(), "web", 2); !errors.Is(err, member.ErrNoService) {
-		t.Errorf("of a service that is not there: %v", err)
+		t.Errorf("of an unknown service: %v", err)
 	}
 	if l := r.nodes[2].svc.Info().Lock; l.Slots != 2 {
 		t.Errorf("another node has %+v", l)

@@ -13,11 +13,11 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// lostLease is how long leases are where one is to end: a test waits for that.
+// lostLease is the length of leases in tests that wait for the end of one.
 const lostLease = 2 * time.Second
 
-// TestRule25ACutOffNode grants nothing, keeps its waiters, and ends its holder before
-// the slot moves; healed, its waiter has its turn.
+// TestRule25ACutOffNode: it grants nothing, keeps its waiters, and ends its holder before the slot
+// moves; once reconnected, its waiter is served.
 func TestRule25ACutOffNode(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		r := newRig(t, lostLease, relay, proxy.ServiceConfig{}, nil)
@@ -46,7 +46,7 @@ func TestRule25ACutOffNode(t *testing.T) {
 		r.link(3, true)
 		eventually(t, "it has a lease again", func() bool { return r.nodes[2].member.Lease() > 0 })
 		next.leaves()
-		// Its lease had ended, so that its waiter has joined behind the one that came since.
+		// Its lease had ended, so its waiter is now behind the one that came since.
 		late.hears("a")
 		late.leaves()
 		there.hears("a")
@@ -56,7 +56,7 @@ func TestRule25ACutOffNode(t *testing.T) {
 	})
 }
 
-// TestRule25ABriefCut: while the lease runs in the state, waiters keep their place.
+// TestRule25ABriefCut: as long as the lease runs, waiters keep their places.
 func TestRule25ABriefCut(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		r := newRig(t, 10*second, relay, proxy.ServiceConfig{}, nil)
@@ -76,8 +76,8 @@ func TestRule25ABriefCut(t *testing.T) {
 	})
 }
 
-// TestRule25aKept: with on_lost = "keep" a session goes on without its slot, and
-// no client is admitted without a lease.
+// TestRule25aKept: with on_lost = "keep" a session continues without its slot, and no client is
+// admitted without a lease.
 func TestRule25aKept(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		r := newRig(t, lostLease, relay, proxy.ServiceConfig{}, func(_ int, _ *proxy.ServiceConfig, m *member.Config) { m.Keep = true })
@@ -97,8 +97,8 @@ func TestRule25aKept(t *testing.T) {
 	})
 }
 
-// TestRule25aRejected: with when_lost = "reject" waiters and newcomers are turned away
-// while the node has no lease.
+// TestRule25aRejected: with when_lost = "reject" waiters and new clients are rejected while the
+// node has no lease.
 func TestRule25aRejected(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		r := newRig(t, lostLease, relay, proxy.ServiceConfig{Lock: proxy.LockConfig{WhenLost: proxy.Reject}}, nil)
@@ -134,8 +134,8 @@ func TestRule25aRejected(t *testing.T) {
 	})
 }
 
-// TestRule36AnotherVersion: clients of a node whose voters have another version wait
-// for that, and are served once it has theirs.
+// TestRule36AnotherVersion: clients of a node wait with that reason while the voters have another
+// version, and are served once the versions agree.
 func TestRule36AnotherVersion(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		r := newRig(t, lostLease, relay, proxy.ServiceConfig{}, nil)
@@ -150,8 +150,8 @@ func TestRule36AnotherVersion(t *testing.T) {
 	})
 }
 
-// TestRule26NoLeader: while no voter leads, nothing that is held or waits changes, and
-// no client is admitted; afterwards all goes on.
+// TestRule26NoLeader: while there is no leader, holders and waiters stay, and no client is
+// admitted; afterwards everything continues.
 func TestRule26NoLeader(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		r := newRig(t, 20*second, relay, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 2}}, nil)
@@ -161,7 +161,7 @@ func TestRule26NoLeader(t *testing.T) {
 		third, fourth := r.nodes[2].queue("third"), r.nodes[0].queue("fourth")
 		r.stop(true)
 		first.leaves()
-		time.Sleep(200 * time.Millisecond) // it would have been granted
+		time.Sleep(200 * time.Millisecond) // long enough for a grant
 		for i, want := range []int{1, 0, 1} {
 			if got := r.nodes[i].svc.Info().Queue.Waiting; got != want {
 				t.Errorf("node %d has %d waiting", i+1, got)
@@ -182,8 +182,8 @@ func TestRule26NoLeader(t *testing.T) {
 	})
 }
 
-// TestRule32ReloadsTouchNoLease: a service that goes serves its waiters; one of its
-// name that comes again begins anew, and the slots are what all nodes have.
+// TestRule32ReloadsTouchNoLease: a removed service serves its waiters; a new one with its name
+// starts over, with the cluster's number of slots.
 func TestRule32ReloadsTouchNoLease(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		r := newRig(t, 10*second, relay, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 2}}, nil)
@@ -207,7 +207,7 @@ func TestRule32ReloadsTouchNoLease(t *testing.T) {
 			t.Fatal(err)
 		}
 		n.svc = n.engine.Service("db")
-		d := n.queue("d") // of a queue whose arrivals begin at 1 again
+		d := n.queue("d") // in a queue whose arrivals start at 1 again
 		a.leaves()
 		b.leaves()
 		c.hears("a")
@@ -226,8 +226,8 @@ func TestRule32ReloadsTouchNoLease(t *testing.T) {
 	})
 }
 
-// TestRule37ActsWhereTheSessionIs: a kick, a TTL and the limit of a drain end the
-// session at its node, and the slot moves.
+// TestRule37ActsWhereTheSessionIs: a kick, a TTL and a drain's limit end the session on its node,
+// and the slot moves.
 func TestRule37ActsWhereTheSessionIs(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		r := newRig(t, 10*second, relay, proxy.ServiceConfig{Drain: proxy.DrainConfig{}}, func(i int, c *proxy.ServiceConfig, _ *member.Config) {
@@ -273,8 +273,8 @@ func TestRule37ActsWhereTheSessionIs(t *testing.T) {
 	})
 }
 
-// TestRule38ANewcomer: a client that was cut and comes back through another node
-// stands behind those who wait.
+// TestRule38ANewcomer: a client that was cut and comes back through another node is behind those
+// already waiting.
 func TestRule38ANewcomer(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		r := newRig(t, lostLease, relay, proxy.ServiceConfig{}, nil)
@@ -297,8 +297,8 @@ func TestRule38ANewcomer(t *testing.T) {
 	})
 }
 
-// TestRule25bANodeThatCannotServe: its waiters keep their places, and those of other
-// nodes pass; back, it is its turn again.
+// TestRule25bANodeThatCannotServe: its waiters keep their places, but those of other nodes pass;
+// once it can serve again, its waiters are next.
 func TestRule25bANodeThatCannotServe(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		r := newRig(t, 10*second, relay, proxy.ServiceConfig{}, nil)
@@ -333,7 +333,7 @@ func TestRule25bANodeThatCannotServe(t *testing.T) {
 	})
 }
 
-// TestRule25bADialThatFails gives the slot back, and its client keeps its place.
+// TestRule25bADialThatFails: it gives the slot back, and its client keeps its place.
 func TestRule25bADialThatFails(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		dead := proxytest.Listen(t)
@@ -347,7 +347,7 @@ func TestRule25bADialThatFails(t *testing.T) {
 		dead.Close()
 		v := r.nodes[0].queue("fails")
 		r.nodes[0].until("its dial has failed", func(i proxy.ServiceInfo) bool { return i.Backends[0].Failed > 1 })
-		other := r.nodes[1].queue("other") // passes while it waits for its next try
+		other := r.nodes[1].queue("other") // overtakes while it waits for its next attempt
 		other.hears("a")
 		last := r.nodes[2].queue("last")
 		own.listen(dead.Addr().String())

@@ -11,8 +11,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// A follower has a service of scope cluster follow what holds on all nodes, and says
-// how far it is. Its goroutine ends with the service.
+// A follower makes a service of scope cluster follow the cluster's state, and reports its progress.
+// Its goroutine ends with the service.
 type follower struct {
 	member *Member
 	user   proxy.ClusterUser
@@ -20,14 +20,14 @@ type follower struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	followed uint64 // facts that the engine has followed; guarded by the member's lock
+	followed uint64 // index of the facts that the engine has followed; guarded by the member's lock
 
-	// What follows is the goroutine's own.
+	// Used by the goroutine only.
 	part   part
-	joined bool // it has followed
+	joined bool // the service has followed facts
 	warned map[string]bool
 	drains drainsSaid
-	poked  chan struct{} // the checks have passed, or a plan of this process is to be over
+	poked  chan struct{} // the checks have passed, or a plan of this process must end
 }
 
 // Scope is for proxy.ServiceConfig.Cluster: on services of that name pauses, windows, admin
@@ -51,7 +51,7 @@ func (f *follower) Close() error {
 	f.cancel()
 	f.wg.Wait()
 	r := f.user.Finish()
-	r.Live, r.Settled, r.Released = 0, true, true // it has no client any more
+	r.Live, r.Settled, r.Released = 0, true, true // it has no more clients
 	if last := f.whole(r); f.alone() && last.Pause != 0 {
 		f.say(last.Pause, uint64(cluster.Resumed)+1, last)
 	}
@@ -62,7 +62,7 @@ func (f *follower) Close() error {
 	if m.followerLocked(f.name) == nil {
 		delete(m.gone, f.name)
 		m.agent.Serve(f.name, false)
-	} else if r.Pause != 0 { // the next of its name reports for both
+	} else if r.Pause != 0 { // the next service with its name reports for both
 		if was := m.gone[f.name]; was.Pause == r.Pause {
 			r.Add(&was)
 		}
@@ -72,7 +72,7 @@ func (f *follower) Close() error {
 	return nil
 }
 
-// pokeNewer has the newest of a follower's name look again, which reports for it, too.
+// pokeNewer wakes the newest follower with the same name, which reports for this one, too.
 func (m *Member) pokeNewer(f *follower) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -81,7 +81,7 @@ func (m *Member) pokeNewer(f *follower) {
 	}
 }
 
-// alone says whether no other service of this process has the name.
+// alone reports whether no other service of this process has the name.
 func (f *follower) alone() bool {
 	m := f.member
 	m.mu.Lock()
@@ -89,8 +89,8 @@ func (f *follower) alone() bool {
 	return !slices.ContainsFunc(m.followers, func(o *follower) bool { return o != f && o.name == f.name })
 }
 
-// whole is what a service reports, with those of its name that a reload has taken away: their sessions
-// are waited for, and what became of their clients is told.
+// whole returns a service's report, including earlier services with its name that a reload has
+// removed: their sessions are waited for, and their clients are counted.
 func (f *follower) whole(r proxy.ClusterReport) proxy.ClusterReport {
 	m := f.member
 	m.mu.Lock()
@@ -99,7 +99,7 @@ func (f *follower) whole(r proxy.ClusterReport) proxy.ClusterReport {
 	m.mu.Unlock()
 	for _, o := range others {
 		one, _ := o.user.Report()
-		if one.Pause < r.Pause { // it has yet to follow
+		if one.Pause < r.Pause { // the other has yet to follow
 			r.Settled, r.Released = false, false
 		}
 		r = sum(r, one)
@@ -107,10 +107,10 @@ func (f *follower) whole(r proxy.ClusterReport) proxy.ClusterReport {
 	return sum(r, gone)
 }
 
-// sum is what two services of one name report of the later plan.
+// sum combines the reports of two services with one name, about the later plan.
 func sum(a, b proxy.ClusterReport) proxy.ClusterReport {
 	switch {
-	case a.Pause < b.Pause: // it has come after the end of that
+	case a.Pause < b.Pause: // a started after the end of that plan
 		return b
 	case a.Pause == b.Pause && a.Pause != 0:
 		a.Add(&b)
@@ -118,7 +118,7 @@ func sum(a, b proxy.ClusterReport) proxy.ClusterReport {
 	return a
 }
 
-// followerLocked is the newest of a name: one that a reload has taken away may be at its end.
+// followerLocked returns the newest follower with a name: one that a reload has removed may be ending.
 func (m *Member) followerLocked(name string) *follower {
 	for _, f := range slices.Backward(m.followers) {
 		if f.name == name {
@@ -128,13 +128,13 @@ func (m *Member) followerLocked(name string) *follower {
 	return nil
 }
 
-// known is what a node knows of a service.
+// known is what a node knows about a service.
 type known struct {
 	fact    cluster.Fact
-	index   uint64 // of the facts
-	joined  bool   // nothing is missing in them that holds
+	index   uint64 // index of the facts
+	joined  bool   // the facts are complete
 	since   time.Duration
-	changed <-chan struct{} // closed once more is known
+	changed <-chan struct{} // closed when there are newer facts
 }
 
 func (m *Member) knownLocked(name string) known {
@@ -147,8 +147,8 @@ func (m *Member) known(name string) known {
 	return m.knownLocked(name)
 }
 
-// noteFactsLocked is called where the agent has taken an answer: who waits for facts looks
-// again, and the time is noted at which a lease was seen to be over.
+// noteFactsLocked is called after the agent has handled an answer: it wakes those that wait for
+// facts, and records when the end of a lease was seen.
 func (m *Member) noteFactsLocked() {
 	if m.agent.Known() == m.facts {
 		return
@@ -168,7 +168,7 @@ func (m *Member) noteFactsLocked() {
 	}
 }
 
-// poke has the follower look again.
+// poke wakes the follower.
 func (f *follower) poke() {
 	select {
 	case f.poked <- struct{}{}:
@@ -176,7 +176,7 @@ func (f *follower) poke() {
 	}
 }
 
-// nodesShown is how often what changes without an event is said to all nodes.
+// nodesShown is how often changes without an event are reported to all nodes.
 const nodesShown = time.Second
 
 func (f *follower) run(ctx context.Context) {
@@ -212,7 +212,7 @@ func (f *follower) run(ctx context.Context) {
 	}
 }
 
-// follow has the engine follow what is known.
+// follow passes the known facts to the engine.
 func (f *follower) follow(k known) {
 	for _, text := range f.user.Follow(k.facts(f.member.cfg.Now())) {
 		if warn := f.member.cfg.Warn; !f.warned[text] && warn != nil {
@@ -230,7 +230,7 @@ func (f *follower) follow(k known) {
 	}
 }
 
-// facts are what is known in the engine's words.
+// facts converts the known facts to the engine's type.
 func (k *known) facts(now time.Duration) (all proxy.ClusterFacts) {
 	p := &k.fact.Plan
 	note := readPause(p.Note)

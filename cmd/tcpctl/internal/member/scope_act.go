@@ -34,10 +34,10 @@ func (m *Member) Do(ctx context.Context, target string, r *api.Request) (string,
 
 var errUnheard = errors.New("whether that holds now is not known: no majority has confirmed it in time; repeating it is safe")
 
-// agrees says whether what is known of a service is what holds, and acts can be agreed on.
+// agrees reports whether the known facts about a service are complete, and acts can be proposed.
 func (m *Member) agrees(service string) bool { return m.Lease() > 0 && m.known(service).joined }
 
-// act asks for something on all nodes. It returns false without a lease: nothing was done.
+// act proposes an op for all nodes. It returns false without a lease: nothing was done.
 func (m *Member) act(op cluster.Op) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -45,7 +45,7 @@ func (m *Member) act(op cluster.Op) bool {
 	return m.agent.Act(m.cfg.Now(), op)
 }
 
-// say asks for something on all nodes, and waits until it holds, here as well.
+// say proposes an op for all nodes, and waits until it is in force, here as well.
 func (m *Member) say(ctx context.Context, op cluster.Op, holds func(*cluster.Fact) bool) error {
 	if !m.act(op) {
 		return proxy.ErrNoQuorum
@@ -53,7 +53,7 @@ func (m *Member) say(ctx context.Context, op cluster.Op, holds func(*cluster.Fac
 	return m.await(ctx, op.Service, holds)
 }
 
-// await waits until something holds, and the engine follows it.
+// await waits until a fact holds, and the engine has followed it.
 func (m *Member) await(ctx context.Context, service string, holds func(*cluster.Fact) bool) error {
 	for {
 		m.mu.Lock()
@@ -72,8 +72,8 @@ func (m *Member) await(ctx context.Context, service string, holds func(*cluster.
 	}
 }
 
-// begin closes a service on all nodes, or takes its backend out, as op says, and returns the
-// plan. One that is not confirmed in time is given up: should it begin nevertheless, this node ends it at once.
+// begin closes a service, or takes its backend out, on all nodes, and returns the plan. If that is not
+// confirmed in time, the plan is given up: should it begin nevertheless, this node ends it at once.
 func (m *Member) begin(ctx context.Context, op cluster.Op, note pauseNote) (cluster.Plan, error) {
 	note.At, note.Which = time.Now(), rand.Text()
 	op.Kind, op.Note = cluster.OpPause, note.text()
@@ -105,7 +105,7 @@ func (m *Member) begin(ctx context.Context, op cluster.Op, note pauseNote) (clus
 	return p, m.refusedBy(op.Service, &p, note.By, op.Flag)
 }
 
-// refusedBy says that there is another pause, which is fine if it is one's own.
+// refusedBy returns the error for a plan that is already in force; one's own pause is not an error but "already".
 func (m *Member) refusedBy(service string, p *cluster.Plan, by string, window bool) error {
 	note := readPause(p.Note)
 	since := max(0, time.Since(note.At)).Round(time.Second)
@@ -139,7 +139,7 @@ func (m *Member) pause(ctx context.Context, service string, r *api.Request) (str
 	return fmt.Sprintf("pause %s on %s for %s at most", service, m.nodesText(service), text.Duration(p.Max)), nil
 }
 
-// nodesText says how many nodes have a service.
+// nodesText says on how many nodes a service is.
 func (m *Member) nodesText(service string) string {
 	k := m.known(service)
 	return text.Plural(len(m.nodes(&k)), "node")
@@ -163,13 +163,13 @@ func (m *Member) resume(ctx context.Context, service string, r *api.Request) (st
 	return fmt.Sprintf("resume %s on %s", service, m.nodesText(service)), nil
 }
 
-// end ends a plan. how has the Flag and From of its op.
+// end ends a plan. how has the op's Flag and From.
 func (m *Member) end(ctx context.Context, service string, plan uint64, how cluster.Op, why endNote) error {
 	op := cluster.Op{Kind: cluster.OpResume, Service: service, Token: plan, Flag: how.Flag, From: how.From, Note: why.text()}
 	return m.say(ctx, op, func(f *cluster.Fact) bool { return f.Plan.ID != plan || !f.Plan.Runs() })
 }
 
-// setAdmin is drain, maint and ready.
+// setAdmin implements drain, maint and ready.
 func (m *Member) setAdmin(ctx context.Context, service, backend string, r *api.Request) (string, error) {
 	o := proxy.DrainOptions{Limit: r.Limit, Then: r.Then, Quiet: r.Quiet, By: r.By, Reason: r.Reason}
 	if err := o.Validate(); err != nil {
@@ -185,7 +185,7 @@ func (m *Member) setAdmin(ctx context.Context, service, backend string, r *api.R
 	same := was.Limit == note.Limit && was.Then == note.Then && was.Quiet == note.Quiet
 	switch {
 	case r.Act == "ready" && now.State == "":
-		return "", api.ErrHere // something of this node alone, or nothing
+		return "", api.ErrHere // only this node's, or nothing
 	case r.Act != "ready" && now.State == r.Act && same:
 		return "", already("%s/%s: already in %s on all nodes, by %s", service, backend, r.Act, was.By)
 	}
@@ -200,7 +200,7 @@ func (m *Member) setAdmin(ctx context.Context, service, backend string, r *api.R
 }
 
 func (m *Member) weigh(ctx context.Context, service, backend string, r *api.Request) (string, error) {
-	n, err := strconv.Atoi(r.Args[0]) // which was validated
+	n, err := strconv.Atoi(r.Args[0]) // validated before
 	if err != nil {
 		return "", err
 	}

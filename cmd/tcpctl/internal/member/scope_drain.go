@@ -10,22 +10,22 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// drainStates are the states of a proxy.ClusterDrain, by the number that is their
-// cluster.NodeReport.Done. It is written to logs: new ones are added at the end.
+// drainStates are the states of a proxy.ClusterDrain, by their number in cluster.NodeReport.Done.
+// The numbers are in logs: add new states at the end.
 var drainStates = []string{proxy.DrainRuns, proxy.DrainDone, proxy.DrainKept, proxy.DrainReady, proxy.DrainGivenUp}
 
-// drainsSaid are the parts of this node in drains, as they were said last.
+// drainsSaid has this node's parts in drains, as last reported.
 type drainsSaid map[string]drainSaid
 
 type drainSaid struct {
 	id    uint64 // cluster.Backend.ID
 	part  proxy.ClusterDrain
 	at    time.Duration
-	ended time.Duration // when it was said last that the drain is over on all nodes; 0: it was not
+	ended time.Duration // when the drain's end on all nodes was last proposed; 0: never
 }
 
-// sayDrains says how far this node is with the backends that are out of service on all nodes,
-// and whether any of them is to be looked at again.
+// sayDrains reports this node's progress with the backends that are out of service on all nodes. It
+// returns whether any of them must be checked again.
 func (f *follower) sayDrains(k known) (again bool) {
 	now := f.member.cfg.Now()
 	for _, d := range f.user.Drains() {
@@ -54,11 +54,11 @@ func (f *follower) sayDrains(k known) (again bool) {
 	return again
 }
 
-// giveUpDrain says that a backend whose drain has come to its limit here is ready on all nodes: on one alone
-// it would have clients that the operator thinks are gone.
+// giveUpDrain makes a backend whose drain has reached its limit here ready on all nodes: if it were ready on
+// one node only, it would get clients without the operator's knowledge.
 func (f *follower) giveUpDrain(b *cluster.Backend, now time.Duration) {
 	said := f.drains[b.Name]
-	if said.id == b.ID && said.ended > 0 && now-said.ended < f.member.cfg.Lease { // else that may be lost with a lease
+	if said.id == b.ID && said.ended > 0 && now-said.ended < f.member.cfg.Lease { // repeated later: the proposal may be lost with a lease
 		return
 	}
 	if f.member.act(cluster.Op{Kind: cluster.OpBackend, Service: f.name, Text: b.Name, Token: b.ID}) {
@@ -81,7 +81,7 @@ func (m *Member) Drains() (all []api.ClusterDrain) {
 	return all
 }
 
-// drainParts are the parts of the nodes that have the service.
+// drainParts returns the parts of the nodes that have the service.
 func (m *Member) drainParts(k *known, b *cluster.Backend) (all []proxy.NodeReport) {
 	for _, n := range k.fact.Nodes {
 		one := proxy.NodeReport{Node: m.nameOf(n.Node), Backend: b.Name, State: proxy.DrainRuns}
@@ -96,12 +96,12 @@ func (m *Member) drainParts(k *known, b *cluster.Backend) (all []proxy.NodeRepor
 		one.Quiet = one.State == proxy.DrainDone || !n.Lease && k.slotsEnd(n)
 		if !n.Lease && one.State == proxy.DrainRuns {
 			if m.withLease(k)[one.Node] && i < 0 {
-				continue // an earlier process of that node, which has ended
+				continue // an earlier process of that node that has ended
 			}
 			one.State, one.Unknown = proxy.NodeUnknown, m.lostText(n.Node)
 		}
 		if i := slices.IndexFunc(all, func(o proxy.NodeReport) bool { return o.Node == one.Node }); i >= 0 {
-			all[i] = merge(all[i], one) // in an upgrade a node has several processes
+			all[i] = merge(all[i], one) // during an upgrade a node has several processes
 			continue
 		}
 		all = append(all, one)

@@ -39,7 +39,7 @@ func (w *window) nodesOf(k *known) []proxy.NodeReport {
 	return all
 }
 
-// all are the nodes that have the service, and those that had it in its last plan.
+// all returns the nodes that have the service, and those that had it in its last plan.
 func (k *known) all() []cluster.Server {
 	all := slices.Clone(k.fact.Nodes)
 	for _, r := range k.fact.Plan.Nodes {
@@ -50,7 +50,7 @@ func (k *known) all() []cluster.Server {
 	return all
 }
 
-// nodes are the parts of the nodes that have a service in its last plan.
+// nodes returns the nodes' parts in a service's last plan.
 func (m *Member) nodes(k *known) []proxy.NodeReport { return m.parts(k, k.fact.Nodes) }
 
 func (m *Member) parts(k *known, of []cluster.Server) (all []proxy.NodeReport) {
@@ -80,7 +80,7 @@ func (m *Member) parts(k *known, of []cluster.Server) (all []proxy.NodeReport) {
 		case !n.Lease && !said && leased[one.Node]: // an earlier process of that node, which has ended
 		case i < 0:
 			all = append(all, one)
-		default: // in an upgrade a node has several processes
+		default: // during an upgrade a node has several processes
 			all[i] = merge(all[i], one)
 		}
 	}
@@ -88,7 +88,7 @@ func (m *Member) parts(k *known, of []cluster.Server) (all []proxy.NodeReport) {
 	return all
 }
 
-// waitsFor is what a node does that is not settled.
+// waitsFor says what an unsettled node is doing.
 func waitsFor(p *cluster.Plan) string {
 	if p.Backend != "" {
 		return proxy.NodeDraining
@@ -113,7 +113,7 @@ func (m *Member) Serving(service string) (all []proxy.NodeReport) {
 	return all
 }
 
-// withLease are the names of the nodes of which a process has a lease.
+// withLease returns the names of the nodes that have a process with a lease.
 func (m *Member) withLease(k *known) map[string]bool {
 	all := map[string]bool{}
 	for _, n := range k.fact.Nodes {
@@ -124,7 +124,7 @@ func (m *Member) withLease(k *known) map[string]bool {
 	return all
 }
 
-// merge is the part of two processes of one node: it is as far as the one that is behind.
+// merge combines the parts of two processes of one node: its progress is that of the slower one.
 func merge(a, b proxy.NodeReport) proxy.NodeReport {
 	steps := []string{proxy.NodeUnknown, proxy.NodePausing, proxy.NodeDraining, proxy.DrainGivenUp, proxy.DrainReady, proxy.DrainKept, proxy.NodeSettled, proxy.NodeChecked, proxy.NodeDone}
 	if slices.Index(steps, b.State) < slices.Index(steps, a.State) {
@@ -137,7 +137,7 @@ func merge(a, b proxy.NodeReport) proxy.NodeReport {
 	return a
 }
 
-// scoped are the services of scope cluster.
+// scoped returns the services of scope cluster.
 func (m *Member) scoped() (names []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -179,7 +179,7 @@ func (m *Member) lostText(node cluster.NodeID) string {
 	return "its lease ended " + at.Format("15:04:05 MST")
 }
 
-// nameOf is how an operator calls a node.
+// nameOf returns a node's name for operators.
 func (m *Member) nameOf(node cluster.NodeID) string {
 	m.mu.Lock()
 	link := m.link
@@ -190,7 +190,7 @@ func (m *Member) nameOf(node cluster.NodeID) string {
 	return link.Name(node)
 }
 
-// missing are the nodes of which nothing is known, and those that are waited for, in words.
+// missing describes the nodes that are unknown, and those that are awaited.
 func (w *window) missing(k *known) (unknown, waits []string) {
 	reports, leased := reportsOf(&k.fact.Plan), w.member.withLease(k)
 	part := "hold its clients"
@@ -202,7 +202,7 @@ func (w *window) missing(k *known) (unknown, waits []string) {
 		switch name := w.member.nameOf(n.Node); {
 		case !n.Lease && !said && leased[name]: // an earlier process of that node, which has ended
 		case k.fact.Plan.ID == w.id && k.quiet(n, r):
-		case n.Lease && w.id == 0: // it can be asked
+		case n.Lease && w.id == 0: // the node can be asked
 		case n.Lease:
 			waits = append(waits, fmt.Sprintf("%s: %s live", name, text.Plural(int(r.Counts.Live), "session")))
 		case !k.slotsEnd(n):
@@ -210,7 +210,7 @@ func (w *window) missing(k *known) (unknown, waits []string) {
 			if k.fact.Slots > 0 {
 				lost += `, and its sessions may go on (on_lost = "keep")`
 			}
-			if !slices.Contains(unknown, lost) { // an upgraded node may have two processes
+			if !slices.Contains(unknown, lost) { // an upgraded node may have two processes with one name
 				unknown = append(unknown, lost)
 			}
 		}
@@ -218,13 +218,13 @@ func (w *window) missing(k *known) (unknown, waits []string) {
 	return unknown, waits
 }
 
-// quiet says whether no session of a node is live that the last plan waits for: it has said
-// so, or its lease has ended, and its slots with it.
+// quiet reports whether a node has no live session that the last plan waits for: it has said so, or
+// its lease, and so its slots, have ended.
 func (k *known) quiet(n cluster.Server, r cluster.NodeReport) bool {
 	return r.DoneWith(cluster.Paused) || !n.Lease && k.slotsEnd(n)
 }
 
-// slotsEnd says whether no session of a node lives on that has lost its lease.
+// slotsEnd reports whether a node's sessions end with its lease.
 func (k *known) slotsEnd(n cluster.Server) bool { return k.fact.Slots > 0 && !n.Keep }
 
 func reportsOf(p *cluster.Plan) map[cluster.NodeID]cluster.NodeReport {

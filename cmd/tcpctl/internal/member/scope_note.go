@@ -5,23 +5,23 @@ import (
 	"time"
 )
 
-// Notes are what nodes have to know of an act and the voters need not: they are no more
-// to them than bytes. One that cannot be read, of another version, says nothing.
+// Notes are what nodes must know about an act and voters need not: to voters they are just bytes.
+// One that cannot be parsed, from another version, is treated as empty.
 
-// pauseNote is that of a cluster.Plan.
+// pauseNote is the note of a cluster.Plan.
 type pauseNote struct {
 	By     string        `json:"by,omitempty"`
 	Reason string        `json:"reason,omitempty"`
-	At     time.Time     `json:"at"` // by the clock of the node that was asked
+	At     time.Time     `json:"at"` // by the clock of the owner
 	Limit  time.Duration `json:"limit,omitempty"`
 	Then   string        `json:"then,omitempty"`
 	Quiet  time.Duration `json:"quiet,omitempty"`
 	Rate   float64       `json:"rate,omitempty"` // of the release, over all nodes
 	Roll   string        `json:"roll,omitempty"` // proxy.ClusterPause.Roll
-	Which  string        `json:"which"`          // random: the plan is the one that was asked for
+	Which  string        `json:"which"`          // random: identifies the plan that was requested
 }
 
-// endNote is that of a plan's end.
+// endNote is the note of a plan's end.
 type endNote struct {
 	By      string  `json:"by,omitempty"`
 	Why     string  `json:"why,omitempty"`
@@ -29,7 +29,7 @@ type endNote struct {
 	Rate    float64 `json:"rate,omitempty"`
 }
 
-// drainNote is that of a cluster.Backend.
+// drainNote is the note of a cluster.Backend.
 type drainNote struct {
 	By     string        `json:"by,omitempty"`
 	Reason string        `json:"reason,omitempty"`
@@ -45,7 +45,7 @@ func (n drainNote) text() string { return noteText(n) }
 func noteText(n any) string {
 	b, err := json.Marshal(n)
 	if err != nil {
-		panic(err) // plain values
+		panic(err) // cannot happen: plain values
 	}
 	return string(b)
 }

@@ -10,16 +10,16 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// A part is what a follower has done of a plan.
+// A part is a follower's progress in a plan.
 type part struct {
 	plan     uint64
 	done     uint64        // cluster.NodeReport.Done
-	said     time.Duration // when counts were said last
-	asked    time.Duration // when the follower asked for its end last; 0: it has not
-	ended    time.Duration // when its end was said last, as its owner
+	said     time.Duration // when counts were last reported
+	asked    time.Duration // when the follower last proposed the plan's end; 0: never
+	ended    time.Duration // when its owner last proposed its end
 	final    bool
-	checking context.CancelFunc // of the checks; nil: they have not begun
-	checked  chan struct{}      // closed: they have passed
+	checking context.CancelFunc // ends the checks; nil: not begun
+	checked  chan struct{}      // closed when they have passed
 }
 
 func (p *part) end() {
@@ -29,8 +29,8 @@ func (p *part) end() {
 	}
 }
 
-// report says how far this node is with the last plan, and in what time to look again; 0:
-// there is nothing to come without an event.
+// report reports this node's progress with the last plan. It returns when to check again; 0: at the
+// next event.
 func (f *follower) report(ctx context.Context, k known, r proxy.ClusterReport) time.Duration {
 	p := &k.fact.Plan
 	if f.part.plan != p.ID {
@@ -39,9 +39,9 @@ func (f *follower) report(ctx context.Context, k known, r proxy.ClusterReport) t
 	}
 	r = f.whole(r)
 	if p.ID != 0 && r.Pause == p.ID {
-		f.joined = true // also where another of its name did
+		f.joined = true // even if another service with its name did
 	}
-	if p.Step == cluster.Resumed && !f.joined && !f.part.final { // it has come after it, and had no client meanwhile
+	if p.Step == cluster.Resumed && !f.joined && !f.part.final { // the service came after the plan, and had no clients in it
 		f.part.final = true
 		f.say(p.ID, uint64(cluster.Resumed)+1, proxy.ClusterReport{})
 	}
@@ -62,7 +62,7 @@ func (f *follower) report(ctx context.Context, k known, r proxy.ClusterReport) t
 	return nodesShown
 }
 
-// doneWith is how many steps of the plan the node is done with.
+// doneWith returns how many steps of the plan the node has completed.
 func (f *follower) doneWith(ctx context.Context, p *cluster.Plan, r proxy.ClusterReport) uint64 {
 	switch p.Step {
 	case cluster.Resumed:
@@ -81,7 +81,7 @@ func (f *follower) doneWith(ctx context.Context, p *cluster.Plan, r proxy.Cluste
 	return 0
 }
 
-// check has the engine look at its backends until they are good, or the plan is over.
+// check makes the engine check its backends until they pass, or the plan is over.
 func (f *follower) check(ctx context.Context) {
 	if f.part.checking != nil || f.part.passed() {
 		return
@@ -102,15 +102,15 @@ func (f *follower) check(ctx context.Context) {
 
 func (p *part) passed() bool {
 	select {
-	case <-p.checked: // nil: never
+	case <-p.checked: // nil: blocks for ever
 		return true
 	default:
 		return false
 	}
 }
 
-// askForEnd has the pause end on all nodes where it has ended here by its max, or where live
-// sessions have outlived its limit here.
+// askForEnd ends the pause on all nodes if it has reached its max here, or if live sessions here
+// have outlived its limit.
 func (f *follower) askForEnd(p *cluster.Plan, r proxy.ClusterReport) {
 	end, now := endNote{By: readPause(p.Note).By}, f.member.cfg.Now()
 	switch {
@@ -131,7 +131,7 @@ func (f *follower) askForEnd(p *cluster.Plan, r proxy.ClusterReport) {
 	}
 }
 
-// endLater has a plan of this process end on all nodes as soon as that can be said, if it has begun.
+// endLater ends a plan of this process on all nodes as soon as that can be proposed, if it has begun.
 func (m *Member) endLater(which string, why endNote) {
 	m.mu.Lock()
 	m.ends[which] = why
@@ -155,7 +155,7 @@ func (m *Member) pokeFollowers() {
 	}
 }
 
-// endOwn ends what is to be over of the plans of this process, and says in what time to look again.
+// endOwn ends a plan of this process that must end, and returns when to check again.
 func (f *follower) endOwn(p *cluster.Plan) time.Duration {
 	m := f.member
 	if p.ID == 0 || p.Owner != m.ID() {
@@ -182,7 +182,7 @@ func (f *follower) endOwn(p *cluster.Plan) time.Duration {
 	return nodesShown
 }
 
-// say says it to the voters.
+// say sends the report to the voters.
 func (f *follower) say(plan, done uint64, r proxy.ClusterReport) {
 	n := &r.Numbers
 	counts := cluster.Counts{Live: uint64(r.Live), Held: uint64(n.Held), Served: uint64(r.Served), Failed: uint64(n.Failed), Cut: uint64(n.Cut), Rejected: uint64(n.Rejected),

@@ -31,7 +31,7 @@ func restartable(backends int, argv ...string) func(*proxy.ServiceConfig) {
 	}
 }
 
-// plans are the options of a plan of all nodes, as the node's operator asks for it.
+// plans returns the options of a plan on all nodes, requested by the node's operator.
 func (n *scoped) plans(change func(*proxy.PlanOptions)) proxy.PlanOptions {
 	o := proxy.PlanOptions{Limit: time.Minute, Then: proxy.ThenAbort, Max: time.Minute, By: "ana"}
 	if change != nil {
@@ -41,7 +41,7 @@ func (n *scoped) plans(change func(*proxy.PlanOptions)) proxy.PlanOptions {
 	return o
 }
 
-// planned is a plan of all nodes, as it is begun by an api.Local.
+// planned is a plan on all nodes, begun as api.Local does.
 type planned struct {
 	member *member.Member
 	roll   string
@@ -88,15 +88,15 @@ func admin(t *testing.T, all []*scoped, state string) {
 	}
 }
 
-// TestRule27ARestartOfABackend: all nodes drain it, the command runs once, and then all put it
-// back. Meanwhile the other serves, and the service is open.
+// TestRule27ARestartOfABackend: all nodes drain it, the command runs once, and then all put it back
+// in service. Meanwhile the other backend serves, and the service is open.
 func TestRule27ARestartOfABackend(t *testing.T) {
 	t.Parallel()
 	ran := filepath.Join(t.TempDir(), "ran")
 	_, all := threeNodes(t, 10*second, restartable(2, "sh", "-c", "echo $TCPCTL_BACKEND >>"+ran))
 	live := all[2].dial()
 	all[2].hears(live)
-	second := all[2].dial() // one of the two is at a
+	second := all[2].dial() // one of the two is on backend a
 	all[2].hears(second)
 	p := all[0].restarts(nil)
 	admin(t, all, proxy.AdminDrain)
@@ -125,8 +125,8 @@ func TestRule27ARestartOfABackend(t *testing.T) {
 	}
 }
 
-// TestRule20ARestartOfAllNodesThatFails: the backend stays drained on all of them until an
-// operator says otherwise, for all.
+// TestRule20ARestartOfAllNodesThatFails: the backend stays drained on all nodes until an operator
+// makes it ready.
 func TestRule20ARestartOfAllNodesThatFails(t *testing.T) {
 	t.Parallel()
 	_, all := threeNodes(t, 10*second, restartable(2, "sh", "-c", "echo no such unit; exit 5"))
@@ -146,8 +146,8 @@ func TestRule20ARestartOfAllNodesThatFails(t *testing.T) {
 	admin(t, all, proxy.AdminReady)
 }
 
-// TestRule37TheLimitOfARestart passes on one node under abort: it is given up on all, before
-// the command.
+// TestRule37TheLimitOfARestart: with abort, if it passes on one node, the restart is given up on
+// all, before the command.
 func TestRule37TheLimitOfARestart(t *testing.T) {
 	t.Parallel()
 	_, all := threeNodes(t, 10*second, restartable(1, "false"))
@@ -160,7 +160,7 @@ func TestRule37TheLimitOfARestart(t *testing.T) {
 	admin(t, all, proxy.AdminReady)
 }
 
-// TestRule20ARestartOfTheOnlyBackend holds the clients of all nodes.
+// TestRule20ARestartOfTheOnlyBackend: it holds the clients of all nodes.
 func TestRule20ARestartOfTheOnlyBackend(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -185,8 +185,8 @@ func TestRule20ARestartOfTheOnlyBackend(t *testing.T) {
 	}
 }
 
-// TestRule27TheOwnerOfARestartIsLost while its command runs: after the max the backend is
-// drained on all nodes, since nobody knows what became of it.
+// TestRule27TheOwnerOfARestartIsLost: while its command runs. After the max the backend stays
+// drained on all nodes, since its state is unknown.
 func TestRule27TheOwnerOfARestartIsLost(t *testing.T) {
 	t.Parallel()
 	h, all := threeNodes(t, lostLease, restartable(2, "sleep", "60"))
@@ -203,8 +203,8 @@ func TestRule27TheOwnerOfARestartIsLost(t *testing.T) {
 	admin(t, all, proxy.AdminDrain)
 }
 
-// TestRollOfAllNodes: a row for each node and backend, and clients on all nodes that come all
-// the while.
+// TestRollOfAllNodes: the report has a row for each node and backend, and clients keep coming on
+// all nodes.
 func TestRollOfAllNodes(t *testing.T) {
 	t.Parallel()
 	_, all := threeNodes(t, 10*second, restartable(2, "true"))
@@ -237,7 +237,7 @@ func TestRollOfAllNodes(t *testing.T) {
 	}
 }
 
-// visits has one client after another say something, until stop is closed.
+// visits makes one client after another send something, until stop is closed.
 func (n *scoped) visits(stop <-chan struct{}) error {
 	for {
 		select {
@@ -259,8 +259,8 @@ func (n *scoped) visits(stop <-chan struct{}) error {
 	}
 }
 
-// TestRule37ADrainOfAllNodes has each node's part: how many are live there, how many its limit
-// has cut, and whether it is done.
+// TestRule37ADrainOfAllNodes: it shows each node's part: how many sessions are live there, how many
+// its limit has cut, and whether it is done.
 func TestRule37ADrainOfAllNodes(t *testing.T) {
 	t.Parallel()
 	_, all := threeNodes(t, 10*second, restartable(1, "true"))
@@ -295,8 +295,8 @@ func TestRule37ADrainOfAllNodes(t *testing.T) {
 	all[1].hears(all[1].dial())
 }
 
-// TestRule37TheLimitOfADrain passes on one node under abort: the backend is ready again on all of them, also
-// where that could not be said at first, and not before. A drain that was asked for since stands.
+// TestRule37TheLimitOfADrain: with abort, if it passes on one node, the backend becomes ready on all nodes
+// together, even if that cannot be agreed on at first. A newer drain stays in force.
 func TestRule37TheLimitOfADrain(t *testing.T) {
 	t.Parallel()
 	h, all := threeNodes(t, 10*second, restartable(1, "true"))
@@ -329,8 +329,8 @@ func TestRule37TheLimitOfADrain(t *testing.T) {
 	admin(t, all, proxy.AdminDrain)
 }
 
-// TestRule37ALimitThatIsSaidAgain: that a limit has passed was said under a lease that is lost
-// before any voter has heard of it.
+// TestRule37ALimitThatIsSaidAgain: a passed limit was reported under a lease that was lost before
+// any voter received the report.
 func TestRule37ALimitThatIsSaidAgain(t *testing.T) {
 	t.Parallel()
 	h, all := threeNodes(t, lostLease, nil)
@@ -346,7 +346,7 @@ func TestRule37ALimitThatIsSaidAgain(t *testing.T) {
 	}
 }
 
-// rolled is a window of one backend of a roll that node has taken to its end, and put back.
+// rolled runs the window of one backend in a roll, to its end.
 func (n *scoped) rolled(roll planned, backend string) {
 	n.Helper()
 	ctx := context.Background()
@@ -369,8 +369,8 @@ func (n *scoped) roll(longest time.Duration) planned {
 	return planned{n.member, rand.Text(), &api.Request{By: "ana", Options: api.Options{Limit: time.Minute, Then: proxy.ThenAbort, Max: longest}}}
 }
 
-// TestRule27NothingBeginsInARoll: from its first backend to its end no other plan does, on any node, also
-// where its end is said while no voter leads.
+// TestRule27NothingBeginsInARoll: no other plan begins on any node between its first backend and its end,
+// even if the end is reported while there is no leader.
 func TestRule27NothingBeginsInARoll(t *testing.T) {
 	t.Parallel()
 	h, all := threeNodes(t, 20*second, restartable(2, "true"))
@@ -380,7 +380,7 @@ func TestRule27NothingBeginsInARoll(t *testing.T) {
 	refused := func(when string) {
 		t.Helper()
 		for _, n := range all {
-			eventually(t, "it knows that the place is kept", func() bool { return n.member.Facts("db").Plan.Reserved })
+			eventually(t, "it knows that the service is reserved", func() bool { return n.member.Facts("db").Plan.Reserved })
 			if _, err := n.do("pause", "db", nil); err == nil || !strings.Contains(err.Error(), "a roll of db is under way on all nodes, by ana on node-1, between two backends") {
 				t.Errorf("%s, a pause: %v", when, err)
 			}
@@ -405,7 +405,8 @@ func TestRule27NothingBeginsInARoll(t *testing.T) {
 	all[1].must("resume", "db", nil)
 }
 
-// TestRule27ARollWhoseOwnerIsLost does not keep its place for ever, and does not go on once it has lost it.
+// TestRule27ARollWhoseOwnerIsLost: it does not reserve the service for ever, and does not continue once it has lost the
+// reservation.
 func TestRule27ARollWhoseOwnerIsLost(t *testing.T) {
 	t.Parallel()
 	h, all := threeNodes(t, 5*second, restartable(2, "true"))
@@ -414,18 +415,18 @@ func TestRule27ARollWhoseOwnerIsLost(t *testing.T) {
 	h.link(1, false)
 	eventually(t, "the place is given up", func() bool { p := all[1].member.Facts("db").Plan; return p.ID > 0 && !p.Reserved })
 	h.link(1, true)
-	eventually(t, "it is back, and knows", func() bool {
+	eventually(t, "it is back, and knows that", func() bool {
 		p := all[0].member.Facts("db").Plan
 		return all[0].member.Lease() > 0 && !p.Reserved
 	})
 	if _, err := roll.Begin(context.Background(), "b"); err == nil || !strings.Contains(err.Error(), "the roll's place was given up") {
-		t.Errorf("the roll goes on: %v", err)
+		t.Errorf("the roll continues: %v", err)
 	}
 	all[2].must("pause", "db", nil)
 }
 
-// TestRule28ABeginThatIsNotConfirmed in time is given up: where it begins nevertheless, it is ended on all
-// nodes, and nobody is left with a pause that no operator knows of.
+// TestRule28ABeginThatIsNotConfirmed: it is given up after a while; if it begins nevertheless, it is ended
+// on all nodes, so that no pause stays that no operator knows about.
 func TestRule28ABeginThatIsNotConfirmed(t *testing.T) {
 	t.Parallel()
 	for what, begin := range map[string]func(context.Context, *scoped) error{

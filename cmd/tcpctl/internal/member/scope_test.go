@@ -20,7 +20,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// A scoped is a node whose service has no lock, and is of scope cluster.
+// A scoped is a node whose service has scope cluster, and no lock.
 type scoped struct {
 	*testing.T
 	member *member.Member
@@ -29,10 +29,10 @@ type scoped struct {
 	config proxy.ServiceConfig
 	mu     sync.Mutex
 	warned []string
-	end    func() // as at a stop
+	end    func() // stops the node
 }
 
-// echoes listens, and sends all back.
+// echoes runs an echo server.
 func echoes(t *testing.T) string {
 	t.Helper()
 	return proxytest.Serve(t, func(c net.Conn) { io.Copy(c, c) })
@@ -82,7 +82,7 @@ func (h *hub) start(t *testing.T, node cluster.NodeID, lease time.Duration, back
 	return n
 }
 
-// threeNodes are joined.
+// threeNodes starts three nodes that know each other.
 func threeNodes(t *testing.T, lease time.Duration, change func(*proxy.ServiceConfig)) (*hub, []*scoped) {
 	t.Helper()
 	return nodesOf(t, newHub(t, lease), lease, change)
@@ -101,7 +101,7 @@ func nodesOf(t *testing.T, h *hub, lease time.Duration, change func(*proxy.Servi
 	return h, all
 }
 
-// do is an act on all nodes.
+// do carries out an act on all nodes.
 func (n *scoped) do(act, target string, change func(*api.Request)) (string, error) {
 	r := &api.Request{Act: act, Targets: []string{target}, By: "ana@edge-1", Options: api.Options{Limit: time.Minute, Then: proxy.ThenAbort, Max: time.Minute}}
 	if change != nil {
@@ -124,7 +124,7 @@ func (n *scoped) until(what string, ok func(proxy.ServiceInfo) bool) {
 	eventually(n.T, what, func() bool { return ok(n.svc.Info()) })
 }
 
-// visit is a client that says something and hears it.
+// dial connects a client, which sends something and waits for its echo.
 func (n *scoped) dial() net.Conn {
 	n.Helper()
 	c, err := net.Dial("tcp", n.svc.Info().Listen[0])
@@ -144,8 +144,8 @@ func (n *scoped) hears(c net.Conn) {
 	}
 }
 
-// TestRule37ActsOnAllNodes: a pause, a drain and a weight hold on all nodes, for one that
-// is started later, too, before it serves.
+// TestRule37ActsOnAllNodes: a pause, a drain and a weight take effect on all nodes, and on a node
+// that starts later before it serves.
 func TestRule37ActsOnAllNodes(t *testing.T) {
 	t.Parallel()
 	h, all := threeNodes(t, 10*second, nil)
@@ -210,7 +210,7 @@ func TestRule37ActsOnAllNodes(t *testing.T) {
 	}
 }
 
-// TestRule37TheLimitOfAPause passes on one node under abort: all open again.
+// TestRule37TheLimitOfAPause: with abort, if it passes on one node, all nodes resume.
 func TestRule37TheLimitOfAPause(t *testing.T) {
 	t.Parallel()
 	_, all := threeNodes(t, 10*second, nil)
@@ -228,7 +228,7 @@ func TestRule37TheLimitOfAPause(t *testing.T) {
 	}
 }
 
-// TestRule28QuorumLostDuringAPause: each node ends it at its own max, and no act is done.
+// TestRule28QuorumLostDuringAPause: each node ends the pause at its own max, and no act is carried out.
 func TestRule28QuorumLostDuringAPause(t *testing.T) {
 	t.Parallel()
 	h, all := threeNodes(t, lostLease, nil)
@@ -259,8 +259,8 @@ func TestRule28QuorumLostDuringAPause(t *testing.T) {
 	all[1].must("pause", "db", nil)
 }
 
-// TestRule28QuorumLostDuringACommand: the service stays closed on all nodes, and newcomers
-// are rejected once the max has passed; healed, the window goes on to its end.
+// TestRule28QuorumLostDuringACommand: the service stays closed on all nodes, and new clients are
+// rejected once the max has passed; with a quorum again, the window completes.
 func TestRule28QuorumLostDuringACommand(t *testing.T) {
 	t.Parallel()
 	h, all := threeNodes(t, lostLease, nil)
@@ -307,8 +307,8 @@ func TestRule28QuorumLostDuringACommand(t *testing.T) {
 	}
 }
 
-// TestRule18AWindowOfAllNodesOutlivesMax: of each node's clients the one that was held has failed, and
-// the one that came afterwards is rejected, as in a window of one node.
+// TestRule18AWindowOfAllNodesOutlivesMax: on each node, the client that was held has failed, and the
+// one that came later is rejected, as in a window of one node.
 func TestRule18AWindowOfAllNodesOutlivesMax(t *testing.T) {
 	t.Parallel()
 	_, all, w := overdue(t, 20*second)
@@ -329,9 +329,9 @@ func TestRule18AWindowOfAllNodesOutlivesMax(t *testing.T) {
 	}
 }
 
-// TestRule28OverdueIsNotForgotten: a node that was cut off for longer than its lease, a voter that begins with a
-// snapshot, and a service that a reload takes away and brings back: each turns newcomers away still, and
-// what it has counted is in the report.
+// TestRule28OverdueIsNotForgotten: after a node was cut off for longer than its lease, a voter restarted from a
+// snapshot, and a reload removed the service and added it again, new clients are still rejected, and all counts
+// are in the report.
 func TestRule28OverdueIsNotForgotten(t *testing.T) {
 	t.Parallel()
 	h, all, w := overdue(t, 5*second)
@@ -379,8 +379,8 @@ func TestRule28OverdueIsNotForgotten(t *testing.T) {
 	n.hears(n.dial())
 }
 
-// overdue is a window whose command has outlived its max, and that has turned away one client of each
-// node, which it held. A machine that stands still for that long tries again with a longer max.
+// overdue returns a window whose command has outlived its max, after which one held client of each
+// node has failed. If the machine stalls for that long, it tries again with a longer max.
 func overdue(t *testing.T, lease time.Duration) (*hub, []*scoped, proxy.ClusterWindow) {
 	t.Helper()
 	for longest := 2 * time.Second; ; longest *= 2 {
@@ -417,12 +417,12 @@ func overdue(t *testing.T, lease time.Duration) (*hub, []*scoped, proxy.ClusterW
 	}
 }
 
-// turnedAway is a client that is reset.
+// turnedAway checks that a new client is reset.
 func (n *scoped) turnedAway() {
 	n.Helper()
 	c, err := net.Dial("tcp", n.svc.Info().Listen[0])
 	if err != nil {
-		return // it was reset before it noticed that it was connected
+		return // reset before the dial returned
 	}
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(patience))
@@ -431,8 +431,8 @@ func (n *scoped) turnedAway() {
 	}
 }
 
-// TestRule27ANodeIsLostInAWindow: before it has said anything, the window is given up and
-// names it; later it goes on, and the report names it.
+// TestRule27ANodeIsLostInAWindow: if it is lost before it has reported, the window is given up and
+// names it; if later, the window continues, and the report names it.
 func TestRule27ANodeIsLostInAWindow(t *testing.T) {
 	t.Parallel()
 	h, all := threeNodes(t, lostLease, nil)
@@ -477,8 +477,8 @@ func TestRule27ANodeIsLostInAWindow(t *testing.T) {
 	eventually(t, "a node that stops in order is not missed", func() bool { return len(all[0].member.Facts("db").Nodes) == 2 })
 }
 
-// TestRule32AWindowOutlivesAReload: a client that is held while the command runs is held on
-// where a reload takes the service away.
+// TestRule32AWindowOutlivesAReload: a client that is held while the command runs stays held if a
+// reload removes the service.
 func TestRule32AWindowOutlivesAReload(t *testing.T) {
 	t.Parallel()
 	_, all := threeNodes(t, 10*second, nil)
@@ -507,7 +507,7 @@ func TestRule32AWindowOutlivesAReload(t *testing.T) {
 	all[2].hears(held)
 }
 
-// begun is a window of a node whose command runs.
+// begun returns a window of the node whose command runs.
 func (n *scoped) begun(force bool) proxy.ClusterWindow {
 	n.Helper()
 	ctx := context.Background()
@@ -524,7 +524,7 @@ func (n *scoped) begun(force bool) proxy.ClusterWindow {
 	return w
 }
 
-// ended opens the service, and says what is known of the clients of all nodes.
+// ended ends the window, and returns the summary of all nodes' clients.
 func (n *scoped) ended(w proxy.ClusterWindow) string {
 	n.Helper()
 	ctx := context.Background()
@@ -538,8 +538,8 @@ func (n *scoped) ended(w proxy.ClusterWindow) string {
 	return proxy.AcrossNodes(w.Nodes())
 }
 
-// TestRule27ANodeThatTookNoPart: the clients of a node that was left out were not held, and
-// nothing is said of them once it is back.
+// TestRule27ANodeThatTookNoPart: the clients of a node that was left out were not held, and are not
+// reported once it is back.
 func TestRule27ANodeThatTookNoPart(t *testing.T) {
 	t.Parallel()
 	h, all := threeNodes(t, lostLease, nil)
@@ -553,7 +553,7 @@ func TestRule27ANodeThatTookNoPart(t *testing.T) {
 	eventually(t, "it is back", func() bool {
 		return all[2].member.Lease() > 0 && all[2].member.Facts("db").Plan.Step == cluster.Resumed
 	})
-	for _, weight := range []string{"2", "3"} { // what it says of the plan goes before the second
+	for _, weight := range []string{"2", "3"} { // its report on the plan is sent before the second
 		all[2].must("weight", "db/a", func(r *api.Request) { r.Args = []string{weight} })
 	}
 	if nodes := w.Nodes(); proxy.AcrossNodes(nodes) != "failed 0 on 2 of 3 nodes" || nodes[2].Unknown != "it took no part: its clients were not held" {
@@ -577,8 +577,8 @@ func TestRule27ANodeThatStopsInAWindow(t *testing.T) {
 	}
 }
 
-// TestRule27AnotherPauseFollows before all nodes have said their last: what is not known of
-// the window stays unknown.
+// TestRule27AnotherPauseFollows: before all nodes have sent their final report. What is unknown
+// about the window stays unknown.
 func TestRule27AnotherPauseFollows(t *testing.T) {
 	t.Parallel()
 	h, all := threeNodes(t, lostLease, nil)
@@ -597,7 +597,7 @@ func TestRule27AnotherPauseFollows(t *testing.T) {
 	}
 }
 
-// TestRule37AServiceThatAReloadTakesAway: a window of the other nodes waits for its sessions.
+// TestRule37AServiceThatAReloadTakesAway: a window on the other nodes waits for its sessions.
 func TestRule37AServiceThatAReloadTakesAway(t *testing.T) {
 	t.Parallel()
 	_, all := threeNodes(t, 10*second, nil)
@@ -642,8 +642,8 @@ func (n *scoped) reloads() {
 	n.svc = n.engine.Service("db")
 }
 
-// TestRule32AServiceThatComesAgain: a window waits for the sessions of the service that a reload has taken away on
-// one node, also where one of its name has come in its place; what both held is in the report.
+// TestRule32AServiceThatComesAgain: a window waits for the sessions of a service that a reload has removed on one
+// node, even if a new one has its name; the report counts the clients held by both.
 func TestRule32AServiceThatComesAgain(t *testing.T) {
 	t.Parallel()
 	_, all := threeNodes(t, 20*second, nil)
@@ -666,7 +666,7 @@ func TestRule32AServiceThatComesAgain(t *testing.T) {
 	}
 	held := []net.Conn{n.dial()}
 	n.until("a client is held", func(i proxy.ServiceInfo) bool { return i.Queue.Waiting == 1 })
-	n.reloads() // in the middle of it
+	n.reloads() // during the window
 	n.until("it is closed", func(i proxy.ServiceInfo) bool { return i.Pause != nil && i.Pause.Scope == proxy.ScopeCluster })
 	held = append(held, n.dial())
 	n.until("another client is held", func(i proxy.ServiceInfo) bool { return i.Queue.Waiting == 1 })
@@ -681,8 +681,8 @@ func TestRule32AServiceThatComesAgain(t *testing.T) {
 	}
 }
 
-// TestRule27SessionsThatAreKept: with on_lost = "keep" the sessions of a lost node go on without their slots, so
-// that its lease proves nothing: a window is refused, and goes on without it only by force.
+// TestRule27SessionsThatAreKept: with on_lost = "keep" the sessions of a lost node continue without slots, so
+// the end of its lease proves nothing: a window without it is refused unless forced.
 func TestRule27SessionsThatAreKept(t *testing.T) {
 	t.Parallel()
 	h := newHub(t, 5*second)
@@ -710,8 +710,8 @@ func TestRule27SessionsThatAreKept(t *testing.T) {
 	}
 }
 
-// TestRule37ReloadsAndNewBackends: what holds on all nodes outlives a reload that says
-// otherwise, and is there for a backend that comes later.
+// TestRule37ReloadsAndNewBackends: what is in force on all nodes outlives a reload with other
+// values, and applies to a backend that comes later.
 func TestRule37ReloadsAndNewBackends(t *testing.T) {
 	t.Parallel()
 	h, backend := newHub(t, 10*second), echoes(t)

@@ -17,21 +17,21 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// A window is one that this node owns: proxy.ClusterWindow.
+// A window is a proxy.ClusterWindow that this node owns.
 type window struct {
 	member  *Member
 	service string
-	backend string // that it is about; "": the service
+	backend string // the backend to restart; "": the whole service
 	id      uint64
 	which   string // pauseNote.Which
 	roll    string // proxy.ClusterPause.Roll
 	by      string
 	rate    float64
-	force   bool // goes on without nodes of which nothing is known
+	force   bool // continue without unknown nodes
 
 	mu    sync.Mutex
-	nodes []proxy.NodeReport // as they were known last
-	late  bool               // numbers are not waited for any more
+	nodes []proxy.NodeReport // as last known
+	late  bool               // numbers are no longer awaited
 }
 
 // Window begins a window of a service, or of one backend of it, on all nodes. One that has
@@ -103,10 +103,10 @@ func (w *window) may() error {
 	return nil
 }
 
-// errFollowed says that the window is not there any more.
+// errFollowed means that the window no longer exists.
 var errFollowed = errors.New("it is not under way any more: another pause or restart has followed it")
 
-// await waits until over says so of what is known, or the window is not there any more.
+// await waits until over returns true for the known facts, or the window no longer exists.
 func (w *window) await(ctx context.Context, over func(k *known) (bool, error)) error {
 	for {
 		k := w.member.known(w.service)
@@ -124,7 +124,7 @@ func (w *window) await(ctx context.Context, over func(k *known) (bool, error)) e
 	}
 }
 
-// ended is the error of a window that was ended before its time.
+// ended returns the error of a window that was ended early.
 func ended(p *cluster.Plan) error {
 	if p.Step != cluster.Resumed {
 		return nil
@@ -165,7 +165,7 @@ func (w *window) settledText() string {
 	return "no session is live"
 }
 
-// step says how far the plan is, and waits until that holds.
+// step proposes the plan's next step, and waits until it is in force.
 func (w *window) step(ctx context.Context, to cluster.Step) error {
 	p := w.member.known(w.service).fact.Plan
 	if err := ended(&p); err != nil && p.ID == w.id {
@@ -192,7 +192,7 @@ func (w *window) step(ctx context.Context, to cluster.Step) error {
 	return err
 }
 
-// sayWithin is how long a majority may take to agree on a step, before it is said again.
+// sayWithin is how long a majority may take to agree on a step before it is proposed again.
 const sayWithin = 5 * time.Second
 
 // Command says that the command runs, or that nobody knows whether it does.
@@ -236,7 +236,7 @@ func (w *window) Resume(ctx context.Context, good bool) error {
 	p := w.member.known(w.service).fact.Plan
 	switch {
 	case good && w.backend != "" && p.ID == w.id && p.Step == cluster.Resumed && p.End != end.text():
-		return ended(&p) // the backend is drained
+		return ended(&p) // the backend stays drained
 	case p.ID != w.id || p.Step == cluster.Resumed:
 		return nil
 	}
@@ -256,7 +256,7 @@ func (w *window) Resume(ctx context.Context, good bool) error {
 	return err
 }
 
-// reportsWithin is how long numbers are waited for that do not change.
+// reportsWithin is how long to wait for numbers that do not change.
 const reportsWithin = 30 * time.Second
 
 // Reported waits until all nodes that have a lease have said their last numbers, which

@@ -42,39 +42,38 @@ func ValuesOf(c *proxy.ServiceConfig) Values {
 	return v
 }
 
-// A service is one lock as the member knows it. It is guarded by the member's lock.
+// A service is the member's state of one lock. It is guarded by the member's lock.
 type service struct {
 	values   Values
-	known    Values        // of all nodes, as compared last
-	declared time.Duration // when values were said
-	crowd    uint64        // of how many that share too few slots was warned
-	arrivals uint64        // said to the agent, by all handles
-	handles  []*handle     // the engine's services of that name: one, and those that a reload has taken away
+	known    Values        // the cluster's, as last compared
+	declared time.Duration // when values were last proposed
+	crowd    uint64        // the number of nodes sharing too few slots that was last warned about
+	arrivals uint64        // passed to the agent, by all handles
+	handles  []*handle     // the engine's services with that name: one, and those that a reload has removed
 }
 
-// A handle is an engine's service: it has a queue of its own, whose arrivals begin
-// at 1, while those of an agent go on.
+// A handle is an engine's service: its queue's arrivals start at 1, while the agent's continue.
 type handle struct {
 	member  *Member
 	service *service
 	user    user
-	top     uint64 // highest arrival
+	top     uint64 // the highest arrival
 	runs    []run
 }
 
-// A user is whose a handle's slots are: a service of the engine, or one of its checks. Its methods
-// are called without the member's lock.
+// A user is the owner of a handle's slots: a service of the engine, or one of its checks. Its
+// methods are called without the member's lock.
 type user interface {
 	Service() string
-	Ask()         // for a slot again: there may be one
+	Ask()         // try again to get a slot: there may be one
 	Cut([]uint64) // the slots of these arrivals are lost
 }
 
-// A run is arrivals of a handle from one on, up to the next run's: the agent's are
-// higher by add.
+// A run covers a handle's arrivals from one on, up to the next run: the agent's numbers are higher
+// by add.
 type run struct{ from, add uint64 }
 
-// join gives new arrivals numbers, and returns the agent's of the last.
+// join assigns agent's numbers to new arrivals, and returns the last.
 func (h *handle) join(arrival uint64) uint64 {
 	if arrival > h.top {
 		add := h.service.arrivals - h.top
@@ -88,7 +87,7 @@ func (h *handle) join(arrival uint64) uint64 {
 	return h.of(arrival)
 }
 
-// forgetRuns forgets those of which no arrival waits or has a slot any more.
+// forgetRuns drops the runs without an arrival that waits or has a slot.
 func (h *handle) forgetRuns() {
 	oldest := h.member.agent.Oldest(h.user.Service())
 	for len(h.runs) > 1 && h.runs[1].from-1+h.runs[0].add < oldest {
@@ -96,7 +95,7 @@ func (h *handle) forgetRuns() {
 	}
 }
 
-// of is the agent's number of an arrival; 0: it has none.
+// of returns the agent's number of an arrival; 0: none.
 func (h *handle) of(arrival uint64) uint64 {
 	for _, r := range slices.Backward(h.runs) {
 		if arrival >= r.from && arrival <= h.top {
@@ -106,7 +105,7 @@ func (h *handle) of(arrival uint64) uint64 {
 	return 0
 }
 
-// find is the handle of an agent's arrival, and its number there.
+// find returns the handle of an agent's arrival, and its number there.
 func (sv *service) find(arrival uint64) (*handle, uint64) {
 	for _, h := range sv.handles {
 		for i, r := range h.runs {
@@ -122,8 +121,7 @@ func (sv *service) find(arrival uint64) (*handle, uint64) {
 	return nil, 0
 }
 
-// with calls the agent. It may be asked for nothing, as by most calls of Admit: then
-// Run is not woken.
+// with calls the agent. If that requests nothing, as after most calls of Admit, Run is not woken.
 func (h *handle) with(do func(a *cluster.Agent, name string)) {
 	m := h.member
 	m.mu.Lock()
@@ -149,7 +147,7 @@ func (h *handle) Admit(arrival, ran uint64) (g proxy.SharedGrant, why proxy.Reas
 			return
 		}
 		if starts := now-h.member.began < h.member.cfg.Lease; reason == cluster.ReasonLease && !h.member.leased && starts {
-			why = proxy.ReasonCluster // nothing is lost: the first lease is on its way
+			why = proxy.ReasonCluster // no lease was lost: the first one is on its way
 		}
 	})
 	return g, why

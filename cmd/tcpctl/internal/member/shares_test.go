@@ -14,7 +14,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// newSharing is a rig whose nodes hand out slots by themselves, each with its part.
+// newSharing makes a rig whose nodes grant slots by themselves, each from its share.
 func newSharing(t *testing.T, lease time.Duration, relay string, c proxy.ServiceConfig) *rig {
 	t.Helper()
 	c.Lock.Order = proxy.OrderShares
@@ -25,13 +25,13 @@ func newSharing(t *testing.T, lease time.Duration, relay string, c proxy.Service
 	return r
 }
 
-// TestRule25eNoRoundTrip: a client has its slot at once, also while no voter leads.
+// TestRule25eNoRoundTrip: a client has its slot at once, even while there is no leader.
 func TestRule25eNoRoundTrip(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		r := newSharing(t, 30*second, relay, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 30}})
 		r.stop(true)
 		for _, n := range r.nodes {
-			for range 3 { // more than once over the same slots
+			for range 3 { // use the same slots more than once
 				var all []*visitor
 				for i := range n.svc.Info().Lock.Share {
 					v := n.dial(fmt.Sprint("client-", i))
@@ -49,7 +49,7 @@ func TestRule25eNoRoundTrip(t *testing.T) {
 	})
 }
 
-// TestRule25eSlotsMove to where clients wait, and no more than there are are used.
+// TestRule25eSlotsMove: they move to where clients wait, and there are never more holders than slots.
 func TestRule25eSlotsMove(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		r := newSharing(t, 10*second, relay, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 30}})
@@ -71,7 +71,7 @@ func TestRule25eSlotsMove(t *testing.T) {
 	})
 }
 
-// churn has clients come to all nodes, stay, go and give up, for a while.
+// churn makes clients come to all nodes, stay, leave and give up, for a while.
 func churn(r *rig, each func()) {
 	var wg sync.WaitGroup
 	for i := range 60 {
@@ -99,8 +99,8 @@ func churn(r *rig, each func()) {
 	wg.Wait()
 }
 
-// TestRule25eTokens: however clients come and go there are never more than slots, and
-// each has a token that no other had.
+// TestRule25eTokens: however clients come and go, there are never more than slots, and each has a
+// unique token.
 func TestRule25eTokens(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		r := newSharing(t, 10*second, relay, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 12}})
@@ -131,9 +131,9 @@ func TestRule25eALostNode(t *testing.T) {
 	if rec := lost.record(); rec.By != proxy.ByProxy || rec.Reason != proxy.ReasonLeaseLost {
 		t.Errorf("record %+v", rec)
 	}
-	waiter := lost.dial("waiter") // without a lease
+	waiter := lost.dial("waiter") // its node has no lease
 	var all []*visitor
-	for i := range 12 { // all slots that there are
+	for i := range 12 { // all slots
 		v := r.nodes[0].dial(fmt.Sprint("client-", i))
 		v.hears("a")
 		all = append(all, v)
@@ -151,7 +151,7 @@ func TestRule25eALostNode(t *testing.T) {
 	r.backend.atMost(12)
 }
 
-// TestRule25eTheOrderChanges while clients come and go, without one more than slots.
+// TestRule25eTheOrderChanges: while clients come and go, there are never more than slots.
 func TestRule25eTheOrderChanges(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		r := newSharing(t, 10*second, relay, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 12}})
@@ -171,8 +171,8 @@ func TestRule25eTheOrderChanges(t *testing.T) {
 	})
 }
 
-// TestRule25eFewSlots: an act that leaves too few is refused, and nodes that come later
-// are a warning.
+// TestRule25eFewSlots: an act that leaves too few is refused; more nodes later only cause a
+// warning.
 func TestRule25eFewSlots(t *testing.T) {
 	t.Parallel()
 	r := newSharing(t, 10*second, "stream", proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 29}})

@@ -16,12 +16,11 @@ import (
 // statusWait bounds how long a scrape waits for the engine.
 const statusWait = 5 * time.Second
 
-// collector makes metrics of a Status at each scrape; it keeps no number of
-// its own.
+// collector makes metrics from a Status at each scrape; it has no numbers of its own.
 type collector struct {
 	source   api.Source
 	dropped  map[string]func() uint64
-	lastSeen atomic.Uint64 // event, so that a scrape asks only for newer ones
+	lastSeen atomic.Uint64 // number of the last event, so that a scrape asks only for newer ones
 }
 
 var _ prometheus.Collector = (*collector)(nil)
@@ -43,7 +42,7 @@ var (
 	checkFailures = desc("counter", "tcpctl_backend_check_failures_total", "Failed checks, by reason.", "service", "backend", "reason")
 )
 
-// The words that states can be.
+// The possible states.
 var (
 	serviceStates = []string{proxy.StateOpen, proxy.StatePausing, proxy.StatePaused, proxy.StateReleasing, proxy.StateClosed}
 	backendStates = []string{proxy.StateUp, proxy.StateDown, proxy.StateChecking, proxy.StateEjected}
@@ -82,7 +81,6 @@ func (c *collector) Collect(metrics chan<- prometheus.Metric) {
 	}
 }
 
-// out is where metrics go.
 type out struct{ ch chan<- prometheus.Metric }
 
 func (o out) service(s *proxy.ServiceInfo) {
@@ -127,7 +125,7 @@ func (o out) service(s *proxy.ServiceInfo) {
 	}
 }
 
-// plans are all that there can be, so that the first that fails is an increase.
+// plans sends all combinations, so that the first failure is an increase.
 func (o out) plans(s *proxy.ServiceInfo) {
 	count := map[[2]string]int64{}
 	for _, p := range s.Plans {
@@ -140,7 +138,7 @@ func (o out) plans(s *proxy.ServiceInfo) {
 	}
 }
 
-// states is one gauge for each word, of which one is 1.
+// states sends one gauge for each word, of which one is 1.
 func (o out) states(d *prometheus.Desc, is string, words []string, labels ...string) {
 	for _, w := range words {
 		o.gauge(d, truth(w == is), append(labels, w)...)
@@ -155,8 +153,8 @@ func (o out) counter(d *prometheus.Desc, v float64, labels ...string) {
 	o.send(d, prometheus.CounterValue, v, labels...)
 }
 
-// send sends one number, unless it does not apply. A name that is not UTF-8
-// would make the whole scrape fail.
+// send sends one number, unless it does not apply. It skips names that are not UTF-8, which would
+// make the whole scrape fail.
 func (o out) send(d *prometheus.Desc, kind prometheus.ValueType, v float64, labels ...string) {
 	if math.IsNaN(v) {
 		return
@@ -171,16 +169,15 @@ func valid(labels []string) []string {
 	return labels
 }
 
-// summary sends a sum of seconds, and of how many it is.
+// summary sends a sum of seconds, and the count.
 func (o out) summary(d *prometheus.Desc, seconds float64, count int64, labels ...string) {
 	o.ch <- prometheus.MustNewConstSummary(d, uint64(count), seconds, nil, valid(labels)...)
 }
 
-// histogram sends what the engine has counted; Prometheus wants each bucket to
-// hold those before it, too.
+// histogram sends an engine's histogram; Prometheus's buckets are cumulative.
 func (o out) histogram(d *prometheus.Desc, h proxy.Histogram, service string) {
 	if len(h.Counts) != len(h.Bounds)+1 {
-		return // of an older engine that has none
+		return // an older engine has none
 	}
 	buckets, n := make(map[float64]uint64, len(h.Bounds)), uint64(0)
 	for i, bound := range h.Bounds {

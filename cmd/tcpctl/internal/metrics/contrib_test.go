@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// The files for Prometheus and Grafana that operators take as they are.
+// The files for Prometheus and Grafana, for operators to use unchanged.
 const (
 	rulesFile     = "../../contrib/prometheus/tcpctl.rules.yml"
 	rulesTests    = "../../contrib/prometheus/tcpctl.rules_test.yml"
@@ -39,8 +39,8 @@ func promtool(t *testing.T, args ...string) {
 	}
 }
 
-// expected is what a series of these names has as labels, besides those of a
-// scrape; false: there is no such metric.
+// expected returns the labels of a metric, besides those of a scrape; false: there is no such
+// metric.
 func expected(name string) (labels []string, ok bool) {
 	if slices.Contains([]string{"up", "process_open_fds", "process_max_fds", "process_resident_memory_bytes", "process_cpu_seconds_total"}, name) {
 		return nil, true
@@ -68,7 +68,7 @@ var (
 	matcher  = regexp.MustCompile(`([a-zA-Z_]+)\s*(=~|!=|!~|=)`)
 )
 
-// checkNames finds metrics and labels in an expression that there are not.
+// checkNames finds unknown metrics and labels in an expression.
 func checkNames(t *testing.T, where, expr string) {
 	t.Helper()
 	text := duration.ReplaceAllString(grouping.ReplaceAllString(quoted.ReplaceAllString(expr, `""`), ""), "")
@@ -76,7 +76,7 @@ func checkNames(t *testing.T, where, expr string) {
 	for _, m := range series.FindAllStringSubmatch(text, -1) {
 		name := m[1]
 		if m[2] == "(" || slices.Contains([]string{"and", "or", "unless", "bool", "offset"}, name) {
-			continue // a function, or a word of the language
+			continue // a function or keyword
 		}
 		labels, ok := expected(name)
 		if found++; !ok {
@@ -90,7 +90,7 @@ func checkNames(t *testing.T, where, expr string) {
 		}
 	}
 	if found == 0 {
-		t.Errorf("%s asks for no metric: %s", where, expr)
+		t.Errorf("%s uses no metric: %s", where, expr)
 	}
 }
 
@@ -99,8 +99,7 @@ var (
 	firing    = regexp.MustCompile(`(?m)alertname: (\w+)\n        exp_alerts:\n          - exp_labels`)
 )
 
-// TestAlerts: the rules are valid, name what there is, and fire when they
-// should, each of them.
+// TestAlerts: the rules are valid, name existing metrics, and each fires in a test.
 func TestAlerts(t *testing.T) {
 	rules := alertLine.FindAllStringSubmatch(readText(t, rulesFile), -1)
 	if len(rules) != strings.Count(readText(t, rulesFile), "- alert: ") || len(rules) == 0 {
@@ -113,14 +112,14 @@ func TestAlerts(t *testing.T) {
 	for _, m := range rules {
 		checkNames(t, m[1], strings.ReplaceAll(m[2], "''", "'"))
 		if !fired[m[1]] {
-			t.Errorf("no test has %s fire", m[1])
+			t.Errorf("in no test does %s fire", m[1])
 		}
 	}
 	promtool(t, "check", "rules", rulesFile)
 	promtool(t, "test", "rules", rulesTests)
 }
 
-// dashboard is what this test reads of one.
+// dashboard is the part of a dashboard that this test reads.
 type dashboard struct {
 	UID    string
 	Panels []struct {
@@ -136,8 +135,7 @@ type dashboard struct {
 	}
 }
 
-// TestDashboard: each of its expressions parses and names what there is, and no
-// panel lies on another.
+// TestDashboard: each expression is valid and names existing metrics, and no panels overlap.
 func TestDashboard(t *testing.T) {
 	var d dashboard
 	if err := json.Unmarshal([]byte(readText(t, dashboardFile)), &d); err != nil {
@@ -153,7 +151,7 @@ func TestDashboard(t *testing.T) {
 		for x := p.GridPos.X; x < p.GridPos.X+p.GridPos.W; x++ {
 			for y := p.GridPos.Y; y < p.GridPos.Y+p.GridPos.H; y++ {
 				if other := cells[[2]int{x, y}]; other != "" || x >= 24 {
-					t.Fatalf("%q lies on %q, or beyond the edge", p.Title, other)
+					t.Fatalf("%q overlaps %q, or is beyond the edge", p.Title, other)
 				}
 				cells[[2]int{x, y}] = p.Title
 			}
@@ -193,8 +191,8 @@ func TestDashboard(t *testing.T) {
 	promtool(t, "check", "rules", path)
 }
 
-// TestCheckNamesFindsWhatThereIsNot, or the two tests above hold nothing.
-func TestCheckNamesFindsWhatThereIsNot(t *testing.T) {
+// TestCheckNamesFindsUnknownNames: otherwise the two tests above would check nothing.
+func TestCheckNamesFindsUnknownNames(t *testing.T) {
 	for name, known := range map[string]bool{"tcpctl_sessions_active": true, "tcpctl_session_active": false, "tcpctl_connect_duration_seconds": false,
 		"tcpctl_connect_duration_seconds_bucket": true, "tcpctl_hook_duration_seconds_sum": true, "tcpctl_hook_duration_seconds_bucket": false} {
 		if _, ok := expected(name); ok != known {

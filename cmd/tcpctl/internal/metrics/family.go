@@ -27,10 +27,10 @@ const (
 
 var typeOf = map[prometheus.ValueType]string{counter: "counter", gauge: "gauge"}
 
-// families are all there are.
+// families lists all metrics.
 var families []Family
 
-// desc is the only way to a metric, so that none is missing in the list.
+// desc is the only way to define a metric, so that none is missing in the list.
 func desc(kind, name, help string, labels ...string) *prometheus.Desc {
 	d := prometheus.NewDesc(name, help, labels, nil)
 	families = append(families, Family{name, kind, labels, help, d})
@@ -61,7 +61,7 @@ var Labels = map[string]string{
 	"file":   "certificate files of the configuration",
 }
 
-// timestamp is a time for Prometheus; absent: there is none.
+// timestamp converts a time for Prometheus; absent for the zero time.
 func timestamp(t time.Time) float64 {
 	if t.IsZero() {
 		return absent

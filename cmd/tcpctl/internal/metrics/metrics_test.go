@@ -34,7 +34,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var update = flag.Bool("update", false, "write the golden file")
 
-// source is an engine that is as a test says.
+// source is an engine with the test's status and events.
 type source struct {
 	api.Source
 	status api.Status
@@ -49,8 +49,7 @@ func (s *source) Events(_ context.Context, since uint64, _ bool) (proxy.EventPag
 
 var at = time.Date(2026, 3, 1, 14, 0, 0, 0, time.UTC)
 
-// office is a paused service with everything that a service can have, and a
-// bare one beside it.
+// office has a paused service with everything that a service can have, and a minimal one.
 func office() *source {
 	return &source{status: api.Status{
 		Node: api.Node{Name: "edge-01", Version: "1.0.0", Started: at, PID: 1,
@@ -111,20 +110,20 @@ func TestGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	if d := cmp.Diff(string(want), got); d != "" {
-		t.Errorf("%s\ngo test -run Golden -update, if it is meant so", d)
+		t.Errorf("%s\ngo test -run Golden -update, if this is intended", d)
 	}
 }
 
-// TestEachLabelIsBounded: it is said of each label how many values it can have.
+// TestEachLabelIsBounded: the number of values of each label is documented.
 func TestEachLabelIsBounded(t *testing.T) {
 	used := map[string]bool{}
 	for i, f := range Families() {
 		if i > 0 && Families()[i-1].Name == f.Name {
-			t.Errorf("%s is there twice", f.Name)
+			t.Errorf("%s is defined twice", f.Name)
 		}
 		for _, l := range f.Labels {
 			if used[l] = true; Labels[l] == "" {
-				t.Errorf("%s: nothing is said of its label %s", f.Name, l)
+				t.Errorf("%s: its label %s is not documented", f.Name, l)
 			}
 		}
 	}
@@ -135,7 +134,7 @@ func TestEachLabelIsBounded(t *testing.T) {
 	}
 }
 
-// TestTheGoldenFileHasAllFamilies: what is never collected is in no list.
+// TestTheGoldenFileHasAllFamilies: all listed metrics are collected.
 func TestTheGoldenFileHasAllFamilies(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join("testdata", "metrics.golden"))
 	if err != nil {
@@ -180,7 +179,7 @@ func get(t *testing.T, h http.Handler, path string) (int, string) {
 	return w.Code, w.Body.String()
 }
 
-// TestRule24Ready: a node is taken away only when no service is open.
+// TestRule24Ready: a node is not ready only if no service is open.
 func TestRule24Ready(t *testing.T) {
 	for _, c := range []struct {
 		states string
@@ -218,7 +217,7 @@ func TestNamesThatAreNotUTF8(t *testing.T) {
 	}
 }
 
-// TestOfAnEngine is the wiring, from the client's socket to the scrape.
+// TestOfAnEngine tests everything from a client's connection to the scrape.
 func TestOfAnEngine(t *testing.T) {
 	backend := proxytest.Listen(t)
 	defer backend.Close()
@@ -286,7 +285,7 @@ func scrape(t *testing.T, s *Server, path string, want int) string {
 	return string(body)
 }
 
-// BenchmarkScrape is of 1,000 services with two backends each.
+// BenchmarkScrape: 1,000 services with two backends each.
 func BenchmarkScrape(b *testing.B) {
 	src, one := &source{}, office().status.Services[0]
 	for i := range 1000 {

@@ -1,5 +1,5 @@
-// Package metrics shows an engine to programs that watch it: /metrics for
-// Prometheus, /healthz and /readyz for an outer balancer or an orchestrator.
+// Package metrics exposes an engine to monitoring: /metrics for Prometheus, /healthz and /readyz
+// for an outer load balancer or an orchestrator.
 //
 //	m, err := metrics.Serve("127.0.0.1:9284", source, metrics.Options{Log: logger})
 //	if err != nil {
@@ -7,7 +7,7 @@
 //	}
 //	defer m.Close() // after the engine's end: until then it says "not ready"
 //
-// All numbers are api.Status's: none is counted twice.
+// All numbers come from api.Status: nothing is counted a second time.
 package metrics
 
 import (
@@ -43,7 +43,7 @@ type Options struct {
 	Dropped map[string]func() uint64
 }
 
-// atATime bounds the scrapes.
+// atATime bounds the concurrent scrapes.
 const atATime = 4
 
 // Server serves on one address.
@@ -58,7 +58,7 @@ func Open(addr string, source api.Source, o Options) (*Server, error) {
 	}
 	h := &http.Server{
 		Handler:  Handler(source, o),
-		ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug), // what an unknown client sends is not our trouble
+		ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug), // errors of unknown clients are not worth more
 	}
 	connlimit.Bound(h, max(o.MaxConns, 2))
 	return &Server{httpd.New(h, ln, func(err error) { o.Log.Warn("metrics are not served any more", "error", err) })}, nil
@@ -85,13 +85,12 @@ func Handler(source api.Source, o Options) http.Handler {
 	return mux
 }
 
-// healthz says that the process lives.
+// healthz says that the process is alive.
 func healthz(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }
 
-// readyz says whether clients should be sent here. A service that is paused or
-// holds its clients is ready: they wait, where an outer balancer that took the
-// node away would let them fail. Only when no service is open, as while it
-// stops, it is not.
+// readyz says whether clients should be sent here. A service that is paused or holds its clients
+// counts as ready: clients wait, whereas they would fail if an outer load balancer removed the
+// node. It is not ready only if no service is open, for example during a stop.
 func readyz(source api.Source) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), statusWait)

@@ -8,11 +8,11 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// metric is one number of a service or a backend.
+// metric is one number of a service, backend or source.
 type metric[T any] struct {
 	desc  *prometheus.Desc
 	kind  prometheus.ValueType
-	value func(*T) float64 // absent: it does not apply
+	value func(*T) float64 // returns absent if it does not apply
 }
 
 var absent = math.NaN()
@@ -35,7 +35,6 @@ type (
 	bck = proxy.BackendInfo
 )
 
-// serviceMetrics are labelled with the service.
 var serviceMetrics = []metric[svc]{
 	ofService(gauge, "tcpctl_sessions_active", "Sessions that were admitted and have not ended.",
 		func(s *svc) float64 { return float64(s.Sessions.Active) }),
@@ -103,7 +102,7 @@ var serviceMetrics = []metric[svc]{
 		}),
 }
 
-// histograms are of services, over the whole time since the start.
+// histograms are the services' histograms, since the start.
 var histograms = []struct {
 	desc  *prometheus.Desc
 	value func(*svc) proxy.Histogram

@@ -24,10 +24,10 @@ var (
 	historySize   = desc("gauge", "tcpctl_history_size_bytes", "Size of the history on disk; absent if it is in memory or off.")
 )
 
-// peerStates are those of tcpctl_mesh_peers.
+// peerStates are the states of tcpctl_mesh_peers.
 var peerStates = []string{string(meshinfo.Alive), string(meshinfo.Suspect), string(meshinfo.Down), string(meshinfo.Departed), string(meshinfo.Refused)}
 
-// node is what there is of the node as a whole.
+// node sends the metrics of the node as a whole.
 func (o out) node(s *api.Status) {
 	o.gauge(nodeInfo, 1, s.Node.Name, s.Node.Version)
 	o.gauge(buildInfo, 1, binary.Version, binary.Commit, binary.Date, binary.Go)
@@ -66,14 +66,14 @@ func (o out) peers(all []api.Peer) {
 	}
 }
 
-// binary is what this process was built from.
+// binary says what this process was built from.
 var binary = build.This()
 
 func ofSource(kind prometheus.ValueType, name, help string, value func(*proxy.DiscoveryInfo) float64) metric[proxy.DiscoveryInfo] {
 	return metric[proxy.DiscoveryInfo]{desc(typeOf[kind], name, help, "service", "source", "kind"), kind, value}
 }
 
-// sourceMetrics are of what finds backends.
+// sourceMetrics are the metrics of sources of backends.
 var sourceMetrics = []metric[proxy.DiscoveryInfo]{
 	ofSource(gauge, "tcpctl_source_backends", "Backends that the source contributes now.",
 		func(d *proxy.DiscoveryInfo) float64 { return float64(d.Backends) }),

@@ -59,7 +59,7 @@ type Notifier struct {
 
 	stopReading context.CancelFunc
 	stopRunning context.CancelFunc
-	done        chan struct{} // the last program has ended
+	done        chan struct{} // closed when the last program has ended
 }
 
 // runner is a command.Runner.
@@ -140,7 +140,7 @@ func (n *Notifier) read(ctx context.Context, since uint64) {
 		}
 		since = n.offer(page)
 	}
-	// What happened up to the end.
+	// Events up to the end.
 	if page, err := n.source.Events(context.Background(), since, false); err == nil {
 		n.offer(page)
 	}
@@ -166,7 +166,7 @@ func (n *Notifier) offer(page proxy.EventPage) (since uint64) {
 type notification struct {
 	proxy.Event
 	Node    string `json:"node,omitempty"`
-	Dropped uint64 `json:"dropped,omitempty"` // events before this one that it was not run for
+	Dropped uint64 `json:"dropped,omitempty"` // events before this one for which the program was not run
 }
 
 // runAll runs the program for one event after another.
@@ -214,13 +214,13 @@ func (n *Notifier) logResult(b *burst, ev proxy.Event, r command.Result) {
 		"output", output, "failed", b.failed, "dropped", n.Dropped())
 }
 
-// burst is a row of failures.
+// burst is a series of failures.
 type burst struct {
 	failed int
 	said   time.Time
 }
 
-// lastOf is the end of what was printed, where errors are.
+// lastOf returns the end of the output, where errors are.
 func lastOf(output string) string {
 	output = strings.TrimSpace(output)
 	if over := len(output) - outputMost; over > 0 {

@@ -23,7 +23,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const patience = time.Minute
 
-// program stands for the one that is run.
+// program is a fake of the program that is run.
 type program struct {
 	heard chan notification
 	hold  chan struct{} // when set, each run waits for it
@@ -89,7 +89,7 @@ func begin(t *testing.T, c Config, e *proxy.Engine, p runner, log io.Writer) *No
 
 var page = []string{"page"}
 
-func TestSomebodyIsTold(t *testing.T) {
+func TestTheProgramIsRun(t *testing.T) {
 	e, p := newEngine(t), newProgram()
 	e.Operator().Note(proxy.Event{Kind: proxy.EventBackendDown, Text: "long before"})
 	n := begin(t, Config{Run: page, Node: "edge-01"}, e, p, io.Discard)
@@ -123,11 +123,11 @@ func TestAnUnknownKindIsRefused(t *testing.T) {
 	}
 	n := begin(t, Config{}, newEngine(t), newProgram(), io.Discard)
 	if err := n.Set(Config{On: []string{""}}); err == nil {
-		t.Error("a kind without a name was taken")
+		t.Error("a kind without a name was accepted")
 	}
 }
 
-func TestAProgramThatHangsHoldsUpNobody(t *testing.T) {
+func TestAProgramThatHangsBlocksNobody(t *testing.T) {
 	e, p := newEngine(t), newProgram()
 	p.hold = make(chan struct{})
 	n := begin(t, Config{Run: page}, e, p, io.Discard)
@@ -164,7 +164,7 @@ func TestFailuresAreLoggedOnceABurst(t *testing.T) {
 		p.hears(t)
 	}
 	e.Operator().Note(proxy.Event{Kind: proxy.EventBackendDown})
-	p.hears(t) // so the fifth has been judged; the sixth may have been, or not
+	p.hears(t) // so the fifth result was processed; the sixth may have been
 	p.mu.Lock()
 	p.result = command.Result{}
 	p.mu.Unlock()

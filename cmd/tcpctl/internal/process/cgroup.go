@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// cgroupFiles are what can hold a process back, by the hierarchy that they
-// stand in: "" is version 2, where all controllers share one.
+// cgroupFiles are the files with limits, by hierarchy: "" is version 2, where all controllers share
+// one.
 var cgroupFiles = map[string][]string{
 	"":       {"memory.max", "memory.high", "memory.current", "cpu.max", "pids.max", "pids.current"},
 	"memory": {"memory.limit_in_bytes", "memory.usage_in_bytes"},
@@ -16,8 +16,8 @@ var cgroupFiles = map[string][]string{
 	"pids":   {"pids.max", "pids.current"},
 }
 
-// cgroup lists what the control groups of this process say, from its own to
-// the outermost. A system without control groups has none.
+// cgroup lists the settings of this process's control groups, from its own to the outermost; none
+// on a system without control groups.
 func cgroup(root fs.FS) []Setting {
 	all := []Setting{}
 	f, err := root.Open("proc/self/cgroup")
@@ -38,8 +38,8 @@ func cgroup(root fs.FS) []Setting {
 	return all
 }
 
-// upward reads files of a group and of all that it is in. In a container the
-// path of the group may be the host's: then the mount itself is the group.
+// upward reads files of a group and of its parents. In a container the path of the group may be the
+// host's: then the mount itself is the group.
 func upward(root fs.FS, mount, group string, files []string) (all []Setting) {
 	for dir := path.Clean("/" + group); ; dir = path.Dir(dir) {
 		for _, file := range files {

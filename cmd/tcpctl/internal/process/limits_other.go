@@ -2,5 +2,5 @@
 
 package process
 
-// limits: this system has none of setrlimit's.
+// limits returns nothing: this system has no setrlimit.
 func limits() []Limit { return []Limit{} }

@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// unlimited is RLIM_INFINITY, which systems have as the largest number of one
-// or the other kind.
+// unlimited is RLIM_INFINITY, or less: on some systems it is the largest signed, on others the
+// largest unsigned number.
 const unlimited = 1<<63 - 1
 
 func limits() []Limit {

@@ -13,7 +13,6 @@ import "github.com/KimMachineGun/automemlimit/memlimit"
 // new sessions they take 1 to 2 % of the CPU, and a slower pace would only
 // make each idle session dearer.
 func LimitMemory() {
-	// There may be no control groups, or none that can be read: then there is
-	// no limit to keep to.
+	// Without readable control groups there is no limit to apply.
 	memlimit.Set(memlimit.WithRatio(0.9), memlimit.WithProvider(memlimit.FromCgroup))
 }

@@ -88,11 +88,11 @@ func memory() Memory {
 		NextGC: m.NextGC, Limit: debug.SetMemoryLimit(-1), Collections: m.NumGC}
 }
 
-// openFiles counts the descriptors that are in use.
+// openFiles counts the open descriptors.
 func openFiles() int {
 	for _, dir := range []string{"/proc/self/fd", "/dev/fd"} {
 		if all, err := os.ReadDir(dir); err == nil {
-			return len(all) - 1 // that of the folder itself
+			return len(all) - 1 // without that of the folder itself
 		}
 	}
 	return -1

@@ -24,29 +24,28 @@ const (
 	authToken = "token" // a file with a token in each line; for handshakes only: pages cannot send one with each of their files
 )
 
-// auth says who may become a WebSocket client: those who know a secret of a file,
-// which is read again when it changes. No secret is ever logged, nor are its
-// parts.
+// auth decides who may become a WebSocket client: those who know a secret in a file, which is read
+// again when it changes. No part of a secret is ever logged.
 type auth struct {
 	kind, path string
 
-	mu      sync.Mutex // of refreshing
+	mu      sync.Mutex // serializes Refresh
 	stamp   filewatch.Stamp
-	note    func(proxy.Event) // nil: until there is an engine, nothing is said
+	note    func(proxy.Event) // nil: no events until there is an engine
 	secrets atomic.Pointer[secrets]
 
-	key      [32]byte      // of known
-	known    sync.Map      // by sum of name, password and hash: was right; so that bcrypt is asked once
-	checking chan struct{} // bounds how many processors strangers can keep busy with bcrypt
+	key      [32]byte      // the key of the MACs in known
+	known    sync.Map      // correct passwords, by MAC of name, password and hash: bcrypt runs once for each
+	checking chan struct{} // bounds how many CPUs unauthenticated clients can keep busy with bcrypt
 }
 
-// secrets are what a file has.
+// secrets has the contents of a file.
 type secrets struct {
-	tokens [][32]byte        // their sums
+	tokens [][32]byte        // their hashes
 	hashes map[string][]byte // of passwords, by name
 }
 
-// newAuth reads "basic:FILE" or "token:FILE"; nil for "".
+// newAuth parses "basic:FILE" or "token:FILE"; nil for "".
 func newAuth(spec string) (*auth, error) {
 	if spec == "" {
 		return nil, nil
@@ -63,12 +62,10 @@ func newAuth(spec string) (*auth, error) {
 	return a, nil
 }
 
-// maxCost bounds the time that one password takes: each step doubles it, and at 14
-// it is about a second.
+// maxCost bounds the time to check one password: each step doubles it, and 14 takes about a second.
 const maxCost = 14
 
-// readSecrets reads a file. What is wrong with it is said without a word of what
-// is in it.
+// readSecrets reads a file. Its errors contain nothing from the file.
 func readSecrets(kind, path string) (*secrets, error) {
 	wrong := func(line int, text, hint string) (*secrets, error) {
 		return nil, &PartError{Key: "ws.auth", Hint: hint, Err: fmt.Errorf("%s:%d: %s", path, line, text)}
@@ -143,7 +140,7 @@ func (a *auth) Refresh() {
 	}
 }
 
-// authorize says how a client is asked for what it lacks, "" if it lacks nothing.
+// authorize returns the challenge for a client that is not authorized; "": it is authorized.
 func (a *auth) authorize(r *http.Request) (challenge string) {
 	s := a.secrets.Load()
 	if a.kind == authToken {
@@ -159,8 +156,8 @@ func (a *auth) authorize(r *http.Request) (challenge string) {
 	return `Basic realm="tcpctl", charset="UTF-8"`
 }
 
-// tokenOf is what a client says that it knows: in its Authorization header, or, as
-// browsers cannot set one for a WebSocket, in ?token=.
+// tokenOf returns the token that a client has sent: in its Authorization header or, as browsers
+// cannot set that for a WebSocket, in ?token=.
 func tokenOf(r *http.Request) string {
 	kind, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if strings.EqualFold(kind, "Bearer") {
@@ -169,7 +166,7 @@ func tokenOf(r *http.Request) string {
 	return r.URL.Query().Get("token")
 }
 
-// hasToken takes the same time for each token, right or wrong.
+// hasToken takes the same time for each token, valid or not.
 func (s *secrets) hasToken(token string) bool {
 	sum, found := sha256.Sum256([]byte(token)), 0
 	for i := range s.tokens {
@@ -178,8 +175,7 @@ func (s *secrets) hasToken(token string) bool {
 	return found == 1
 }
 
-// noHash is compared with where there is no such name, so that the time does not
-// say which names there are.
+// noHash is compared with for unknown names, so that the time does not reveal which names exist.
 var noHash = sync.OnceValue(func() []byte {
 	hash, _ := bcrypt.GenerateFromPassword([]byte("no password"), bcrypt.DefaultCost)
 	return hash
@@ -208,7 +204,7 @@ func (a *auth) hasPassword(s *secrets, name, password string) bool {
 	return true
 }
 
-// pages has files fetched by those only who know a password.
+// pages requires a password for files.
 func (a *auth) pages(web http.Handler) http.Handler {
 	if a == nil || a.kind != authBasic || web == nil {
 		return web

@@ -15,7 +15,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// secretFile is one that a test may write again.
+// secretFile writes a file of secrets, which a test may rewrite.
 func secretFile(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "secrets")
@@ -38,12 +38,12 @@ func basic(name, password string) string {
 	return "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(name+":"+password))
 }
 
-// asked knocks with a request of its own, and compares the status, and of a 401
-// what it asks for and that its record says nothing of a secret.
+// asked sends a request on a new connection, and checks the status; for a 401 also the challenge,
+// and that the record has no secret.
 func (v *testBridge) asked(want int, challenge, request string) {
 	v.Helper()
 	c, resp := v.knock(request)
-	c.Close() // else the record waits for what the client might still send
+	c.Close() // otherwise the record waits for more from the client
 	if resp.StatusCode != want || resp.Header.Get("WWW-Authenticate") != challenge {
 		v.Errorf("%q: %s, %q", request, resp.Status, resp.Header.Get("WWW-Authenticate"))
 	}
@@ -58,8 +58,8 @@ func (v *testBridge) asked(want int, challenge, request string) {
 
 const bearer = `Bearer realm="tcpctl"`
 
-// TestRule50bTokens: in a header or in the query, of a handshake in one piece or
-// not; pages need none.
+// TestRule50bTokens: in a header or in the query, in a handshake in one piece or several; pages
+// need none.
 func TestRule50bTokens(t *testing.T) {
 	t.Parallel()
 	spec := config.NewWS()
@@ -76,9 +76,9 @@ func TestRule50bTokens(t *testing.T) {
 	for _, target := range []string{"/", "/?token=", "/?token=secret", "/?token=secret-11", "/?token=%23%20for%20the%20desk", "/?TOKEN=secret-1"} {
 		v.asked(401, bearer, opening("localhost", target))
 	}
-	v.asked(401, bearer, opening("localhost", "/?token=secret-1", "Authorization: Bearer secret-x")) // the header counts
+	v.asked(401, bearer, opening("localhost", "/?token=secret-1", "Authorization: Bearer secret-x")) // the header takes precedence
 	v.asked(401, bearer, opening("localhost", "/", basic("secret-1", "secret-1")))
-	v.asked(403, "", opening("localhost", "/", "Origin: https://evil.example")) // what is wrong otherwise comes first
+	v.asked(403, "", opening("localhost", "/", "Origin: https://evil.example")) // other errors come first
 	v.record()
 	v.asked(200, "", "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
 	i := v.svc.Info()
@@ -121,8 +121,8 @@ func TestRule50bPasswords(t *testing.T) {
 	v.asked(200, "", page+basic("ana", "secret")+"\r\n\r\n")
 }
 
-// TestRule50bTheFileChanges: for the next handshake; a damaged file leaves the
-// secrets from before in force.
+// TestRule50bTheFileChanges: a new file applies from the next handshake on; a damaged one leaves
+// the previous secrets in force.
 func TestRule50bTheFileChanges(t *testing.T) {
 	t.Parallel()
 	path := secretFile(t, "secret-1\n")
@@ -146,7 +146,7 @@ func TestRule50bTheFileChanges(t *testing.T) {
 				return
 			}
 			if time.Now().After(end) {
-				t.Fatalf("%q was never said: %+v", want, events(v))
+				t.Fatalf("no event %q: %+v", want, events(v))
 			}
 		}
 	}
@@ -160,7 +160,7 @@ func TestRule50bTheFileChanges(t *testing.T) {
 	v.record()
 }
 
-// TestRule50bBadFiles say their line, and nothing that is in it.
+// TestRule50bBadFiles: errors give the line number, but nothing of its content.
 func TestRule50bBadFiles(t *testing.T) {
 	t.Parallel()
 	slow, _ := bcrypt.GenerateFromPassword([]byte("x"), bcrypt.MinCost)
@@ -180,6 +180,6 @@ func TestRule50bBadFiles(t *testing.T) {
 		}
 	}
 	if _, err := newAuth("token:/nowhere/secrets"); err == nil {
-		t.Error("a file that is not there was taken")
+		t.Error("a missing file was accepted")
 	}
 }

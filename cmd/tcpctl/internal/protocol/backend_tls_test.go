@@ -14,7 +14,7 @@ import (
 	"github.com/tcpctl/tcpctl/ws"
 )
 
-// secured is a backend that speaks TLS, over what bridge's serve gets.
+// secured wraps a backend's serve function, for the bridge, in TLS.
 func secured(serve func(c *tls.Conn)) func(*net.TCPConn) {
 	cert, _ := certificate()
 	return func(c *net.TCPConn) {
@@ -26,8 +26,8 @@ func overBackendTLS(c *proxy.ServiceConfig, _ *WebSocket) {
 	c.Backends[0].TLS = &proxy.BackendTLS{Insecure: true}
 }
 
-// TestBackendSpeaksTLS: bytes both ways, more than all buffers hold, and an idle
-// time in between, in which a session has no goroutine.
+// TestBackendSpeaksTLS: bytes in both directions, more than all buffers hold, with an idle time in
+// between during which a session has no goroutine.
 func TestBackendSpeaksTLS(t *testing.T) {
 	t.Parallel()
 	v := bridge(t, secured(func(c *tls.Conn) { io.Copy(c, c); c.CloseWrite() }), overBackendTLS)
@@ -45,8 +45,8 @@ func TestBackendSpeaksTLS(t *testing.T) {
 	}
 }
 
-// TestBackendOverTLSEnds: the client is told whether that was the end, by its close
-// code; so of a backend that resets, or that no handshake succeeds with.
+// TestBackendOverTLSEnds: the close code tells the client whether the end was clean; also for a
+// backend that resets, or with which the handshake fails.
 func TestBackendOverTLSEnds(t *testing.T) {
 	t.Parallel()
 	const size = 3 << 20
@@ -57,7 +57,7 @@ func TestBackendOverTLSEnds(t *testing.T) {
 	}{
 		"announced": {func(c *tls.Conn) { c.CloseWrite() }, ws.NormalClosure, proxy.ReasonFIN},
 		"truncated": {func(c *tls.Conn) { c.NetConn().(*net.TCPConn).CloseWrite() }, ws.InternalError, proxy.ReasonTLSTruncated},
-		"alert": {func(c *tls.Conn) { // as of one that does not like what it reads
+		"alert": {func(c *tls.Conn) { // as from a backend that rejects what it reads
 			c.NetConn().Write([]byte{23, 3, 3, 0, 1, 0})
 		}, ws.InternalError, proxy.ReasonReset},
 	} {
@@ -77,8 +77,8 @@ func TestBackendOverTLSEnds(t *testing.T) {
 	}
 }
 
-// TestBackendThatIsAnother: a client whose backend cannot prove its name is told
-// so as of one that cannot be reached.
+// TestBackendThatIsAnother: a backend that cannot prove its name looks to the client like one that
+// cannot be reached.
 func TestBackendThatIsAnother(t *testing.T) {
 	t.Parallel()
 	v := bridge(t, secured(func(c *tls.Conn) { io.Copy(io.Discard, c) }), func(c *proxy.ServiceConfig, _ *WebSocket) {
@@ -92,8 +92,8 @@ func TestBackendThatIsAnother(t *testing.T) {
 	}
 }
 
-// TestBySNIOverTLS: two services on one address, each with its own TLS and
-// WebSocket, chosen by the name in the ClientHello.
+// TestBySNIOverTLS: two services on one address, each with its own TLS and WebSocket, are selected
+// by the name in the ClientHello.
 func TestBySNIOverTLS(t *testing.T) {
 	t.Parallel()
 	var client *tls.Config

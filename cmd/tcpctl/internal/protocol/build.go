@@ -61,7 +61,7 @@ func Build(c *proxy.ServiceConfig, file *config.Service) (err error) {
 	return nil
 }
 
-// clientList reads the list of a key; "" is none.
+// clientList reads the list of a key; "" means none.
 func clientList(key, path string) (proxy.ClientList, error) {
 	if path == "" {
 		return nil, nil
@@ -91,7 +91,7 @@ func Files(services []proxy.ServiceConfig, note func(proxy.Event)) (all []filewa
 	return all
 }
 
-// loads says which file of TLS to backends cannot be used.
+// loads returns an error if a file of TLS to backends cannot be used.
 func loads(t *proxy.BackendTLS, key string) error {
 	if t == nil {
 		return nil

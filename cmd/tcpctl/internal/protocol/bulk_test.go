@@ -13,8 +13,8 @@ import (
 	"github.com/tcpctl/tcpctl/ws"
 )
 
-// TestPingsInADownload: a download of many megabytes arrives whole, and pings are
-// answered between its frames, as is the client's Close behind it.
+// TestPingsInADownload: a download of many megabytes arrives completely, and pings are answered
+// between its frames, as is the client's Close after it.
 func TestPingsInADownload(t *testing.T) {
 	t.Parallel()
 	const size = 1 << 12 * 251 << 6
@@ -23,7 +23,7 @@ func TestPingsInADownload(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var pings sync.WaitGroup
 	var got atomic.Int64
-	answered := 0 // in the first half
+	answered := 0 // pongs in the first half
 	pings.Go(func() {
 		for c.Ping(ctx) == nil && got.Load() < size/2 {
 			answered++
@@ -51,8 +51,8 @@ func (c counter) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// TestEndedInADownload: what a client is told when its session is ended comes behind whole
-// frames, whether it reads or not.
+// TestEndedInADownload: when a session is ended, the client's Close frame comes after a complete
+// frame, whether it reads or not.
 func TestEndedInADownload(t *testing.T) {
 	t.Parallel()
 	kick := func(v *testBridge) {

@@ -22,8 +22,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// certificate is one of example.com, and what trusts it. That of httptest has an RSA key, whose signatures would be
-// a tenth of what these tests cost.
+// certificate returns a certificate for example.com, and a pool that trusts it. httptest's has an RSA key, whose
+// signatures would take a tenth of these tests' time.
 var certificate = sync.OnceValues(func() (tls.Certificate, *x509.CertPool) {
 	secret, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -64,7 +64,7 @@ func writeCertificate(t *testing.T, dir string, notAfter time.Time) (cert, key s
 		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		// Its time is that of the test's clock, so that two writes differ in it.
+		// Set the times from the test's clock, so that those of two writes differ.
 		if err := os.Chtimes(file, time.Time{}, time.Now()); err != nil {
 			t.Fatal(err)
 		}
@@ -72,9 +72,8 @@ func writeCertificate(t *testing.T, dir string, notAfter time.Time) (cert, key s
 	return cert, key
 }
 
-// Certificates says what the next client would be given: a renewed certificate
-// without a client that has asked for it, and the old one while the new one cannot
-// be read. A service without TLS has none.
+// Certificates returns what the next client would get: a renewed certificate even before any client
+// connects, and the old one while the new one cannot be read. A service without TLS has none.
 func TestCertificates(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
@@ -104,9 +103,8 @@ func TestCertificates(t *testing.T) {
 	})
 }
 
-// TestSessionTicketsOutliveAReload: what a reload makes of the same files takes the
-// tickets of the configuration before it, also when the certificate is a new one,
-// and when a reload in between has failed.
+// TestSessionTicketsOutliveAReload: after a reload with the same files, tickets of the
+// configuration before it are accepted, even with a new certificate, and after a failed reload.
 func TestSessionTicketsOutliveAReload(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -130,7 +128,7 @@ func TestSessionTicketsOutliveAReload(t *testing.T) {
 		failed := make(chan error, 1)
 		go func() {
 			over := tls.Server(s, server)
-			_, err := over.Write([]byte("x")) // behind the ticket
+			_, err := over.Write([]byte("x")) // read after the ticket
 			failed <- err
 		}()
 		over := tls.Client(c, client)
@@ -150,11 +148,11 @@ func TestSessionTicketsOutliveAReload(t *testing.T) {
 		t.Fatal("one configuration does not resume its own session, or another's")
 	}
 	if _, err := TLS(cert, filepath.Join(dir, "none.key"), "", log); err == nil {
-		t.Error("a key that is not there was read")
+		t.Error("a missing key was accepted")
 	}
 	os.WriteFile(key, []byte("no key"), 0o600)
 	if _, err := TLS(cert, key, "", log); err == nil {
-		t.Error("a key that is none was read")
+		t.Error("an invalid key was accepted")
 	}
 	writeCertificate(t, dir, time.Now().Add(2*time.Hour))
 	after, err := TLS(cert, key, "", log)
@@ -162,7 +160,7 @@ func TestSessionTicketsOutliveAReload(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !connect(after) {
-		t.Error("the session is not resumed behind a reload")
+		t.Error("the session is not resumed after a reload")
 	}
 	runtime.KeepAlive(before)
 }

@@ -18,14 +18,14 @@ import (
 	"github.com/tcpctl/tcpctl/ws"
 )
 
-// raw is a client that speaks frames by hand.
+// raw is a client that sends and reads raw frames.
 type raw struct {
 	*testing.T
 	net.Conn
 	r *bufio.Reader
 }
 
-// knock sends a request, and reads the status of its answer.
+// knock sends a request, and reads the response.
 func (v *testBridge) knock(text string) (c *raw, resp *http.Response) {
 	v.Helper()
 	c = v.connect()
@@ -44,7 +44,7 @@ func (v *testBridge) connect() *raw {
 	return &raw{v.T, conn, bufio.NewReader(conn)}
 }
 
-// fin ends what the client sends.
+// fin closes the client's write side.
 func (c *raw) fin() {
 	if t, ok := c.Conn.(*tls.Conn); ok {
 		t.CloseWrite()
@@ -68,13 +68,13 @@ func (c *raw) answer() *http.Response {
 	return resp
 }
 
-// opening is a handshake for a host.
+// opening returns a handshake request for a host.
 func opening(host, target string, lines ...string) string {
 	return "GET " + target + " HTTP/1.1\r\nHost: " + host + "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" + strings.Join(append(lines, ""), "\r\n") + "\r\n"
 }
 
-// frame is a masked one, whose mask is zero.
+// frame returns a frame masked with zero.
 func frame(first byte, payload []byte) []byte {
 	b := []byte{first, 0x80 | 126}
 	if len(payload) < 126 {
@@ -85,10 +85,9 @@ func frame(first byte, payload []byte) []byte {
 	return append(append(b, 0, 0, 0, 0), payload...)
 }
 
-// TestEndWithoutClose: a client that ends TCP without a Close frame has ended
-// its stream. All that it sent comes, also to a backend that has stood still,
-// whether the client is there still or not; and what the backend says then
-// goes to one who is.
+// TestEndWithoutClose: a client's FIN without a Close frame ends its stream. Everything that it
+// sent arrives, even at a stalled backend, whether or not the client is still there; and if it is,
+// it gets what the backend sends then.
 func TestEndWithoutClose(t *testing.T) {
 	t.Parallel()
 	const size = 2_000_000
@@ -96,7 +95,7 @@ func TestEndWithoutClose(t *testing.T) {
 		name   string
 		more   []byte
 		spec   func(*config.WS)
-		leaves bool // closes altogether
+		leaves bool // closes the connection
 		reason proxy.Reason
 	}{
 		{"between messages", nil, nil, false, proxy.ReasonFIN},
@@ -140,9 +139,9 @@ func TestEndWithoutClose(t *testing.T) {
 					c.fin()
 				}
 			}()
-			time.Sleep(100 * time.Millisecond) // so that everything between them is full
+			time.Sleep(100 * time.Millisecond) // until all buffers in between are full
 			if spec.Ping < time.Second {
-				time.Sleep(4 * spec.Ping) // so that some would have no answer
+				time.Sleep(4 * spec.Ping) // so that some pings would have no answer
 			}
 			close(goOn)
 			err := <-got
@@ -166,7 +165,7 @@ func TestEndWithoutClose(t *testing.T) {
 	}
 }
 
-// TestEndWithoutCloseInTLS is the same in wss.
+// TestEndWithoutCloseInTLS is the same over wss.
 func TestEndWithoutCloseInTLS(t *testing.T) {
 	t.Parallel()
 	var client *tls.Config
@@ -196,8 +195,8 @@ func TestEndWithoutCloseInTLS(t *testing.T) {
 	}
 }
 
-// TestEndBehindBytesInTheQueue: what a held client has sent is for the backend,
-// though it has ended its stream meanwhile; as long as it is there still.
+// TestEndBehindBytesInTheQueue: what a held client has sent goes to the backend, even if it has
+// ended its stream meanwhile, as long as the client is still there.
 func TestEndBehindBytesInTheQueue(t *testing.T) {
 	t.Parallel()
 	v := bridge(t, echo, func(c *proxy.ServiceConfig, w *WebSocket) {
@@ -221,8 +220,8 @@ func TestEndBehindBytesInTheQueue(t *testing.T) {
 	}
 }
 
-// TestHeldBackUpload: a backend that stands still for twenty pings does not
-// make its client dead, and gets all in the end.
+// TestHeldBackUpload: a client is not considered dead because its backend stalls for several pings,
+// and everything arrives in the end.
 func TestHeldBackUpload(t *testing.T) {
 	t.Parallel()
 	const size = 40 << 20
@@ -236,7 +235,7 @@ func TestHeldBackUpload(t *testing.T) {
 		got <- n
 	}, nil)
 	c := v.dial()
-	go io.Copy(io.Discard, c) // it answers, behind what it sends
+	go io.Copy(io.Discard, c) // its pongs come after what it sends
 	if n, err := io.Copy(c, io.LimitReader(zeros{}, size)); n != size || err != nil {
 		t.Errorf("%d bytes were sent: %v", n, err)
 	}
@@ -253,8 +252,8 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
-// TestInvalidText: a backend that does not say text to a client that wants it
-// ends the session, whether or not the client answers.
+// TestInvalidText: if a backend sends invalid text to a client that wants text, the session ends,
+// whether or not the client answers.
 func TestInvalidText(t *testing.T) {
 	t.Parallel()
 	v := bridge(t, func(c *net.TCPConn) {
@@ -269,14 +268,14 @@ func TestInvalidText(t *testing.T) {
 	if r := v.record(); r.By != proxy.ByBackend || r.Reason != proxy.ReasonInvalidText || r.CloseCode != 1007 {
 		t.Errorf("record %+v", r)
 	}
-	v.knock(opening("localhost", "/?encoding=text")) // and it says nothing more
+	v.knock(opening("localhost", "/?encoding=text")) // sends nothing more
 	if r := v.record(); r.By != proxy.ByBackend || r.Reason != proxy.ReasonInvalidText || r.CloseCode != 1007 || r.DurationSeconds > 15 {
 		t.Errorf("record %+v", r)
 	}
 }
 
-// TestResetAfterGoodbye: a client that has said goodbye is not cut by a server
-// that closes without reading its last bytes, as MQTT brokers do.
+// TestResetAfterGoodbye: a client that has sent its Close is not cut if its server closes without
+// reading the last bytes, as MQTT brokers do.
 func TestResetAfterGoodbye(t *testing.T) {
 	t.Parallel()
 	v := bridge(t, func(c *net.TCPConn) {

@@ -1,5 +1,4 @@
-// Package discovertest has sources of backends for tests: a name server, and a
-// Consul agent.
+// Package discovertest has sources of backends for tests: a name server and a Consul agent.
 package discovertest
 
 import (
@@ -42,7 +41,7 @@ func NewNameServer(t testing.TB) *NameServer {
 		if udp, err = net.ListenPacket("udp", tcp.Addr().String()); err == nil {
 			break
 		}
-		tcp.Close() // the port is another's by UDP
+		tcp.Close() // another program has this UDP port
 	}
 	s.Addr = tcp.Addr().String()
 	servers := []*dns.Server{
@@ -124,7 +123,7 @@ func (s *NameServer) serve(network string, w dns.ResponseWriter, m *dns.Msg) {
 	w.WriteMsg(reply)
 }
 
-// fill puts the records of a name into a reply, or that there are none.
+// fill puts the records of a name into a reply, or the negative answer.
 func (s *NameServer) fill(reply *dns.Msg, name, kind string) {
 	lines, known := s.records[name+" "+kind]
 	if alias, ok := s.records[name+" CNAME"]; ok && !known {
