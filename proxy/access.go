@@ -7,11 +7,11 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/internal/ratelimit"
 )
 
-// admitOpening applies the access rules once, with the rate limit and the bypass of
-// pauses that the client's address has; a reason refuses the client.
+// admitOpening applies the access rules once, and then the rate limit and the bypass of
+// pauses; a reason refuses the client.
 func (s *Session) admitOpening(c *ServiceConfig, trusted bool) Reason {
-	// Which client speaks through a trusted HTTP proxy is known after the handshake,
-	// and whether the connection is for a session at all.
+	// Behind a trusted HTTP proxy, the client is known only after the handshake, and so
+	// is whether the connection is for a session.
 	unknown := c.Protocol != nil && s.protocol == nil
 	if s.accessChecked || unknown && trusted {
 		return ""
@@ -24,7 +24,7 @@ func (s *Session) admitOpening(c *ServiceConfig, trusted bool) Reason {
 		return r
 	}
 	if covers(c.Pause.Bypass, s.client.Remote().Addr()) {
-		s.service.queue.Do(func() { s.bypass = true }) // others may look already
+		s.service.queue.Do(func() { s.bypass = true }) // locked, as others may read it
 	}
 	if c.RateLimit > 0 {
 		s.client.Limit(c.RateLimit)
@@ -32,9 +32,9 @@ func (s *Session) admitOpening(c *ServiceConfig, trusted bool) Reason {
 	return ""
 }
 
-// admitConnection says why a connection is refused that has yet to bring its
-// handshake, "" when it may; then releasePerIP must be called. One that came
-// under no limit counts in none that a reload brings.
+// admitConnection returns why a connection without a handshake yet is refused; if "",
+// releasePerIP must be called. One that came when there was no limit is not counted by
+// a limit that a reload adds.
 func (s *Session) admitConnection(c *ServiceConfig) (refused Reason) {
 	if s.sharers() != nil {
 		refused = s.admitArrival(c)
@@ -45,16 +45,16 @@ func (s *Session) admitConnection(c *ServiceConfig) (refused Reason) {
 	return refused
 }
 
-// admitSession says why a session is refused, "" when it may come; then
-// releasePerIP must be called at its end.
+// admitSession returns why a session is refused; if "", releasePerIP must be called at
+// its end.
 func (s *Session) admitSession(c *ServiceConfig) (refused Reason) {
 	refused = s.checkAccess(c, s.service.perIP.AdmitSession)
 	s.countedPerIP = refused == "" && c.perIP().Any()
 	return refused
 }
 
-// checkAccess decides by the client's address: whether it may connect at all,
-// and how many may from one address.
+// checkAccess checks by the client's address whether it may connect, and how many may
+// from that address.
 func (s *Session) checkAccess(c *ServiceConfig, limit func(netip.Addr, ratelimit.Limits, time.Time) ratelimit.Decision) Reason {
 	if !c.allows(s.client.Remote().Addr()) {
 		return ReasonDenied
@@ -76,7 +76,7 @@ func (c *ServiceConfig) perIP() ratelimit.Limits {
 	return ratelimit.Limits{Active: c.MaxSessionsPerIP, PerSecond: c.NewSessionsPerIP, Burst: c.NewSessionsBurst}
 }
 
-// releasePerIP takes the session out of the account of its address.
+// releasePerIP ends the counting of the session by its address.
 func (s *Session) releasePerIP() {
 	if s.countedPerIP || s.countedOpening {
 		s.service.perIP.Release(s.client.Remote().Addr(), s.countedOpening)
@@ -85,8 +85,8 @@ func (s *Session) releasePerIP() {
 	s.endWaiting()
 }
 
-// countWaiting counts the session among those of its address that wait, and says
-// whether it may.
+// countWaiting counts the session among those that wait from its address, and reports
+// whether it may wait.
 func (s *Session) countWaiting(most int) bool {
 	if most <= 0 || s.countedWaiting {
 		return true
@@ -95,7 +95,7 @@ func (s *Session) countWaiting(most int) bool {
 	return s.countedWaiting
 }
 
-// endWaiting takes it out of them: it is admitted, or has ended.
+// endWaiting ends that: the session is admitted, or has ended.
 func (s *Session) endWaiting() {
 	if s.countedWaiting {
 		s.service.perIP.ReleaseWaiter(s.client.Remote().Addr())

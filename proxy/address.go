@@ -54,7 +54,7 @@ func ParseAddress(addr string, listen bool) (a Address, err error) {
 	return a, nil
 }
 
-// checkAddr refuses what no socket can have.
+// checkAddr refuses an address that no socket can have.
 func checkAddr(addr string, listen bool) error {
 	_, err := ParseAddress(addr, listen)
 	return err

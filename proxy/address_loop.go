@@ -58,8 +58,8 @@ func checkAddresses(services []ServiceConfig) (found []*AddressError) {
 	return append(found, r.find()...)
 }
 
-// collision says why two services cannot both listen at their addresses; nil:
-// they can, since they do not overlap or share one.
+// collision returns why two services cannot both listen at their addresses, or nil:
+// these do not overlap, or can be shared.
 func (r *loopFinder) collision(l, o listen) *AddressError {
 	s, other := &r.services[l.service], &r.services[o.service]
 	if !o.Overlaps(l.Address) {
@@ -93,8 +93,8 @@ type listen struct {
 	key     string
 }
 
-// key is what two addresses have in common that lead to one another: the port,
-// or the path of a Unix socket.
+// key is what an address has in common with those that it may reach: the port, or the
+// path of a Unix socket.
 func (a Address) key() Address {
 	if a.Path != "" {
 		return Address{Path: realPath(a.Path)}
@@ -102,16 +102,16 @@ func (a Address) key() Address {
 	return Address{Port: a.Port}
 }
 
-// lookupWait bounds the look-up of one name, for a check that need not be
-// perfect: where it fails, the backend is believed to be elsewhere.
+// lookupWait bounds the lookup of one name; if it fails, the backend is assumed to be
+// elsewhere, as the check need not be perfect.
 const lookupWait = 2 * time.Second
 
 // loopFinder looks for services that lead back to themselves.
 type loopFinder struct {
 	services []ServiceConfig
-	listens  map[Address][]listen // by their places
-	links    [][]link             // by the services that they begin at
-	local    []netip.Addr         // of this host, once asked for
+	listens  map[Address][]listen // by key
+	links    [][]link             // by the service where they begin
+	local    []netip.Addr         // addresses of this host, once needed
 	names    map[string][]netip.Addr
 }
 
@@ -130,7 +130,7 @@ func (r *loopFinder) findLinks() {
 				continue
 			}
 			if host, _, _ := net.SplitHostPort(bc.Addr); strings.EqualFold(host, "localhost") {
-				a.Host = "" // of either family
+				a.Host = "" // both families
 			}
 			for _, l := range r.listens[a.key()] {
 				if r.leadsTo(a, l.Address) {
@@ -141,11 +141,10 @@ func (r *loopFinder) findLinks() {
 	}
 }
 
-// leadsTo says whether a connection to a comes to the listener l, of the same
-// place.
+// leadsTo reports whether a connection to a reaches the listener l with the same key.
 func (r *loopFinder) leadsTo(a, l Address) bool {
 	if a.Path != "" || l.Port == 0 {
-		return a.Path != "" // of which the place says it all
+		return a.Path != "" // the key is the path
 	}
 	listens := r.lookup(l.Host)
 	for _, ip := range r.lookup(a.Host) {
@@ -156,7 +155,7 @@ func (r *loopFinder) leadsTo(a, l Address) bool {
 	return false
 }
 
-// lookup gives the addresses of a host; a connection to all addresses is one
+// lookup returns the addresses of a host; a connection to the unspecified address goes
 // to loopback.
 func (r *loopFinder) lookup(host string) []netip.Addr {
 	if ip, err := netip.ParseAddr(host); err == nil {
@@ -192,7 +191,7 @@ func (r *loopFinder) isLocal(ip netip.Addr) bool {
 	return ip.IsLoopback() || slices.Contains(r.local, ip)
 }
 
-// realPath resolves links on the way to a socket that need not be there yet.
+// realPath resolves links in the path of a socket that may not exist yet.
 func realPath(path string) string {
 	if path[0] == '@' {
 		return path
@@ -206,7 +205,7 @@ func realPath(path string) string {
 	return path
 }
 
-// find gives each hop of each ring.
+// find returns each link of each loop.
 func (r *loopFinder) find() (found []*AddressError) {
 	r.findLinks()
 	for from, hops := range r.links {
@@ -218,7 +217,7 @@ func (r *loopFinder) find() (found []*AddressError) {
 			addr := s.Backends[h.backend].Addr
 			e := &AddressError{Service: s.Name, Key: fmt.Sprintf("backends[%d].addr", h.backend), Other: to.Name, OtherKey: h.to.key,
 				Text: fmt.Sprintf("backend %q is where the service itself listens (%s)", addr, h.to.text),
-				Hint: "write where its server listens: a client would go round until no descriptor is left"}
+				Hint: "write the address of its server: a client would loop until there are no free descriptors"}
 			if from != h.to.service {
 				e.Text = fmt.Sprintf("backend %q is where service %q listens (%s), whose backends lead back here", addr, to.Name, h.to.text)
 			}
@@ -228,7 +227,7 @@ func (r *loopFinder) find() (found []*AddressError) {
 	return found
 }
 
-// reaches says whether the backends of a service lead to another one.
+// reaches reports whether the backends of a service lead to another service.
 func (r *loopFinder) reaches(from, to int, seen map[int]bool) bool {
 	if from == to {
 		return true
@@ -239,18 +238,18 @@ func (r *loopFinder) reaches(from, to int, seen map[int]bool) bool {
 	})
 }
 
-// checkLive checks a configuration together with what operators have added and
-// the ports that the system has chosen. The engine is not locked: names may be
-// looked up.
+// checkLive checks a configuration together with backends that operators have added and
+// ports that the system has chosen. The engine is not locked, as names may be looked
+// up.
 func (e *Engine) checkLive(services []ServiceConfig) error {
 	all := slices.Clone(services)
 	for i := range all {
 		if s := e.Service(all[i].Name); s != nil {
 			if s.config().Scope != all[i].Scope {
-				return fmt.Errorf("proxy: scope of service %q changes only with a new start: what operators have done holds where it was done; the old configuration is in force", s.name)
+				return fmt.Errorf("proxy: scope of service %q can only change with a restart: operators' changes stay where they were made; the old configuration is in force", s.name)
 			}
 			if s.config().Lock.Scope != all[i].Lock.Scope {
-				return fmt.Errorf("proxy: lock.scope of service %q changes only with a new start: its sessions have no slot of the other scope; the old configuration is in force", s.name)
+				return fmt.Errorf("proxy: lock.scope of service %q can only change with a restart: its sessions have no slot of the other scope; the old configuration is in force", s.name)
 			}
 			all[i] = s.liveAddresses(all[i])
 		}
@@ -261,7 +260,7 @@ func (e *Engine) checkLive(services []ServiceConfig) error {
 	return nil
 }
 
-// liveAddresses is c with what is known of its addresses only here.
+// liveAddresses returns c with addresses that are known only at run time.
 func (s *Service) liveAddresses(c ServiceConfig) ServiceConfig {
 	c.Listen, c.Backends = slices.Clone(c.Listen), slices.Clone(c.Backends)
 	s.queue.View(func() {

@@ -8,17 +8,17 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// admit is the second stage: the session waits in the queue until the gate lets
-// it go, with a slot and a backend in hand.
+// admit is the second stage: the session waits in the queue until the gate admits it
+// and reserves a slot and a backend.
 func admit(s *Session, ev relay.Event) transition {
 	switch ev.Kind {
 	case relay.Begin:
-		if s.requeues > 0 { // it has come back, to its old position
+		if s.requeues > 0 { // it is back, in its old position
 			if r := s.rejectReason(); r != "" {
 				return s.endWith(ending{by: ByProxy, phase: PhaseQueue, reason: r, reset: true})
 			}
 			if s.service.config().Queue.MaxPerIP > 0 {
-				s.countWaiting(math.MaxInt) // it is not new, and not refused
+				s.countWaiting(math.MaxInt) // counted, but not refused, as it is not new
 			}
 			s.runner().SetTimer(s, sooner(s.untilQueueTimeout(), s.untilAnswer()))
 			return wait
@@ -86,7 +86,7 @@ func (s *Session) join() transition {
 	return wait
 }
 
-// startGrant begins what runs from the grant, like the TTL.
+// startGrant starts the clocks that run from the grant, like the TTL.
 func (s *Session) startGrant() {
 	s.endWaiting()
 	s.verifying.Store(false)
@@ -94,7 +94,7 @@ func (s *Session) startGrant() {
 	s.runner().SetTimer(s, s.untilDeadline())
 }
 
-// rejectReason says why the session must not wait, "" when it may.
+// rejectReason returns why the session must not wait; "": it may.
 func (s *Session) rejectReason() (why Reason) {
 	svc := s.service
 	svc.queue.View(func() {
@@ -110,7 +110,7 @@ func (s *Session) rejectReason() (why Reason) {
 	return why
 }
 
-// startQueueClock begins the session's own reading of the queue's clock.
+// startQueueClock records the queue's clock when the session begins to wait.
 func (s *Session) startQueueClock() {
 	s.service.queue.Do(func() {
 		now := time.Now()
@@ -119,10 +119,10 @@ func (s *Session) startQueueClock() {
 	})
 }
 
-// untilQueueTimeout is how long the session may wait still: 0 when its time is
-// over, negative when there is no limit. While the queue's clock stands still,
-// it is asked again a little later. A session that no pause holds waits
-// for something else, and its clock runs.
+// untilQueueTimeout returns how long the session may still wait: 0 when its time is
+// over, negative when there is no limit. While the queue's clock is stopped, it is
+// called again a little later. A session that bypasses pauses waits for something else,
+// and its clock runs.
 func (s *Session) untilQueueTimeout() time.Duration {
 	limit := s.service.config().Queue.Timeout
 	if limit < 0 {
@@ -146,7 +146,7 @@ func (s *Session) untilQueueTimeout() time.Duration {
 	return left
 }
 
-// sooner is the first of two durations, of which a negative one never ends.
+// sooner returns the shorter of two durations; a negative one never ends.
 func sooner(a, b time.Duration) time.Duration {
 	if a < 0 || b >= 0 && b < a {
 		return b
@@ -154,7 +154,7 @@ func sooner(a, b time.Duration) time.Duration {
 	return a
 }
 
-// clientEndedWaiting decides about a waiter that has ended its side.
+// clientEndedWaiting handles a waiter that has ended its side.
 func (s *Session) clientEndedWaiting(how relay.End) transition {
 	switch {
 	case how != relay.HalfFIN:
@@ -162,8 +162,8 @@ func (s *Session) clientEndedWaiting(how relay.End) transition {
 	case s.service.config().Queue.OnClientFin == FinDrop:
 		return s.abandon(how)
 	case s.service.config().Queue.OnClientFin == FinVerify:
-		// Gone, or only half-closed? It keeps its place; its own system
-		// answers a keep-alive probe with a reset once it is gone.
+		// Closed, or only half-closed? The waiter keeps its place; if closed, its
+		// system answers a keep-alive probe with a reset.
 		s.verifying.Store(true)
 	}
 	return wait
@@ -173,10 +173,10 @@ func (s *Session) abandon(how relay.End) transition {
 	return s.endWith(ending{by: ByClient, phase: PhaseQueue, reason: ReasonAbandoned, detail: how.String(), reset: how != relay.FIN})
 }
 
-// longWait is how long a wait is worth an event at its end.
+// longWait is how long a wait must be to get an event at its end.
 const longWait = time.Second
 
-// noteGrant notes a grant to one that had to wait in the queue.
+// noteGrant records a grant to a session that waited in the queue.
 func (s *Session) noteGrant() {
 	svc := s.service
 	svc.queue.Do(func() {

@@ -23,7 +23,7 @@ var ErrUnknown = errors.New("proxy: unknown")
 // the text of the error.
 var ErrAlready = errors.New("proxy: already so")
 
-// alreadyError is an ErrAlready in words of its own.
+// alreadyError is an ErrAlready with its own text.
 type alreadyError string
 
 func (e alreadyError) Error() string        { return string(e) }
@@ -43,56 +43,56 @@ type Backend struct {
 	addr    string
 	cfg     BackendConfig
 
-	balance  balance.Backend // as the policy sees it, set before it is asked
+	balance  balance.Backend // for the policy, set before each call
 	weight   int
 	priority int
 	holds    holds
 	removing bool
-	retired  bool // removing, since the configuration or its source has it no more
+	retired  bool // removing because the configuration or its source no longer has it
 	added    bool // by an operator, not by the file
 
 	tracker        health.Tracker
 	since          time.Time // of the last change of health or admin state
 	history        health.History
 	transitions    int64
-	everUp         bool      // before
-	slowStartSince time.Time // it came back; zero: it was never away
+	everUp         bool      // at some time
+	slowStartSince time.Time // when it came back up; zero: it was never down
 	rtt            time.Duration
 
 	active, peak      int
 	total             atomic.Int64
-	failed            int64 // dials
+	failed            int64 // failed dials
 	bytesIn, bytesOut atomic.Int64
 	reported          reported
 
-	tls         atomic.Pointer[tlsclient.Client] // that is spoken to it; nil: none
-	hooked      bool                             // a hook that failed has taken it down
+	tls         atomic.Pointer[tlsclient.Client] // nil: no TLS
+	hooked      bool                             // taken down by a failed hook
 	ejection    ejection
-	quiet       atomic.Pointer[quietDrain] // ends its live sessions at a quiet moment; nil: nothing does
+	quiet       atomic.Pointer[quietDrain] // ends its live sessions at a quiet moment; nil: none
 	evidence    evidence
 	checks      *health.Loop
 	checkStats  checkStats
 	sharedCheck sharedCheck
-	stopChecks  context.CancelFunc // ends the checks, which Service.working counts; does not wait
+	stopChecks  context.CancelFunc // ends the checks (counted in Service.working) without waiting
 	demanded    time.Time          // only checks that began after it count
 }
 
-// serves says whether the backend gets new sessions, unless it is full.
+// serves reports whether the backend gets new sessions, unless it is full.
 func (b *Backend) serves() bool { return b.serving() && !b.ejected() }
 
-// serving says whether the backend is up and ready, full and ejected or not.
+// serving reports whether the backend is up and ready; it may be full or ejected.
 func (b *Backend) serving() bool {
 	return b.tracker.Up() && b.admin() == AdminReady && b.weight > 0 && !b.removing
 }
 
 func (b *Backend) full() bool { return b.cfg.MaxSessions > 0 && b.active >= b.cfg.MaxSessions }
 
-// whole is the share of a backend with the weight 1.
+// whole is the share of a backend of weight 1.
 const whole = 256
 
-// share is its part of new sessions beside the others': its weight, and for a
-// while after it has come back less of it. maxWeight keeps the sum of them and
-// the products with counts of sessions far from an overflow.
+// share is the backend's part of new sessions relative to others: its weight, reduced
+// during a slow start. maxWeight keeps sums of shares and their products with counts of
+// sessions far from an overflow.
 func (b *Backend) share() int64 {
 	weight := int64(b.weight)
 	if b.slowStartSince.IsZero() {
@@ -108,7 +108,7 @@ func (b *Backend) share() int64 {
 
 func (b *Backend) admin() string { return b.holds.strongest() }
 
-// stateLocked is what the checks found, and its clients.
+// stateLocked returns the state according to checks and clients.
 func (b *Backend) stateLocked() string {
 	doubt, _ := b.doubtLocked()
 	switch {
@@ -124,10 +124,10 @@ func (b *Backend) stateLocked() string {
 	return StateChecking
 }
 
-// Reasons of a BackendInfo that serves.
+// Reasons of backends that serve, in BackendInfo.
 const (
 	reasonFull    = "full"
-	reasonStandby = "standby" // one of a lower priority number serves
+	reasonStandby = "standby" // one with a lower priority number serves
 )
 
 // Serves reports whether the backend is up and its admin state allows sessions,
@@ -136,7 +136,7 @@ func (i *BackendInfo) Serves() bool {
 	return i.Eligible || i.Reason == reasonFull || i.Reason == reasonStandby
 }
 
-// reasonLocked is a word or two why the backend gets no new session.
+// reasonLocked returns a word or two why the backend gets no new sessions.
 func (b *Backend) reasonLocked() string {
 	switch {
 	case b.removing:
@@ -166,10 +166,10 @@ func (b *Backend) reasonLocked() string {
 	return ""
 }
 
-// target is how people name it.
+// target is the backend's name for people.
 func (b *Backend) target() string { return b.service.name + "/" + b.name }
 
-// infoLocked is the backend at this moment.
+// infoLocked returns the backend's current state.
 func (b *Backend) infoLocked() BackendInfo {
 	i := BackendInfo{
 		Name: b.name, Addr: b.cfg.Addr, State: b.stateLocked(), Admin: b.admin(), Reason: b.reasonLocked(), Since: b.since,
@@ -184,7 +184,7 @@ func (b *Backend) infoLocked() BackendInfo {
 			i.TLS = "unverified"
 		}
 	}
-	i.Eligible = b.serves() && !b.full() // rule 1; a standby is, too
+	i.Eligible = b.serves() && !b.full() // rule 1; also true for a standby
 	if h := b.holds.top(); h != nil && (b.active > 0 || h.until != nil) {
 		i.Drain = &DrainInfo{StartedWith: h.startedWith, Remaining: b.active, Since: h.since, Until: h.until,
 			Then: h.then, QuietSeconds: h.quiet.Seconds(), By: h.by, Reason: h.reason}
@@ -198,7 +198,7 @@ func (b *Backend) infoLocked() BackendInfo {
 			i.Check.Reason = b.checkReason(h.Last)
 		}
 		if b.hooked && i.Check.Consecutive == 0 {
-			i.Check.Consecutive, i.Check.Threshold = 1, 1 // the one check after a hook that failed
+			i.Check.Consecutive, i.Check.Threshold = 1, 1 // the one check after a failed hook
 		}
 	}
 	if what, times := b.doubtLocked(); what != "" && b.tracker.Up() {
@@ -235,7 +235,7 @@ func (b *Backend) changeAdmin(state string, o DrainOptions) (text string, err er
 	}
 	b.service.queue.Update(func() {
 		h := b.holds[holdOperator]
-		if h != nil && h.state == state && (b.active == 0 || o.Limit == 0 && (o.Quiet == 0 || o.Quiet == h.quiet)) { // else another limit is asked for
+		if h != nil && h.state == state && (b.active == 0 || o.Limit == 0 && (o.Quiet == 0 || o.Quiet == h.quiet)) { // otherwise another limit is requested
 			err = already("%s: already %s%s, by %s", b.target(), pastOf(state, b.active), remaining(b.active), h.by)
 			return
 		}
@@ -246,7 +246,7 @@ func (b *Backend) changeAdmin(state string, o DrainOptions) (text string, err er
 	return text, err
 }
 
-// pastOf is how a backend is that so many sessions keep from the end of it.
+// pastOf is the state in words for a message, while so many sessions remain.
 func pastOf(state string, active int) string {
 	switch {
 	case state == AdminMaint:
@@ -257,7 +257,7 @@ func pastOf(state string, active int) string {
 	return "drained"
 }
 
-// remaining says how many sessions there still are, where there are any.
+// remaining says how many sessions remain, if any.
 func remaining(active int) string {
 	if active == 0 {
 		return ""
@@ -303,17 +303,17 @@ func (b *Backend) Ready(by, reason string) (text string, err error) {
 			return
 		}
 		if b.retired && b.cfg.FoundBy != "" {
-			b.added, b.cfg.FoundBy = true, "" // its source has left it out, and the operator wants it
+			b.added, b.cfg.FoundBy = true, "" // its source no longer has it, but the operator wants it
 		}
 		b.removing, b.retired = false, false
 		b.setHoldLocked(holdOperator, nil)
-		b.setHoldLocked(holdPlan, nil) // left behind by a plan that failed
+		b.setHoldLocked(holdPlan, nil) // left by a failed plan
 		text = fmt.Sprintf("ready %s: %s", b.target(), b.stateLocked())
 	})
 	return text, err
 }
 
-// setHoldLocked sets or ends (nil) one of the holds of the backend.
+// setHoldLocked sets one of the backend's holds, or ends it (nil).
 func (b *Backend) setHoldLocked(kind holdKind, h *hold) {
 	before := b.admin()
 	if h != nil {
@@ -353,7 +353,7 @@ func (b *Backend) Remove(o DrainOptions) (text string, err error) {
 			err = already("%s: already being removed%s", b.target(), remaining(b.active))
 			return
 		case b.holds[holdOperator] != nil:
-			text = "remove " + b.target() + ": it is out of service already"
+			text = "remove " + b.target() + ": it is already out of service"
 		default:
 			if text, err = b.holdLocked(AdminDrain, o); err != nil {
 				return
@@ -392,7 +392,7 @@ func (b *Backend) Addr() string {
 	return b.addr
 }
 
-// config is what the backend is configured to be, which a reload changes.
+// config returns the backend's configuration, which a reload changes.
 func (b *Backend) config() (c BackendConfig) {
 	b.service.queue.View(func() { c = b.cfg })
 	return c
@@ -404,8 +404,8 @@ func (b *Backend) Info() (i BackendInfo) {
 	return i
 }
 
-// clockTime is a time of day for a message, which may be read in another zone
-// and on another day.
+// clockTime formats a time for a message that may be read in another zone or on another
+// day.
 func clockTime(t time.Time) string {
 	if t.Format(time.DateOnly) == time.Now().In(t.Location()).Format(time.DateOnly) {
 		return t.Format("15:04:05 MST")

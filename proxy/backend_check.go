@@ -15,8 +15,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// neededCheck is the longest interval between checks while clients wait for a
-// backend.
+// neededCheck is the longest interval between checks while clients wait for a backend.
 const neededCheck = time.Second
 
 func newBackend(s *Service, c BackendConfig) *Backend {
@@ -33,9 +32,9 @@ func newBackend(s *Service, c BackendConfig) *Backend {
 	return b
 }
 
-// startChecksLocked begins the checks of the backend. A passive one is up until
-// its clients' connections fail; after an upgrade, only if it was up before.
-// Before Start, that begins them.
+// startChecksLocked starts the checks of the backend, or lets Start do so. A passive
+// backend is up until its clients' connections fail; after an upgrade, only if it was
+// up before.
 func (b *Backend) startChecksLocked() {
 	s := b.service
 	switch s.config().Check.Type {
@@ -59,8 +58,8 @@ func (b *Backend) startChecksLocked() {
 	}()
 }
 
-// demandLocked forgets what was good of the backend: rise good checks that
-// begin from now on make it up again.
+// demandLocked discards earlier successes: rise successful checks that begin from now
+// on make the backend up again.
 func (b *Backend) demandLocked() {
 	b.tracker.Demand()
 	b.evidence.forget()
@@ -76,9 +75,9 @@ func (c BackendConfig) readyTimeout() time.Duration {
 	return time.Minute
 }
 
-// checkInterval is how long from one check to the next, and whether any is
-// needed: not of a backend that its clients' connections are the checks of,
-// while the last of them has reached it.
+// checkInterval returns the time from one check to the next, and whether any check is
+// needed: none is for a backend that is checked by its clients' connections, while the
+// last of them has reached it.
 func (b *Backend) checkInterval() (d time.Duration, needed bool) {
 	s := b.service
 	s.queue.View(func() {
@@ -99,14 +98,14 @@ func (b *Backend) checkInterval() (d time.Duration, needed bool) {
 // checkOnce checks once, unless the backend must not be checked now.
 func (b *Backend) checkOnce(ctx context.Context) {
 	s := b.service
-	ctx, release, may := b.checkSlot(ctx, false) // which others may hold for long
+	ctx, release, may := b.checkSlot(ctx, false) // others may hold it for long
 	defer release()
 	if !may {
 		return
 	}
-	permit, err := s.engine.checks.Acquire(ctx) // before a slot of the lock
+	permit, err := s.engine.checks.Acquire(ctx) // before taking a slot of the lock
 	if err != nil {
-		return // the end of ctx
+		return // ctx has ended
 	}
 	defer permit.Release()
 	check, may := b.mayCheck()
@@ -125,15 +124,15 @@ func (b *Backend) checkOnce(ctx context.Context) {
 	})
 }
 
-// mayCheck makes the check, unless the backend is in maint. Behind a lock it
-// takes a slot, so that the backend never sees one more than it can bear;
-// when there is none, the sessions that hold them are proof enough.
+// mayCheck prepares the check, unless the backend is in maint. With a lock it takes a
+// slot, so that the backend never has a connection too many; if there is none, the
+// sessions that hold them prove that it is up.
 func (b *Backend) mayCheck() (c health.Check, may bool) {
 	s := b.service
 	s.queue.Do(func() {
 		kind := s.config().Check.Type
 		if kind == health.None {
-			kind = health.TCP // a probe asks although there are no checks
+			kind = health.TCP // for a probe of a backend without checks
 		}
 		c = b.checkLocked(kind, b.checkAddr())
 		may = b.admin() != AdminMaint
@@ -143,9 +142,9 @@ func (b *Backend) mayCheck() (c health.Check, may bool) {
 				s.checking++
 				return
 			}
-			// One that is down and has no session can bear a check, even if
-			// all slots are held: or it could never come back. What is free here may be
-			// taken in another process.
+			// A backend that is down and has no sessions can bear a check even if all
+			// slots are taken: otherwise it could never come back. A slot that is free
+			// here may be taken by another process.
 			away := b.active == 0 && !b.tracker.Up()
 			free := s.active+s.checking < slots && s.predecessors.Waiting == 0 && s.handedOver == nil
 			if may = away || free; may {
@@ -156,9 +155,9 @@ func (b *Backend) mayCheck() (c health.Check, may bool) {
 	return c, may
 }
 
-// checkLocked is a check of one type at an address of the backend's: it speaks
-// as its sessions do. A port that is for checks alone wants no PROXY header and
-// no TLS but the check's own, as with HAProxy.
+// checkLocked is a check of one type at an address of the backend; it opens the
+// connection as a session does. A port that is only for checks gets no PROXY header,
+// and TLS only if the check itself uses it, as with HAProxy.
 func (b *Backend) checkLocked(kind, addr string) health.Check {
 	sc := b.service.config()
 	cc := sc.Check
@@ -178,16 +177,16 @@ func (b *Backend) checkLocked(kind, addr string) health.Check {
 	return c
 }
 
-// dial is how the backend is connected to, but for the time it may take.
+// dial describes how to connect to the backend, without a time limit.
 func (b *Backend) dial() relay.Dial {
 	c := b.service.config()
 	return relay.Dial{Network: b.network, Addr: b.addr, Sock: c.Sock, Source: c.Source, SourceOffset: b.service.dials.Add(1), Func: b.service.containedDial(c.Dial)}
 }
 
-// checkExec is a check that is a program of the operator's.
+// checkExec is a check by an operator's program.
 const checkExec = "exec"
 
-// runCheck checks once.
+// runCheck makes one check.
 func (b *Backend) runCheck(ctx context.Context, c health.Check) (r health.Result) {
 	err := b.service.contained("a check of "+b.target(), func() error {
 		r = b.execCheck(ctx, c)
@@ -212,7 +211,7 @@ func (b *Backend) execCheck(ctx context.Context, c health.Check) health.Result {
 	return health.Result{OK: true, Detail: fmt.Sprintf("exit status 0 in %s", r.Took.Round(time.Millisecond))}
 }
 
-// lastLine is what a program said last, behind a colon; "" when it was silent.
+// lastLine returns a program's last line, after a colon; "" if it printed nothing.
 func lastLine(output string) string {
 	lines := strings.Split(strings.TrimSpace(output), "\n")
 	if last := lines[len(lines)-1]; last != "" {
@@ -232,8 +231,8 @@ func (b *Backend) checkAddr() string {
 	return net.JoinHostPort(host, strconv.Itoa(port))
 }
 
-// takeResult takes in the result of a check. One that could not be made, for
-// want of something of our own, is none.
+// takeResult handles the result of a check. One that failed for lack of our own
+// resources does not count.
 func (b *Backend) takeResult(r health.Result, began time.Time) {
 	if lack := relay.LackOf(r.Err); lack != "" {
 		b.service.engine.noteLack(lack, "check of "+b.target(), r.Err)
@@ -250,7 +249,7 @@ func (b *Backend) takeResult(r health.Result, began time.Time) {
 		}
 		b.checkStats.addLocked(took.Seconds(), failed)
 		if b.admin() == AdminMaint || began.Before(b.demanded) {
-			return // it came too late
+			return // too late
 		}
 		if r.OK {
 			b.evidence.failing.Store(false)
@@ -263,8 +262,8 @@ func (b *Backend) takeResult(r health.Result, began time.Time) {
 	})
 }
 
-// addResultLocked judges the backend by one more result: a check's or, of a
-// passive one, a client's.
+// addResultLocked adds a result to the tracker: of a check or, for a passive backend,
+// of a client.
 func (b *Backend) addResultLocked(r health.Result) {
 	b.sharedCheck.by = ""
 	b.noteResultLocked(r)
@@ -280,16 +279,16 @@ func (b *Backend) noteResultLocked(r health.Result) {
 	}
 }
 
-// turnedLocked is called where a result has made the backend up or down.
+// turnedLocked is called when a result has made the backend up or down.
 func (b *Backend) turnedLocked(r health.Result) {
 	b.since = b.history.At
 	ev := Event{Kind: EventBackendUp, Level: LevelGood, Service: b.service.name, Backend: b.name,
 		Text: fmt.Sprintf("backend %s is up: %s", b.target(), r.Detail)}
 	if r.OK {
 		b.evidence.forget()
-		b.ejection.forget() // the checks had seen it, too, and see that it is over
+		b.ejection.forget() // the checks also saw the trouble, and its end
 	} else {
-		if b.service.handedOver == nil { // else another process counts it
+		if b.service.handedOver == nil { // otherwise another process counts it
 			b.transitions++
 		}
 		ev.Kind, ev.Level = EventBackendDown, LevelAlarm
@@ -309,7 +308,7 @@ func (b *Backend) turnedLocked(r health.Result) {
 	b.service.servingChangedLocked()
 }
 
-// resultNoun is what the results are of.
+// resultNoun names what the results are about.
 func (b *Backend) resultNoun() string {
 	if b.service.config().Check.Type == health.Passive {
 		return "connections"
@@ -317,8 +316,8 @@ func (b *Backend) resultNoun() string {
 	return "checks"
 }
 
-// resetLiveLocked resets the sessions that the backend has. Those that are
-// being dialled will find out, and try another.
+// resetLiveLocked resets the backend's sessions. Those that are still dialling will
+// fail, and try another backend.
 func (b *Backend) resetLiveLocked() {
 	b.service.live.signal(endRequest{by: ByProxy, reason: ReasonBackendDown, on: b}, func(sess *Session) bool { return sess.relaying.Load() == b })
 }

@@ -7,10 +7,10 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/health"
 )
 
-// Where engines share the slots of a lock (Shared), one of them checks a backend for all, and the others take its
-// verdict as if their own check had said it. What joins the engines to each other carries
-// Operator.SharedChecks to all of them, and says by Operator.FollowCheck what came of it. Without
-// it, and where it falls silent, each engine checks for itself.
+// Where engines share the slots of a lock (Shared), one of them checks a backend for all,
+// and the others use its verdict like a result of their own. The code that joins the
+// engines sends Operator.SharedChecks to all of them, and passes the results to
+// Operator.FollowCheck. Without it, or when it falls silent, each engine checks for itself.
 
 // SharedCheck is a backend that engines check for each other: those that have it
 // with the same name and address.
@@ -49,14 +49,14 @@ type FollowedCheck struct {
 	Verdict *Verdict // new verdict; nil: none
 }
 
-// sharedCheck is a backend's part in it. It is guarded by the service's queue.
+// sharedCheck is a backend's state of shared checks. It is guarded by the service's queue.
 type sharedCheck struct {
 	place   int
 	awaited bool
-	heard   time.Time // the last verdict of another engine, or when this one left the first place
+	heard   time.Time // time of the last verdict of another engine, or when this engine stopped being the checker
 	own     *Verdict
-	by      string // whose the last result is; "": this engine's
-	reason  Reason // of a result that is another's
+	by      string // engine of the last result; "": this one
+	reason  Reason // of another engine's result
 }
 
 // SharedChecks returns the backends behind slots that engines share, except those
@@ -100,7 +100,7 @@ func (s *Service) sharesChecksLocked() bool {
 	return s.shared.slots != nil && kind != health.None && kind != health.Passive
 }
 
-// wantedLocked says whether clients wait for the backend.
+// wantedLocked reports whether clients wait for the backend.
 func (b *Backend) wantedLocked() bool {
 	q := b.service.queue
 	return !b.tracker.Up() && q.Waiting() > 0 && (q.Reason() == ReasonNoBackend || q.Reason() == ReasonRetry)
@@ -120,13 +120,14 @@ func (b *Backend) followCheckLocked(f *FollowedCheck) {
 	}
 }
 
-// checksForItselfLocked says whether the engine asks nobody else: for checks that it has demanded, as the other's may
-// have begun before, and while its own clients do not reach the backend.
+// checksForItselfLocked reports whether the engine ignores other verdicts: for demanded
+// checks, as the others' may have begun before, and while its own clients do not reach the
+// backend.
 func (b *Backend) checksForItselfLocked() bool {
 	return b.tracker.Demanding() || b.hooked || b.evidence.failing.Load()
 }
 
-// takeVerdictLocked takes another engine's result for one of this engine's.
+// takeVerdictLocked uses another engine's result as one of this engine.
 func (b *Backend) takeVerdictLocked(by string, v *Verdict) {
 	if b.admin() == AdminMaint || b.checksForItselfLocked() {
 		return
@@ -153,7 +154,7 @@ func (b *Backend) giveVerdictLocked(r health.Result) {
 	}
 }
 
-// checkedElsewhereLocked says whether another engine checks the backend for this one.
+// checkedElsewhereLocked reports whether another engine checks the backend for this one.
 func (b *Backend) checkedElsewhereLocked() bool {
 	c := &b.sharedCheck
 	if c.place == 0 || b.checksForItselfLocked() {
@@ -166,16 +167,17 @@ func (b *Backend) checkedElsewhereLocked() bool {
 	return time.Since(c.heard) < time.Duration(c.place)*patience
 }
 
-// verdictDelay is how long a verdict may be on its way.
+// verdictDelay is how long a verdict may be in transit.
 const verdictDelay = 3 * time.Second
 
-// checkSlot gives a check the slot over all engines that it may need: release is to be called once it has ended, and
-// held ends with the slot. A check that the backend does not see needs none, nor does one of a backend that is not up,
-// or it could never come back, or that clients do not reach: those before it in the line would come again and again.
-// Where before_next runs a check gets none, as its grant would count as a client's; where on_expire does, one that a
-// lost node had is left to a client.
-// may is false in maint, if another engine checks, unless it was asked for here, or if no slot was free for an
-// interval: then the sessions that hold them are proof enough.
+// checkSlot takes the slot of all engines that a check may need: release must be called
+// when it has ended, and held ends with the slot. No slot is needed for a check that the
+// backend does not see, for a backend that is not up, which could otherwise never come
+// back, or for one that clients do not reach: those before the check in the queue would
+// retry for ever. With before_next a check gets no slot, as its grant would count as a
+// client's; with on_expire, a slot of a lost node is left to a client. may is false in
+// maint, if another engine checks, unless asked, or if no slot was free for an interval:
+// the sessions that hold them then prove that the backend is up.
 func (b *Backend) checkSlot(ctx context.Context, asked bool) (held context.Context, release func(), may bool) {
 	s, needs, expired, wait := b.service, false, false, time.Duration(0)
 	var slots Shared

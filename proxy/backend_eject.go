@@ -21,21 +21,21 @@ type PassiveConfig struct {
 	MaxEjectedPercent int           // most ejected backends, in percent of those up and ready; 0: 50, negative: none
 }
 
-// longestEjection is how many times PassiveConfig.Eject an ejection may last.
+// longestEjection is how many times PassiveConfig.Eject an ejection lasts at most.
 const longestEjection = 10
 
-// ejection is what real sessions have shown of a backend. It is guarded by the
+// ejection is what real sessions have shown about a backend. It is guarded by the
 // service's queue.
 type ejection struct {
-	failed       []time.Time // in a row, the newest last: as many as eject at most
+	failed       []time.Time // consecutive failures, the newest last, as many as are needed
 	since, until time.Time   // zero: it is not ejected
 	reason       Reason      // ReasonConnect or ReasonReset
 	detail       string      // of the last failure
 	times        int         // ejections in a row
-	ended        time.Time   // the last one did
+	ended        time.Time   // when the last one ended
 	length       time.Duration
 	total        int64
-	spared       throttle // of what is said where the others are ejected already
+	spared       throttle // of events when no more backends may be ejected
 }
 
 // EjectionInfo is a current ejection: why a backend gets no new sessions although
@@ -48,7 +48,7 @@ type EjectionInfo struct {
 	Detail string    `json:"detail,omitempty"` // "connection refused"
 }
 
-// ejectionSaid are the reasons of an ejection for people.
+// ejectionSaid has texts for the reasons of an ejection.
 var ejectionSaid = map[Reason]string{
 	ReasonConnect: "sessions cannot connect",
 	ReasonReset:   "resets clients before its first byte",
@@ -70,9 +70,8 @@ func (e *ejection) info() *EjectionInfo {
 	return &EjectionInfo{Since: e.since, Until: e.until, Times: e.times, Reason: e.reason, Detail: e.detail}
 }
 
-// begin begins an ejection: the first is of that length, and each is twice as
-// long as the one before, unless the backend was in for as long as it had been
-// out.
+// begin begins an ejection: the first has length first, and each is twice as long as
+// the previous one, unless the backend served for at least as long as that lasted.
 func (e *ejection) begin(first time.Duration, now time.Time) {
 	if now.Sub(e.ended) >= e.length {
 		e.times = 0
@@ -82,36 +81,34 @@ func (e *ejection) begin(first time.Duration, now time.Time) {
 	e.since, e.until = now, now.Add(e.length)
 }
 
-// forget is for a backend that begins anew.
+// forget resets the ejection of a backend that starts anew.
 func (e *ejection) forget() { *e = ejection{total: e.total} }
 
-// ejected says whether new sessions are kept from it for now.
+// ejected reports whether new sessions are kept away for now.
 func (b *Backend) ejected() bool { return !b.ejection.until.IsZero() }
 
-// countsAsFailed says whether a dial's error is the backend's: not what this
-// process lacks, nor its resolver, nor a fault of the program.
+// countsAsFailed reports whether a dial's error is the backend's: not for a lack of our
+// own, a failed lookup or a panic.
 func countsAsFailed(err error) bool {
 	var lookup *net.DNSError
 	return !errors.As(err, &lookup) && !isPanic(err)
 }
 
-// unanswered says whether the session was reset by its backend before that had
-// sent a byte. Of a client that had left, or ended without having asked for
-// anything, that says nothing; one that had ended its side after a request may
-// only be half-closed, and waits for the answer.
+// unanswered reports whether the backend reset the session before sending a byte. That
+// means nothing if the client had left, or had ended without a request; a client that
+// ended its side after a request may be half-closed, waiting for the answer.
 func (s *Session) unanswered() bool {
 	e := s.ending
 	return s.connected > 0 && e.by == ByBackend && e.reset && s.server.In() == 0 && !e.clientReset && (!e.clientFirst || s.client.In() > 0)
 }
 
-// resetUnanswered takes note of a session that the backend has reset before its
-// first byte.
+// resetUnanswered records a session that the backend has reset before its first byte.
 func (b *Backend) resetUnanswered() {
 	b.service.queue.Update(func() { b.sessionFailedLocked(ReasonReset, "") })
 }
 
-// sessionFailedLocked counts a failure of the backend's own. What happens to it
-// while an operator or a plan has it in hand is no surprise.
+// sessionFailedLocked counts a failure of the backend. During an operator's or plan's
+// hold failures are expected.
 func (b *Backend) sessionFailedLocked(why Reason, detail string) {
 	s, e := b.service, &b.ejection
 	c := s.config().Passive
@@ -132,15 +129,15 @@ func (b *Backend) sessionFailedLocked(why Reason, detail string) {
 	if s.backends.ejectableLocked() <= 0 {
 		if ok, _ := e.spared.pass(c.Window); ok {
 			s.engine.note(Event{Kind: EventEjected, Level: LevelWarn, Service: s.name, Backend: b.name,
-				Text: fmt.Sprintf("backend %s %s, and stays in: max_ejected_percent = %d allows no more of %s", b.target(), ejectionSaid[why], max(c.MaxEjectedPercent, 0), s.name)})
+				Text: fmt.Sprintf("backend %s %s, but stays in service: max_ejected_percent = %d allows no more of %s", b.target(), ejectionSaid[why], max(c.MaxEjectedPercent, 0), s.name)})
 		}
 		return
 	}
 	b.ejectLocked(why, detail, now)
 }
 
-// answeredLocked takes back the failures before a session connected that the
-// backend has answered.
+// answeredLocked discards failures before the time at which a session connected that
+// the backend has answered.
 func (b *Backend) answeredLocked(connected time.Time) {
 	e := &b.ejection
 	if len(e.failed) > 0 {
@@ -148,8 +145,8 @@ func (b *Backend) answeredLocked(connected time.Time) {
 	}
 }
 
-// newestAnswered is when the newest live session was opened that the backend has
-// answered; the zero time: none was, since.
+// newestAnswered returns when the newest live session was opened that the backend has
+// answered, after since; zero: none.
 func (l *live) newestAnswered(b *Backend, since time.Time) time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -161,7 +158,7 @@ func (l *live) newestAnswered(b *Backend, since time.Time) time.Time {
 	return time.Time{}
 }
 
-// ejectLocked keeps new sessions from the backend for a while; live ones go on.
+// ejectLocked keeps new sessions away from the backend for a while; live ones continue.
 func (b *Backend) ejectLocked(why Reason, detail string, now time.Time) {
 	s, e := b.service, &b.ejection
 	c := s.config().Passive
@@ -189,10 +186,9 @@ func (b *Backend) returnLocked(why string) {
 		Text: fmt.Sprintf("backend %s is no longer ejected: %s", b.target(), why)})
 }
 
-// ejectableLocked is how many backends more may be ejected; below 0: how many
-// must come back. The share is of those that are up and ready: one that an
-// operator has drained, or that is down, serves no client either. One that a
-// plan restarts comes back.
+// ejectableLocked returns how many more backends may be ejected; negative: how many
+// must return. The share is of backends that are up and ready: drained ones and those
+// that are down serve no client either. One that a plan restarts counts, as it comes back.
 func (bs *backendSet) ejectableLocked() int {
 	counted, ejected := 0, 0
 	for _, b := range bs.all {
@@ -208,12 +204,12 @@ func (bs *backendSet) ejectableLocked() int {
 	return counted*max(bs.service.config().Passive.MaxEjectedPercent, 0)/100 - ejected
 }
 
-// returnSomeLocked ends the oldest ejections where more are in force than may
-// be, since other backends have gone or the configuration has changed.
+// returnSomeLocked ends the oldest ejections if there are too many, because other
+// backends have gone or the configuration has changed.
 func (bs *backendSet) returnSomeLocked() {
 	for _, b := range bs.all {
 		if b.ejected() && bs.service.config().Passive.Failures <= 0 {
-			b.returnLocked("the service has no passive table any more")
+			b.returnLocked("the service no longer has a passive table")
 		}
 	}
 	for bs.ejectableLocked() < 0 {
@@ -227,15 +223,15 @@ func (bs *backendSet) returnSomeLocked() {
 			return
 		}
 		oldest.returnLocked("too few others serve (max_ejected_percent)")
-		bs.service.timer.set(time.Now()) // for those that wait
+		bs.service.timer.set(time.Now()) // for waiters
 	}
 }
 
-// returnDueLocked ends the ejections whose time is over.
+// returnDueLocked ends the ejections whose time has passed.
 func (bs *backendSet) returnDueLocked(now time.Time) {
 	for _, b := range bs.all {
 		if b.ejected() && !now.Before(b.ejection.until) {
-			b.returnLocked("its time is over")
+			b.returnLocked("its time has passed")
 			bs.service.servingChangedLocked()
 		}
 	}
@@ -248,7 +244,7 @@ type EjectionState struct {
 	LengthSeconds float64 `json:"length_seconds"`
 }
 
-// ejectionsLocked are those in force, by backend.
+// ejectionsLocked returns those in force, by backend.
 func (bs *backendSet) ejectionsLocked() map[string]EjectionState {
 	all := map[string]EjectionState{}
 	for _, b := range bs.all {
@@ -259,7 +255,7 @@ func (bs *backendSet) ejectionsLocked() map[string]EjectionState {
 	return all
 }
 
-// adoptEjectionsLocked goes on with the ejections of the engine before this one.
+// adoptEjectionsLocked continues the ejections of the previous engine.
 func (bs *backendSet) adoptEjectionsLocked(all map[string]EjectionState) {
 	for _, b := range bs.all {
 		was, ok := all[b.name]
@@ -274,7 +270,7 @@ func (bs *backendSet) adoptEjectionsLocked(all map[string]EjectionState) {
 	bs.returnSomeLocked()
 }
 
-// dialFailure is how an error of a dial counts.
+// dialFailureLocked counts a dial's error.
 func (b *Backend) dialFailureLocked(err error) {
 	if countsAsFailed(err) {
 		b.sessionFailedLocked(ReasonConnect, health.Explain(err))

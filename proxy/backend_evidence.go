@@ -11,33 +11,33 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// evidence is what its clients' connections have shown of a backend: a check
-// that only connects, or none, knows less than they do. All but failing is
-// guarded by the service's queue.
+// evidence is what clients' connections have shown about a backend: checks that only
+// connect, or none, show less. All fields except failing are guarded by the service's
+// queue.
 type evidence struct {
-	failing    atomic.Bool // the last dial has failed; read on the data path
-	dials      int         // that failed in a row
-	error      string      // the last of them did
-	reason     Reason      // likewise, by a word; "" of what else is held against it
-	unanswered int         // clients in a row that the backend ended before it had sent a byte
-	at         time.Time   // of the last that counted
-	throttle   throttle    // of what is said about dials
+	failing    atomic.Bool // the last dial failed; read on the data path
+	dials      int         // consecutive failures
+	error      string      // of the last failure
+	reason     Reason      // of the last failure, as a word; "": not a dial
+	unanswered int         // consecutive clients that the backend ended before sending a byte
+	at         time.Time   // time of the last one counted
+	throttle   throttle    // of events about dials
 }
 
-// forget is for a backend of which nothing is known any more.
+// forget resets it for a backend about which nothing is known any more.
 func (e *evidence) forget() {
 	e.failing.Store(false)
 	e.dials, e.unanswered = 0, 0
 }
 
-// readsAnswer says whether checks hear the backend itself answer: then what
-// clients saw of it is no reason to call it anything else.
+// readsAnswer reports whether checks read an answer of the backend itself: what clients
+// saw then does not change its state.
 func (c *CheckConfig) readsAnswer() bool {
 	return c.Type == health.HTTP || c.Type == health.Talk || c.Type == checkExec
 }
 
-// doubtLocked is why a backend that gets sessions is not called up, and how
-// many clients in a row have seen it; "" when nothing speaks against it.
+// doubtLocked returns why a backend that gets sessions is not called up, and how many
+// consecutive clients have seen that; "": no doubt.
 func (b *Backend) doubtLocked() (what string, times int) {
 	c, e := &b.service.config().Check, &b.evidence
 	fall := c.Fall
@@ -52,8 +52,8 @@ func (b *Backend) doubtLocked() (what string, times int) {
 	return "", 0
 }
 
-// dialFailed takes note of a session that could not connect, and wants to
-// know at once whether the backend is still there.
+// dialFailed records a session that could not connect, and requests a check of the
+// backend.
 func (b *Backend) dialFailed(err error) {
 	b.service.queue.Update(func() {
 		b.failed++
@@ -79,10 +79,10 @@ func (b *Backend) dialFailed(err error) {
 	b.checks.Request()
 }
 
-// dialWorked takes back what failed dials have shown.
+// dialWorked clears what failed dials have shown.
 func (b *Backend) dialWorked() {
 	if !b.evidence.failing.Load() {
-		return // as nearly always: no lock for it
+		return // nearly always: no lock needed
 	}
 	b.service.queue.Update(func() {
 		b.evidence.failing.Store(false)
@@ -93,7 +93,7 @@ func (b *Backend) dialWorked() {
 	})
 }
 
-// clientEndedLocked takes note of how a session that was served has ended.
+// clientEndedLocked records how a served session ended.
 func (b *Backend) clientEndedLocked(answered, byBackend bool) {
 	e := &b.evidence
 	switch {
@@ -101,7 +101,7 @@ func (b *Backend) clientEndedLocked(answered, byBackend bool) {
 		e.unanswered = 0
 		return
 	case !byBackend:
-		return // it was not asked, or had no time
+		return // there was no request, or no time
 	}
 	before, _ := b.doubtLocked()
 	e.unanswered++
@@ -112,9 +112,9 @@ func (b *Backend) clientEndedLocked(answered, byBackend bool) {
 	}
 }
 
-// noteLack is the one alarm of the instance for what it has run out of itself,
-// whatever it was met in: a dial, a check, an accept. It is never a backend's
-// fault (see relay.Lack).
+// noteLack raises the instance's alarm for a resource that it has run out of, wherever
+// that was noticed: in a dial, a check or an accept. It is never a backend's fault (see
+// relay.Lack).
 func (e *Engine) noteLack(lack relay.Lack, met string, err error) {
 	e.noteThrottledAs(EventLimit+" "+string(lack), Event{Kind: EventLimit, Level: LevelAlarm,
 		Text: fmt.Sprintf("out of %s: %s: %v; retrying; it counts against no backend; %s", lack, met, err, lack.Try())})

@@ -12,7 +12,7 @@ import (
 // ErrProbe is wrapped by the error of a Probe whose check failed.
 var ErrProbe = errors.New("proxy: the probe failed")
 
-// probeError is an ErrProbe in words of its own.
+// probeError is an ErrProbe with its own text.
 type probeError string
 
 func (e probeError) Error() string        { return string(e) }

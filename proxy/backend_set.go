@@ -7,19 +7,18 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/internal/balance"
 )
 
-// backendSet is the backends of a service, and the choice among them. All of it
-// is guarded by the service's queue, since whether a client may go and where to
+// backendSet is the backends of a service, and the choice among them. All of it is
+// guarded by the service's queue, since whether a client is admitted and where it goes
 // is one decision.
 type backendSet struct {
 	service    *Service
 	all        []*Backend
 	policy     balance.Policy
 	candidates []*Backend         // scratch of candidatesLocked
-	weighed    []*balance.Backend // likewise: the same ones
+	weighed    []*balance.Backend // scratch, too: the same backends
 }
 
-// chooseLocked gives the backend for a session, nil and the reason why there
-// is none.
+// chooseLocked returns the backend for a session, or nil and the reason.
 func (bs *backendSet) chooseLocked(sess *Session) (*Backend, Reason) {
 	from, why := bs.candidatesLocked(sess)
 	if why != "" {
@@ -28,8 +27,8 @@ func (bs *backendSet) chooseLocked(sess *Session) (*Backend, Reason) {
 	return bs.pickLocked(sess, from), ""
 }
 
-// candidatesLocked gives the backends that a session can go to, until the next call,
-// or the reason why there is none. A lower priority number serves first; a full
+// candidatesLocked returns the possible backends of a session, valid until the next
+// call, or the reason why there is none. A lower priority number serves first; a full
 // backend is waited for, not spilled over (rule 1).
 func (bs *backendSet) candidatesLocked(sess *Session) ([]*Backend, Reason) {
 	tier, free := math.MaxInt, bs.candidates[:0]
@@ -54,8 +53,8 @@ func (bs *backendSet) candidatesLocked(sess *Session) ([]*Backend, Reason) {
 	return free, ""
 }
 
-// pickLocked chooses one of several. A policy counts what it has chosen: the session
-// has to go there.
+// pickLocked chooses one of several. A policy counts its choice: the session has to go
+// there.
 func (bs *backendSet) pickLocked(sess *Session, free []*Backend) *Backend {
 	if len(free) == 1 {
 		return free[0]
@@ -69,7 +68,7 @@ func (bs *backendSet) pickLocked(sess *Session, free []*Backend) *Backend {
 	return free[slices.Index(from, bs.policy.Pick(from, sess.client.Remote().Addr()))]
 }
 
-// byNameLocked finds one that is not on its way out.
+// byNameLocked finds a backend that is not being removed.
 func (bs *backendSet) byNameLocked(name string) *Backend {
 	for _, b := range bs.all {
 		if b.name == name && !b.removing {
@@ -79,14 +78,14 @@ func (bs *backendSet) byNameLocked(name string) *Backend {
 	return nil
 }
 
-// othersServeLocked says whether a client could go to another backend.
+// othersServeLocked reports whether a client could go to another backend.
 func (bs *backendSet) othersServeLocked(b *Backend) bool {
 	return slices.ContainsFunc(bs.all, func(o *Backend) bool { return o != b && o.serves() })
 }
 
-// hopelessLocked says that no backend is up, or is being checked for the first
-// time, and that nothing under way will change that: a pause, its release, or a
-// hook, which is tried again after it has failed.
+// hopelessLocked reports that no backend is up or in its first check, and that nothing
+// in progress will change that: a pause, its release, or a hook, which is retried after
+// a failure.
 func (bs *backendSet) hopelessLocked() bool {
 	s := bs.service
 	return !s.discovery.awaitsLocked() && s.pause.current == nil && s.hooks.held == "" && s.hooks.running == "" && !s.pause.releasingLocked() && !slices.ContainsFunc(bs.all, func(b *Backend) bool {

@@ -37,14 +37,14 @@ func (t *BackendTLS) Load() error {
 	return err
 }
 
-// validateTLS is about what can be said without the files.
+// validateTLS checks what can be checked without the files.
 func (c *BackendConfig) validateTLS(v *values) {
 	t := c.TLS
 	if t == nil {
 		return
 	}
 	if t.Name != "" && net.ParseIP(t.Name) == nil && !isServerName(canonicalName(t.Name)) {
-		v.wrong("tls_name", `write the name in its certificate, such as "db.example.com"`, "tls_name %q is no server name", t.Name)
+		v.wrong("tls_name", `write the name in its certificate, such as "db.example.com"`, "tls_name %q is not a server name", t.Name)
 	}
 	switch {
 	case t.Cert == "" && t.Key != "":
@@ -54,7 +54,7 @@ func (c *BackendConfig) validateTLS(v *values) {
 	}
 }
 
-// parseTLS reads a word of ParseBackend, if it is one about TLS.
+// parseTLS reads a word of ParseBackend if it is about TLS.
 func (c *BackendConfig) parseTLS(key, value string) (known bool, err error) {
 	t := BackendTLS{}
 	if c.TLS != nil {
@@ -81,8 +81,8 @@ func (c *BackendConfig) parseTLS(key, value string) (known bool, err error) {
 	return true, nil
 }
 
-// loadTLS reads the files of all backends: a configuration with one that cannot
-// be read is refused.
+// loadTLS reads the files of all backends: a configuration with an unreadable one is
+// refused.
 func loadTLS(services ...ServiceConfig) error {
 	for i := range services {
 		for _, b := range services[i].Backends {
@@ -97,7 +97,7 @@ func loadTLS(services ...ServiceConfig) error {
 	return nil
 }
 
-// setTLSLocked makes the backend speak TLS as it is configured, or not.
+// setTLSLocked turns TLS with the backend on or off as configured.
 func (b *Backend) setTLSLocked(c *BackendTLS) {
 	if c == nil {
 		b.tls.Store(nil)
@@ -107,14 +107,14 @@ func (b *Backend) setTLSLocked(c *BackendTLS) {
 	if host, _, err := net.SplitHostPort(b.addr); spec.Name == "" && err == nil {
 		spec.Name = host
 	}
-	spec.Name = cmp.Or(spec.Name, "localhost") // a path is no name
+	spec.Name = cmp.Or(spec.Name, "localhost") // a path is not a name
 	b.tls.Store(tlsclient.New(spec, func(err error) {
 		b.service.engine.noteThrottledAs("tls "+b.target(), Event{Kind: EventService, Level: LevelWarn, Service: b.service.name, Backend: b.name,
 			Text: fmt.Sprintf("%s: a changed file cannot be used, and the old one stays in force: %v", b.target(), err)})
 	}))
 }
 
-// reloadTLSLocked follows a configuration that changes.
+// reloadTLSLocked applies a changed configuration.
 func (b *Backend) reloadTLSLocked(was, now *BackendTLS) {
 	if !reflect.DeepEqual(was, now) {
 		b.setTLSLocked(now)
@@ -122,8 +122,8 @@ func (b *Backend) reloadTLSLocked(was, now *BackendTLS) {
 	}
 }
 
-// secured makes connections of the backend speak TLS, behind a header in the
-// clear as HAProxy's send-proxy has it; nil: they do not. A check sees the
+// secured returns the function that starts TLS on the backend's connections, after a
+// header in the clear like HAProxy's send-proxy; nil: no TLS. A check verifies the
 // certificate each time.
 func (b *Backend) secured(header []byte, isCheck bool) func(context.Context, net.Conn) (net.Conn, error) {
 	client := b.tls.Load()
@@ -143,7 +143,7 @@ func (b *Backend) secured(header []byte, isCheck bool) func(context.Context, net
 	}
 }
 
-// dialReason is the reason of a dial that failed.
+// dialReason returns the reason of a failed dial.
 func dialReason(err error) Reason {
 	if e, ok := errors.AsType[*tlsclient.Error](err); ok {
 		return e.Reason
@@ -151,7 +151,7 @@ func dialReason(err error) Reason {
 	return ReasonConnect
 }
 
-// checkReason is the reason of a check that failed.
+// checkReason returns the reason of a failed check.
 func (b *Backend) checkReason(r health.Result) Reason {
 	op, isDial := errors.AsType[*net.OpError](r.Err)
 	reason := dialReason(r.Err)
@@ -170,7 +170,7 @@ func (b *Backend) checkReason(r health.Result) Reason {
 	return ReasonConnect
 }
 
-// clientTLSReason is why a TLS handshake with a client has failed.
+// clientTLSReason returns why a TLS handshake with a client has failed.
 func clientTLSReason(err error) Reason {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
 		return ReasonAbandoned
@@ -178,7 +178,7 @@ func clientTLSReason(err error) Reason {
 	return tlsclient.ReasonOf(err)
 }
 
-// tlsFailedLocked counts a TLS handshake that has failed.
+// tlsFailedLocked counts a failed TLS handshake.
 func (st *serviceStats) tlsFailedLocked(side string, r Reason) {
 	if st.tlsFailures == nil {
 		st.tlsFailures = map[TLSFailure]int64{}

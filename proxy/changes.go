@@ -6,15 +6,14 @@ import (
 	"github.com/tcpctl/tcpctl/lock"
 )
 
-// changes wakes what awaits a state of a service. It is guarded by the service's
-// queue.
+// changes wakes waiters for a state of a service. It is guarded by the service's queue.
 type changes struct {
 	queue *lock.Queue
 	next  chan struct{} // closed at the next change; nil: nothing waits for it
 }
 
-// notifyLocked wakes all that await a state of the service. It is called
-// where a pause, a release, a hold, a hook or a backend's health has changed.
+// notifyLocked wakes all that wait for a state of the service. It is called when a
+// pause, a release, a hold, a hook or a backend's health has changed.
 func (c *changes) notifyLocked() {
 	if c.next != nil {
 		close(c.next)
@@ -22,8 +21,8 @@ func (c *changes) notifyLocked() {
 	}
 }
 
-// await returns once over says so, which is asked with the queue locked, now
-// and each time that the service's state has changed; or with ctx's cause.
+// await returns when over returns true, or with ctx's cause. over is called with the
+// queue locked, now and at each change of the service's state.
 func (c *changes) await(ctx context.Context, over func() bool) error {
 	for {
 		more := c.nextUnless(over)
@@ -38,8 +37,8 @@ func (c *changes) await(ctx context.Context, over func() bool) error {
 	}
 }
 
-// nextUnless gives what is closed at the next change of the service's state;
-// nil when over says that there is nothing to wait for.
+// nextUnless returns a channel that is closed at the next change of the service's
+// state, or nil if over returns true.
 func (c *changes) nextUnless(over func() bool) (more <-chan struct{}) {
 	c.queue.Do(func() {
 		if over() {

@@ -36,8 +36,7 @@ func (i *ClientListInfo) Text(key string) string {
 	return fmt.Sprintf("%s: %s from %s", key, text.Plural(i.Networks, "network"), i.File)
 }
 
-// allows says whether a client may come by its address. What is denied may not,
-// whatever allows it.
+// allows reports whether a client may connect by its address. Deny wins over allow.
 func (c *ServiceConfig) allows(client netip.Addr) bool {
 	switch {
 	case covers(c.Deny, client), c.DenyList != nil && c.DenyList.Covers(client):
@@ -48,8 +47,8 @@ func (c *ServiceConfig) allows(client netip.Addr) bool {
 	return covers(c.Allow, client) || c.AllowList != nil && c.AllowList.Covers(client)
 }
 
-// covers says whether one of the networks, of which none is IPv4-mapped, has an
-// address.
+// covers reports whether one of the networks contains the address. None of them is
+// IPv4-mapped.
 func covers(all []netip.Prefix, a netip.Addr) bool {
 	a = a.Unmap().WithZone("") // no network has an address with a zone
 	return slices.ContainsFunc(all, func(p netip.Prefix) bool { return p.Contains(a) })
@@ -73,8 +72,8 @@ func ParseNetwork(s string) (netip.Prefix, error) {
 	return unmapNetwork(p), nil
 }
 
-// unmapNetwork makes a network of IPv4-mapped addresses one of IPv4, as
-// addresses of clients are.
+// unmapNetwork turns a network of IPv4-mapped addresses into one of IPv4, like
+// addresses of clients.
 func unmapNetwork(p netip.Prefix) netip.Prefix {
 	if p.Addr().Is4In6() && p.Bits() >= 96 {
 		return netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)

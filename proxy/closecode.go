@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// closeReason is what a client of a Protocol gets at its end: an HTTP status as long as
-// its handshake has no answer, a code of RFC 6455 (section 7.4) afterwards.
+// closeReason is what a client of a Protocol gets at the end: an HTTP status while its
+// handshake is unanswered, a code of RFC 6455 (section 7.4) afterwards.
 type closeReason struct {
 	silent bool // the client has left
 	status int
@@ -20,14 +20,14 @@ const (
 	closeGoing    = 1001 // we stop, or its backend does
 	closeAbnormal = 1006 // never sent: there was no Close frame
 	closePolicy   = 1008 // an operator or a rule
-	closeInternal = 1011 // the backend broke off
+	closeInternal = 1011 // the backend failed
 	closeTryLater = 1013 // it was never served
 )
 
-// retrySoon is when to connect again where no better time is known.
+// retrySoon is when to retry if no better time is known.
 const retrySoon = 5 * time.Second
 
-// closeReason makes it of the session's ending.
+// closeReason derives it from the session's ending.
 func (s *Session) closeReason() closeReason {
 	e := s.ending
 	if e == nil {
@@ -40,7 +40,7 @@ func (s *Session) closeReason() closeReason {
 	case e.by == ByBackend && e.reason == ReasonFIN:
 		return closeReason{code: closeNormal}
 	case e.by == ByBackend:
-		f.code, f.text = closeInternal, "the backend has broken off"
+		f.code, f.text = closeInternal, "the backend broke the connection"
 	case e.reason == ReasonPanic:
 		f.status, f.code, f.text = http.StatusInternalServerError, closeInternal, "internal error"
 	case e.reason == ReasonShutdown, e.reason == ReasonDrainLimit, e.reason == ReasonPauseLimit, e.reason == ReasonQuietDrain, e.reason == ReasonLeaseLost:
@@ -57,8 +57,7 @@ func (s *Session) closeReason() closeReason {
 	return f
 }
 
-// retryAfter is when it helps to come again: after the pause, where there is
-// one.
+// retryAfter returns when a retry makes sense: after the pause, if there is one.
 func (s *Session) retryAfter(f closeReason) (d time.Duration) {
 	if f.silent || f.code == closePolicy {
 		return 0

@@ -11,10 +11,10 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// A service of ScopeCluster is one of several engines: a pause, a window, an admin
-// state or a weight holds on all of them. What joins it to the others is given by
-// ServiceConfig.Cluster, follows what holds by ClusterUser.Follow, and says by
-// ClusterUser.Report how far this engine is.
+// A service of ScopeCluster exists on several engines: a pause, a window, an admin
+// state or a weight holds on all of them. The function ServiceConfig.Cluster joins it
+// to the others, passes on what holds by ClusterUser.Follow, and gets the progress of
+// this engine from ClusterUser.Report.
 
 // ErrNoQuorum means that no majority of the cluster's voters was reached.
 var ErrNoQuorum = errors.New("proxy: no majority of the cluster's voters is reached")
@@ -124,32 +124,32 @@ func (u ClusterUser) Check(ctx context.Context) (detail string, err error) {
 	return s.checkAll(ctx, of)
 }
 
-// clusterState is a service's part in what holds on several engines. It is guarded by the
-// service's queue.
+// clusterState is a service's part in what holds on several engines. It is guarded by
+// the service's queue.
 type clusterState struct {
 	service  *Service
-	joined   io.Closer // nil: what operators do holds here alone
-	known    bool      // what holds is known
+	joined   io.Closer // nil: operators' acts hold only here
+	known    bool      // Follow was called
 	pause    *clusterPause
-	backends map[string]ClusterBackend // as it was followed last
+	backends map[string]ClusterBackend // as last followed
 }
 
-// A clusterPause is the last one that was followed.
+// A clusterPause is the pause that was followed last.
 type clusterPause struct {
 	ClusterPause
-	ours    *pause  // nil: a plan of this engine alone had the service closed already
-	rate    float64 // of a release, here
-	hold    *hold   // of its Backend; nil: there is none, or a plan of this engine alone has it
-	waived  bool    // as of a Plan
+	ours    *pause  // nil: a plan of only this engine had already closed the service
+	rate    float64 // of the release on this engine
+	hold    *hold   // of its Backend; nil: none, or a plan of only this engine has it
+	waived  bool    // see Plan
 	tally   *tally
-	granted int64 // before it
-	over    bool  // on all engines
+	granted int64 // grants before the pause
+	over    bool  // ended on all engines
 	givenUp bool
 	expired bool
-	final   *ClusterReport // once it is Released
+	final   *ClusterReport // once Released
 }
 
-// start joins the service to those of other engines, before its first client.
+// start joins the service to other engines before its first client.
 func (c *clusterState) start(join func(ClusterUser) io.Closer) {
 	if join == nil {
 		return
@@ -165,10 +165,10 @@ func (c *clusterState) close() {
 	}
 }
 
-// holdsLocked says whether clients wait until it is known what holds.
+// holdsLocked reports whether clients wait until Follow was called.
 func (c *clusterState) holdsLocked() bool { return c.joined != nil && !c.known }
 
-// scope is ServiceInfo's.
+// scope is for ServiceInfo.
 func (c *clusterState) scope() string {
 	if c.service.config().Scope == ScopeCluster {
 		return ScopeCluster
@@ -190,8 +190,8 @@ func (c *clusterState) reportLocked() (r ClusterReport, counted *tally) {
 	return r, p.tally
 }
 
-// liveLocked is how many sessions of this process the plan waits for, and whether it need not
-// wait any more.
+// liveLocked returns how many sessions of this process the plan waits for, and whether
+// the waiting is over.
 func (p *clusterPause) liveLocked(s *Service) (live int, settled bool) {
 	if p.Backend != "" {
 		return p.liveThereLocked(s)
@@ -204,7 +204,7 @@ func (p *clusterPause) liveLocked(s *Service) (live int, settled bool) {
 	return s.active - s.predecessors.Active - s.bypassing, settled
 }
 
-// endReport keeps the numbers of a pause that is over.
+// endReport keeps the numbers of a pause that has ended.
 func (u ClusterUser) endReport(r ClusterReport) {
 	s := u.service
 	s.queue.Do(func() {
@@ -223,7 +223,7 @@ func (u ClusterUser) Finish() ClusterReport {
 	return r
 }
 
-// checkAll demands good checks of all of them.
+// checkAll waits for successful checks of all of them.
 func (s *Service) checkAll(ctx context.Context, of []*Backend) (string, error) {
 	if s.config().Check.Type == health.None || len(of) == 0 {
 		return "not checked", nil

@@ -7,11 +7,11 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// A ClusterPause of one backend: each engine keeps its clients from it, and holds them where
-// no other serves (rule 18a).
+// A ClusterPause of one backend: each engine keeps its clients away from it, and holds
+// them if no other serves (rule 18a).
 
-// holdBackendLocked takes the backend that p is about out of service. One that a plan of this
-// engine alone has may not be taken away from it.
+// holdBackendLocked takes the backend of p out of service, unless a plan of only this
+// engine holds it.
 func (c *clusterState) holdBackendLocked(p *clusterPause) {
 	s := c.service
 	b := s.backends.byNameLocked(p.Backend)
@@ -46,8 +46,8 @@ func (c *clusterState) releaseBackendLocked(p *clusterPause) {
 	}
 }
 
-// liveThereLocked is liveLocked of a plan of one backend. A node that has none of that name has
-// nothing to wait for.
+// liveThereLocked is liveLocked for a plan of one backend. A node without that backend
+// has nothing to wait for.
 func (p *clusterPause) liveThereLocked(s *Service) (live int, settled bool) {
 	active, held := 0, true
 	for _, b := range s.backends.all {
@@ -58,10 +58,10 @@ func (p *clusterPause) liveThereLocked(s *Service) (live int, settled bool) {
 		}
 	}
 	kept := p.hold != nil && p.Limit > 0 && p.hold.until == nil && p.Then == ThenKeep
-	return live, held && s.hooks.running == "" && (active == 0 || kept) // a hook may be about it
+	return live, held && s.hooks.running == "" && (active == 0 || kept) // a hook may use it
 }
 
-// holdsLocked says whether this engine keeps its clients from the backend.
+// holdsLocked reports whether this engine keeps its clients away from the backend.
 func (p *clusterPause) holdsLocked(b *Backend) bool {
 	return p != nil && !p.over && p.Backend == b.name && p.hold != nil && b.holds[holdPlan] == p.hold
 }
@@ -130,7 +130,7 @@ func (c *clusterState) drainLocked(name string, said *ClusterBackend) ClusterDra
 	return d
 }
 
-// goOnLocked has t count from where the numbers of was end.
+// goOnLocked makes t continue from the final numbers of was.
 func (t *tally) goOnLocked(was *clusterPause) {
 	n := Numbers{}
 	if was.final != nil {

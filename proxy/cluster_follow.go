@@ -8,8 +8,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// clusterGrace is for how long beyond its Max a window without a command waits to be
-// ended by the others; later its clients are rejected.
+// clusterGrace is how long beyond its Max a window without a command waits for the
+// others to end it; after that its clients are rejected.
 const clusterGrace = 10 * time.Second
 
 func (c *clusterState) followLocked(f ClusterFacts) (differs []string) {
@@ -17,14 +17,14 @@ func (c *clusterState) followLocked(f ClusterFacts) (differs []string) {
 		c.known = true
 		c.service.changes.notifyLocked()
 	}
-	if !c.service.quiet.retired { // before the plan: a backend that it leaves drained is not ready in between
+	if !c.service.quiet.retired { // before the plan, so that a backend that it leaves drained is not ready in between
 		differs = c.followBackendsLocked(f.Backends)
 	}
 	c.followPauseLocked(f)
 	return differs
 }
 
-// followPauseLocked begins a pause, or ends it.
+// followPauseLocked begins or ends a pause.
 func (c *clusterState) followPauseLocked(f ClusterFacts) {
 	p := c.pause
 	if p != nil && !p.over && p.ID != f.Pause.ID {
@@ -58,12 +58,12 @@ func (c *clusterState) followPauseLocked(f ClusterFacts) {
 	}
 }
 
-// beginPauseLocked closes the service. An operator's pause of this engine alone is
-// replaced; a plan's has it closed already, and may not be taken away from it.
+// beginPauseLocked closes the service. It replaces an operator's pause of only this
+// engine, but not a plan's, which has already closed it.
 func (c *clusterState) beginPauseLocked(p *clusterPause) {
 	s, now := c.service, time.Now()
 	if s.quiet.retired {
-		return // a reload has it no more: its waiters are served, and waited for
+		return // removed by a reload: its waiters are served, and waited for
 	}
 	if cur := s.pause.current; cur != nil && cur.plan != nil && !cur.plan.over() {
 		return
@@ -80,7 +80,7 @@ func (c *clusterState) beginPauseLocked(p *clusterPause) {
 	s.pause.beginLocked(p.ours)
 }
 
-// followBackendsLocked makes the backends what was said of them since it was followed last.
+// followBackendsLocked applies what has changed since backends were last followed.
 func (c *clusterState) followBackendsLocked(all []ClusterBackend) (differs []string) {
 	next := map[string]ClusterBackend{}
 	for _, to := range all {
@@ -107,7 +107,7 @@ func (c *clusterState) followBackendsLocked(all []ClusterBackend) (differs []str
 	return differs
 }
 
-// saidOf is what was said of a backend, of which that may be nothing.
+// saidOf returns what was set for a backend, possibly nothing.
 func saidOf(all map[string]ClusterBackend, name string) ClusterBackend {
 	if b, said := all[name]; said {
 		return b
@@ -130,8 +130,8 @@ func (c *clusterState) setAdminLocked(b *Backend, to ClusterBackend) {
 	}
 }
 
-// adoptLocked makes a backend that is new, or that a reload has changed, what operators
-// have said of it on all engines.
+// adoptLocked applies what operators have set on all engines to a backend that is new,
+// or that a reload has changed.
 func (c *clusterState) adoptLocked(b *Backend) {
 	to := saidOf(c.backends, b.name)
 	if to.Admin != "" && b.holds[holdOperator] == nil {
@@ -148,9 +148,9 @@ func (c *clusterState) adoptLocked(b *Backend) {
 	}
 }
 
-// outlivesDeadlineLocked says of a pause of all engines that has come to its deadline
-// whether it goes on. A window does: whether its command runs is only known to the
-// others, and nobody may reach a half-done backend.
+// outlivesDeadlineLocked reports whether a pause of all engines continues at its
+// deadline. A window does: only the others know whether its command runs, and nobody
+// may reach a half-done backend.
 func (p *clusterPause) outlivesDeadlineLocked(s *Service) bool {
 	if !p.Window {
 		p.expired = true
@@ -160,12 +160,12 @@ func (p *clusterPause) outlivesDeadlineLocked(s *Service) bool {
 	if p.ours.overdue || !p.Command && time.Since(p.ours.until) < clusterGrace {
 		return true
 	}
-	p.ours.overdueLocked(s, "window of "+s.name+" on all nodes goes on beyond its deadline")
+	p.ours.overdueLocked(s, "window of "+s.name+" on all nodes continues beyond its deadline")
 	return true
 }
 
-// giveUpLocked notes that live sessions have outlived the limit under ThenAbort. The pause
-// ends on all engines, or on none.
+// giveUpLocked records that live sessions have outlived the limit under ThenAbort. The
+// pause ends on all engines, or on none.
 func (p *clusterPause) giveUpLocked(s *Service) {
 	p.givenUp, p.ours.limit = true, nil
 	s.changes.notifyLocked()

@@ -289,7 +289,7 @@ func (c BackendConfig) withDefaults() BackendConfig {
 	return c
 }
 
-// setDefault gives v its default where it is zero.
+// setDefault replaces a zero v by its default.
 func setDefault[T comparable](v *T, def T) {
 	var zero T
 	if *v == zero {
@@ -305,7 +305,7 @@ func ParseSource(s string) (netip.Addr, error) {
 		return a, fmt.Errorf("%q is not an IP address", s)
 	}
 	if a = a.Unmap(); a.IsUnspecified() || a.IsMulticast() {
-		return a, fmt.Errorf("%q is no machine's own address", s)
+		return a, fmt.Errorf("%q cannot be a machine's own address", s)
 	}
 	return a, nil
 }

@@ -2,10 +2,10 @@ package proxy
 
 import "slices"
 
-// A process that takes over from another goes on with its counters: what only
-// grows in a ServiceInfo is the sum over all processes that there have been.
+// A process that takes over from another continues its counters: what only grows in a
+// ServiceInfo is the sum over all processes so far.
 
-// sumOf adds up what several have counted, by service.
+// sumOf adds up several processes' counters, by service.
 func sumOf(all ...*Remaining) (sum []ServiceInfo) {
 	at := map[string]int{}
 	for _, r := range all {
@@ -23,7 +23,7 @@ func sumOf(all ...*Remaining) (sum []ServiceInfo) {
 	return sum
 }
 
-// addAll adds what c has counted to i, which is a sum of such.
+// addAll adds the counters of c to the sum i.
 func (i *ServiceInfo) addAll(c *ServiceInfo) {
 	for _, b := range c.Backends {
 		if !slices.ContainsFunc(i.Backends, func(have BackendInfo) bool { return have.Name == b.Name }) {
@@ -36,7 +36,7 @@ func (i *ServiceInfo) addAll(c *ServiceInfo) {
 	i.addCounters(c)
 }
 
-// addCounters adds what c has counted to i, as far as i has what it is about.
+// addCounters adds the counters of c to those that i has.
 func (i *ServiceInfo) addCounters(c *ServiceInfo) {
 	i.Sessions.Total += c.Sessions.Total
 	i.Sessions.add(&c.Sessions)
@@ -76,7 +76,7 @@ func (i *ServiceInfo) addCounters(c *ServiceInfo) {
 	}
 }
 
-// add adds all but the total, which is counted elsewhere.
+// add adds everything except the total, which is added separately.
 func (n *SessionCounts) add(c *SessionCounts) {
 	n.Failed += c.Failed
 	n.Cut += c.Cut
@@ -106,8 +106,8 @@ func (i *ServiceInfo) addEndings(c *ServiceInfo) {
 	i.Endings, i.Closes = endingsOf(endings), closesOf(closes)
 }
 
-// add adds the counts of another histogram, which another version may have
-// made with other bounds.
+// add adds the counts of another histogram, which may come from another version with
+// other bounds.
 func (h *Histogram) add(o Histogram) {
 	if h.Counts == nil {
 		h.Bounds, h.Counts = o.Bounds, make([]int64, len(o.Counts))

@@ -13,9 +13,8 @@ type Descriptors struct {
 	Files    int // connections for files beside a Protocol, each with an open file
 }
 
-// reserveLeast is the reserve where the limit is an ordinary one: 64 are for
-// the pipes of splicing, 40 for the control socket and for metrics, the rest
-// for logs, programs and checks.
+// reserveLeast is the reserve under an ordinary limit: 64 for the pipes of splicing, 40
+// for the control socket and metrics, the rest for logs, programs and checks.
 const reserveLeast = 192
 
 // NewDescriptors divides the file descriptors that the system allows this

@@ -2,5 +2,5 @@
 
 package proxy
 
-// descriptorLimit: where there is no such limit, memory is one.
+// descriptorLimit is high where there is no such limit, as memory limits then.
 func descriptorLimit() int { return 1 << 20 }

@@ -11,15 +11,15 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// A connection that turns out to be for something else than a session, like a
-// file beside a WebSocket, is detached: nothing lists, counts or waits for it,
-// and it has given back what it took of the service. Its Protocol bounds how
-// many there are. A handshake may still follow, and then it returns.
+// A connection that turns out to be for something else than a session, like a file
+// beside a WebSocket, is detached: nothing lists, counts or waits for it, and
+// everything reserved for it is released. Its Protocol limits their number. A handshake
+// may still follow, which makes it a session again.
 
-// detach is the signal of a Protocol that its connection is for no session.
+// detach is a Protocol's signal that its connection is not for a session.
 type detach struct{}
 
-// detachedSet are a service's detached connections.
+// detachedSet is a service's detached connections.
 type detachedSet struct {
 	mu  sync.Mutex
 	all map[*Session]struct{}
@@ -50,8 +50,8 @@ func (a *detachedSet) end() {
 	}
 }
 
-// detach takes the session out of everything. It is always in
-// one of the two sets, so that the end of the service finds it.
+// detach takes the session out of everything. It is always in one of the two sets, so
+// that the end of the service finds it.
 func (s *Session) detach() {
 	if s.detached || s.ending != nil {
 		return
@@ -63,8 +63,8 @@ func (s *Session) detach() {
 	s.share().Release()
 }
 
-// detachedHandshake takes what Handshake has brought of a detached one,
-// and says whether that makes it a session.
+// detachedHandshake handles the result of Handshake for a detached connection, and
+// reports whether it becomes a session.
 func (s *Session) detachedHandshake(g PendingClient, err error) bool {
 	var refusal *Refusal
 	switch {
@@ -84,8 +84,7 @@ func (s *Session) detachedHandshake(g PendingClient, err error) bool {
 	return false
 }
 
-// reattach makes it a session that has just come, unless there is no room or
-// the service is at its end.
+// reattach makes it a new session, unless there is no room or the service has ended.
 func (s *Session) reattach() bool {
 	e := s.service.engine
 	e.mu.Lock() // so that Shutdown does not miss it
@@ -99,7 +98,7 @@ func (s *Session) reattach() bool {
 	return true
 }
 
-// discard ends a detached connection. It leaves no record.
+// discard ends a detached connection, without a record.
 func (s *Session) discard() {
 	s.runner().Done(s)
 	s.service.detached.remove(s)

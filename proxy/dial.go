@@ -8,18 +8,18 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// A session that reached no backend goes back to its position and tries again
-// after so long, doubling.
+// The delays after which a session that reached no backend tries again, from its old
+// position; they double.
 const (
 	firstRetry = 50 * time.Millisecond
 	lastRetry  = 2 * time.Second
-	// What we lack ourselves costs the backend nothing to be tried again, and
-	// may be there when the next session ends.
+	// A retry after a lack of our own costs the backend nothing, and the resource may
+	// be free once the next session ends.
 	lastLocalRetry = 500 * time.Millisecond
 )
 
-// dial is the third stage: the session connects to its backend, or to
-// another, or goes back to its position in the line.
+// dial is the third stage: the session connects to its backend or another one, or
+// returns to its position in the queue.
 func dial(s *Session, ev relay.Event) transition {
 	switch ev.Kind {
 	case relay.Begin:
@@ -53,14 +53,14 @@ func dial(s *Session, ev relay.Event) transition {
 	case relay.Signal:
 		o := ev.Arg.(endRequest)
 		if s.ending != nil || o.on != nil && o.on != s.last {
-			return wait // it ends already, or has gone on to another meanwhile
+			return wait // it is ending, or already dials another
 		}
 		return s.endDialing(ending{by: o.by, phase: PhaseConnect, who: o.who, reason: o.reason, detail: o.detail, reset: true})
 	}
 	return wait
 }
 
-// takeServer takes the connection to the backend.
+// takeServer takes over the connection to the backend.
 func (s *Session) takeServer(server *relay.Side) transition {
 	s.server = server
 	if s.server.OnStream() && s.protocol == nil { // an older TLS; see awaitAnswer
@@ -69,14 +69,14 @@ func (s *Session) takeServer(server *relay.Side) transition {
 	if s.ending != nil {
 		return end
 	}
-	if !s.server.Secured() { // else it was sent before TLS
+	if !s.server.Secured() { // otherwise it was sent before TLS
 		if err := s.sendProxyHeader(); err != nil {
 			s.runner().Close(s.server, true)
 			s.server = nil
 			return s.dialFailed(err)
 		}
 	} else if s.protocol != nil {
-		s.server.StrictEnd(s.service.config().HalfCloseTimeout, isTLSTruncated) // its client is told by its protocol
+		s.server.StrictEnd(s.service.config().HalfCloseTimeout, isTLSTruncated) // the client gets the end by its protocol
 	}
 	s.last.dialWorked()
 	return s.awaitAnswer()
@@ -96,9 +96,8 @@ func (s *Session) startDial() {
 	s.runner().Dial(s, d)
 }
 
-// dialFailed decides whose trouble it is. For want of something of our own the
-// session is treated like any other that could not connect, but the backend
-// knows nothing of it.
+// dialFailed determines whose fault it is. For a lack of our own the session is treated
+// like others that could not connect, but it does not count against the backend.
 func (s *Session) dialFailed(err error) transition {
 	lack := relay.LackOf(err)
 	if lack == "" {
@@ -109,25 +108,25 @@ func (s *Session) dialFailed(err error) transition {
 	return s.retryDial(err, lack)
 }
 
-// endDialing ends the session once the dial that is under way has come back.
+// endDialing ends the session once the dial in progress has returned.
 func (s *Session) endDialing(e ending) transition {
 	s.endWith(e)
-	if s.server != nil { // it has; the answer to its handshake was waited for
+	if s.server != nil { // it has returned; the session waited for the answer to its handshake
 		return end
 	}
 	s.runner().Abort(s)
 	return wait
 }
 
-// planAtWork says whether a plan is at work on the session's service, of this engine or of all.
+// planAtWork reports whether a plan is at work on the session's service, of this engine or
+// of all.
 func (s *Session) planAtWork() (yes bool) {
 	s.service.queue.View(func() { yes = s.service.planAtWorkLocked().waived != nil })
 	return yes
 }
 
-// retryDial decides what follows a dial that failed: another backend with the
-// same slot, or back to the queue; with no_backend = "reject" only as long as
-// there are retries.
+// retryDial decides what follows a failed dial: another backend with the same slot, or
+// back to the queue; with no_backend = "reject" only while there are retries.
 func (s *Session) retryDial(err error, lack relay.Lack) transition {
 	c := s.service.config()
 	retries := max(c.ConnectRetries, 0)
@@ -142,8 +141,8 @@ func (s *Session) retryDial(err error, lack relay.Lack) transition {
 		s.startDial()
 		return wait
 	}
-	// What a pause has held stays held (rule 17), and while a plan is
-	// at work no client is failed before the checks have seen what is up (18a).
+	// Clients that a pause has held stay held (rule 17), and while a plan is at work no
+	// client fails before the checks have seen what is up (18a).
 	if c.NoBackend == Reject && int(s.dials) > retries && !s.released && !s.planAtWork() {
 		if lack != "" {
 			return s.endWith(ending{by: ByProxy, phase: PhaseConnect, reason: ReasonLocalLimit, detail: "out of " + string(lack), reset: true, refused: true})

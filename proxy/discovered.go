@@ -66,9 +66,9 @@ func more(n int) string {
 	return ""
 }
 
-// discovery is what the sources of a service have found, and what operators did
-// to backends that no source names now. All of it is guarded by the service's
-// queue; what is found is in the service's configuration, too.
+// discovery is what the sources of a service have found, and what operators have set
+// for backends that no source names now. All of it is guarded by the service's queue;
+// discovered backends are also in the service's configuration.
 type discovery struct {
 	service *Service
 	found   map[string]Discovered   // by source
@@ -98,7 +98,7 @@ func (s *Service) SetDiscovered(d Discovered) (changes []string) {
 				Text: fmt.Sprintf("a backend of %s of %s is left out: %v", s.name, d.Source.Kind, err)})
 			continue
 		}
-		if b = b.withDefaults(); b.FoundBy == "" { // or it would count as configured, and stay for ever
+		if b = b.withDefaults(); b.FoundBy == "" { // otherwise it would count as configured, and stay for ever
 			b.FoundBy = cmp.Or(d.Source.Kind, d.Source.Name)
 		}
 		d.Backends = append(d.Backends, b)
@@ -137,14 +137,13 @@ func (s *Service) UnderMaintenance() (is bool) {
 	return is
 }
 
-// discovers says whether the service has a source of a name.
+// discovers reports whether the service has a source of this name.
 func (c *ServiceConfig) discovers(source string) bool {
 	return slices.ContainsFunc(c.Discover, func(d DiscoverySource) bool { return d.Name == source })
 }
 
-// mergedLocked are the backends of a configuration: its own, and those that its
-// sources have found. Of a name that comes twice the first counts, and
-// the configuration's own come first.
+// mergedLocked returns the backends of a configuration: its own first, and then those
+// that its sources have found. The first of several with the same name counts.
 func (ds *discovery) mergedLocked(c ServiceConfig) []BackendConfig {
 	all := slices.DeleteFunc(slices.Clone(c.Backends), func(b BackendConfig) bool { return b.FoundBy != "" })
 	s, taken := ds.service, map[string]bool{}
@@ -155,7 +154,7 @@ func (ds *discovery) mergedLocked(c ServiceConfig) []BackendConfig {
 		for _, b := range ds.found[source.Name].Backends {
 			if taken[b.Name] {
 				s.engine.noteThrottledAs("discovery "+s.name+"/"+b.Name, Event{Kind: EventDiscovery, Level: LevelWarn, Service: s.name, Backend: b.Name,
-					Text: fmt.Sprintf("backend %s/%s of %s is left out: there is another one of its name", s.name, b.Name, source.Kind)})
+					Text: fmt.Sprintf("backend %s/%s of %s is left out: another backend has its name", s.name, b.Name, source.Kind)})
 				continue
 			}
 			taken[b.Name] = true
@@ -165,16 +164,16 @@ func (ds *discovery) mergedLocked(c ServiceConfig) []BackendConfig {
 	return all
 }
 
-// reloadedLocked is the configuration that a reload brings, with what the
-// sources that it keeps have found.
+// reloadedLocked is the configuration of a reload, with what the sources that it keeps
+// have found.
 func (ds *discovery) reloadedLocked(c ServiceConfig) ServiceConfig {
 	maps.DeleteFunc(ds.found, func(name string, _ Discovered) bool { return !c.discovers(name) })
 	c.Backends = ds.mergedLocked(c)
 	return c
 }
 
-// awaitsLocked says that a source has not had its first answer yet: until it
-// has, or has failed, there may be backends.
+// awaitsLocked reports whether a source has neither answered nor failed yet: until then
+// there may be backends.
 func (ds *discovery) awaitsLocked() bool {
 	return slices.ContainsFunc(ds.service.config().Discover, func(source DiscoverySource) bool {
 		d := ds.found[source.Name].Source
@@ -191,8 +190,8 @@ func (ds *discovery) infoLocked() (all []DiscoveryInfo) {
 	return all
 }
 
-// withheldLocked says that an operator's act stands against a backend that a
-// source names: it was removed, or another one was added by its name.
+// withheldLocked reports whether an operator's act keeps a backend out that a source
+// names: it was removed, or another was added with its name.
 func (ds *discovery) withheldLocked(b *Backend, c BackendConfig, old ServiceConfig) bool {
 	switch {
 	case c.FoundBy == "":
@@ -200,16 +199,16 @@ func (ds *discovery) withheldLocked(b *Backend, c BackendConfig, old ServiceConf
 	case b != nil:
 		return b.added && b.cfg.Addr != c.Addr
 	case slices.ContainsFunc(old.Backends, func(was BackendConfig) bool { return was.Name == c.Name && was.FoundBy != "" }):
-		return true // it was in force, and was removed by an operator
+		return true // an operator has removed it
 	case ds.absent[c.Name].Removed != nil:
-		delete(ds.absent, c.Name) // it is in the configuration from now on, and not in force
+		delete(ds.absent, c.Name) // from now on it is in the configuration, but not in force
 		return true
 	}
 	return false
 }
 
-// returnedLocked takes a backend back that its source names again while it is
-// still draining; nil: there is none.
+// returnedLocked takes back a backend that its source names again while it is still
+// draining; nil: there is none.
 func (ds *discovery) returnedLocked(c BackendConfig) *Backend {
 	for _, b := range ds.service.backends.all {
 		if c.FoundBy != "" && b.name == c.Name && b.cfg.Addr == c.Addr && b.removing && b.retired {
@@ -223,8 +222,8 @@ func (ds *discovery) returnedLocked(c BackendConfig) *Backend {
 	return nil
 }
 
-// rememberLocked keeps what operators have done to a backend that its source
-// names no more, for the time when it does again.
+// rememberLocked keeps what operators have set for a backend that its source no longer
+// names, in case it returns.
 func (ds *discovery) rememberLocked(b *Backend) {
 	if b.cfg.FoundBy == "" {
 		return
@@ -244,8 +243,7 @@ func (ds *discovery) keepAbsentLocked(name string, sb SavedBackend) {
 	ds.absent[name] = sb
 }
 
-// recallLocked does to a backend that is there (again) what operators have done
-// to it before.
+// recallLocked applies what operators had set for a backend that is there (again).
 func (ds *discovery) recallLocked(name string) {
 	if sb, known := ds.absent[name]; known {
 		delete(ds.absent, name)
@@ -267,8 +265,7 @@ func (h Handover) RestoreDiscovered(found map[string][]Discovered) {
 	}
 }
 
-// adoptLocked begins, before Start, with what the engine before this one had
-// found.
+// adoptLocked starts, before Start, with what the previous engine had found.
 func (ds *discovery) adoptLocked(all []Discovered) {
 	s := ds.service
 	c := *s.config()

@@ -6,8 +6,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// holdKind is what can hold a backend out of service: an operator, or a plan.
-// The two are independent: an operator's ready does not end a plan's hold.
+// holdKind is who can hold a backend out of service: an operator, or a plan. The two
+// are independent: an operator's ready does not end a plan's hold.
 type holdKind int
 
 const (
@@ -21,25 +21,25 @@ type hold struct {
 	state       string // AdminDrain or AdminMaint
 	by, reason  string
 	since       time.Time
-	until       *time.Time // when then happens; nil: never, or it has
+	until       *time.Time // when then happens; nil: never, or it has happened
 	then        string
-	quiet       time.Duration // nothing of a session for so long ends it; 0: nothing does
+	quiet       time.Duration // ends sessions that were silent for so long; 0: none
 	startedWith int
-	cut         int           // sessions, at the limit
-	emptyNoted  bool          // that it is empty
-	retire      bool          // the configuration or a source has the backend no more: no operator's wish
-	plan        *Plan         // whose it is; nil: an operator's, or
-	cluster     *clusterPause // that of all engines
-	everywhere  bool          // an operator's, of all engines
-	givenUp     bool          // likewise: its limit has passed under ThenAbort, and it is to end on all of them
+	cut         int           // sessions cut at the limit
+	emptyNoted  bool          // an event has said that the backend is empty
+	retire      bool          // the configuration or a source no longer has the backend
+	plan        *Plan         // the plan that holds it; nil: an operator, or
+	cluster     *clusterPause // a pause of all engines
+	everywhere  bool          // by an operator, on all engines
+	givenUp     bool          // everywhere, and its limit has passed under ThenAbort: it must end on all engines
 }
 
-// runs says whether the plan whose hold it is is under way; h may be nil.
+// runs reports whether the plan of the hold is running; h may be nil.
 func (h *hold) runs() bool {
 	return h != nil && (h.plan != nil && !h.plan.over() || h.cluster != nil && !h.cluster.over)
 }
 
-// kind is what the plan is whose hold it is.
+// kind is the kind of the hold's plan.
 func (h *hold) kind() string {
 	if h.plan != nil {
 		return h.plan.kind
@@ -49,7 +49,7 @@ func (h *hold) kind() string {
 
 type holds [holdKinds]*hold
 
-// top is the strongest hold: maint before drain. nil: there is none.
+// top returns the strongest hold, maint before drain, or nil.
 func (h *holds) top() *hold {
 	var top *hold
 	for _, one := range h {
@@ -67,7 +67,7 @@ func (h *holds) strongest() string {
 	return AdminReady
 }
 
-// dueLocked ends the drains whose limit has come.
+// dueLocked handles the drains whose limit has passed.
 func (bs *backendSet) dueLocked(now time.Time) {
 	s := bs.service
 	for _, b := range bs.all {
@@ -79,9 +79,9 @@ func (bs *backendSet) dueLocked(now time.Time) {
 			s.changes.notifyLocked()
 			ev := Event{Kind: EventDrained, Level: LevelWarn, Service: s.name, Backend: b.name, By: h.by}
 			switch {
-			case b.active == 0: // it was done in time
+			case b.active == 0: // complete in time
 				continue
-			case h.then == ThenAbort && h.cluster != nil: // on all engines, or on none
+			case h.then == ThenAbort && h.cluster != nil: // it ends on all engines, or on none
 				h.cluster.givenUp = true
 				ev.Text = "drain of " + b.target() + " at its limit: " + text.Plural(b.active, "session") + " remaining; it ends on all nodes"
 			case h.then == ThenAbort && h.everywhere:

@@ -24,12 +24,12 @@ type Engine struct {
 	loop    relay.Loop
 	runners runners
 	budget  *relay.Budget
-	checks  *lock.Semaphore // bounds the checks that are under way
+	checks  *lock.Semaphore // bounds the checks in progress
 
 	commands command.Runner // hooks, restarts
 	plans    plans
 
-	sessions atomic.Uint64 // numbers them
+	sessions atomic.Uint64 // the number of the last one
 	events   *eventlog.Log[Event]
 	traces   *eventlog.Log[traceLine]
 	ended    endedRing
@@ -39,27 +39,27 @@ type Engine struct {
 
 	mu         sync.Mutex
 	services   []*Service
-	sockets    map[string]*socket   // by address; what was given has none
-	draining   map[*socket]struct{} // closed for new clients, and not closed yet
-	retiring   sync.WaitGroup       // services that a reload has no more, and slow kicks
+	sockets    map[string]*socket   // by address; without those that were given
+	draining   map[*socket]struct{} // closed to new clients, but not closed yet
+	retiring   sync.WaitGroup       // services that a reload has removed, and slow kicks
 	quit       chan struct{}        // closed when the last session has ended
 	end        shutdown
-	inherited  []InheritedSocket // that no service has taken yet
-	tookOver   bool              // what another engine knew; set before Start
+	inherited  []InheritedSocket // not taken by a service yet
+	tookOver   bool              // it has another engine's state; set before Start
 	started    bool
 	stopped    bool
 	opened     bool
-	openErr    error // of Open: what was inherited or given is closed, so that another Open could not do more
-	handedOver bool  // its listeners are another engine's
+	openErr    error // of Open, final: the inherited and given sockets are closed
+	handedOver bool  // another engine has its listeners
 
 	remainingMu  sync.Mutex
-	remaining    uint64 // numbers what Remaining has said
+	remaining    uint64 // the number of the last Remaining
 	followMu     sync.Mutex
-	predecessors map[string]*Remaining // by what Follow calls them; "": the sum of those that have ended
+	predecessors map[string]*Remaining // by the name passed to Follow; "": the sum of those that have ended
 }
 
-// errNotRunning is of what begins something, before Start.
-var errNotRunning = errors.New("proxy: the engine does not run")
+// errNotRunning is the error before Start of what needs a running engine.
+var errNotRunning = errors.New("proxy: the engine is not running")
 
 // New returns an engine for a configuration, or an error that names what is wrong
 // with it. The engine opens nothing before Start.
@@ -89,7 +89,7 @@ func New(c Config) (*Engine, error) {
 	return e, nil
 }
 
-// complete gives the services with their defaults, or says what is wrong.
+// complete returns the services with their defaults, or what is wrong with them.
 func (c Config) complete() ([]ServiceConfig, error) {
 	if found := c.Validate(); len(found) > 0 {
 		return nil, fmt.Errorf("proxy: %w", found[0])
@@ -113,7 +113,7 @@ func (c Config) complete() ([]ServiceConfig, error) {
 	return all, nil
 }
 
-// goesWith says what is missing of a scope and the function that it is of; nil: nothing.
+// goesWith returns what is missing of a scope and its function, or nil.
 func goesWith(key, scope, field string, set bool) error {
 	switch {
 	case scope == ScopeCluster && !set:
@@ -151,8 +151,8 @@ func (e *Engine) openLocked() error {
 	return e.openErr
 }
 
-// undoOpenLocked takes Open back. Of sockets that another process has, too,
-// the files stay. The engine is locked.
+// undoOpenLocked reverts Open. The files of sockets that another process has, too, are
+// kept. The engine is locked.
 func (e *Engine) undoOpenLocked() {
 	for _, s := range e.services {
 		if s.listeners == nil {
@@ -196,7 +196,7 @@ func (e *Engine) Start() error {
 	return nil
 }
 
-// openServicesLocked opens every service that is to be open.
+// openServicesLocked opens every service that must be open.
 func (e *Engine) openServicesLocked() error {
 	for _, s := range e.services {
 		if err := loadTLS(*s.config()); err != nil {
@@ -214,7 +214,7 @@ func (e *Engine) openServicesLocked() error {
 		if err != nil {
 			return err
 		}
-		s.queue.Do(func() { s.listeners = f }) // others may look already
+		s.queue.Do(func() { s.listeners = f }) // locked, as others may read it
 	}
 	return nil
 }
@@ -225,7 +225,7 @@ func (e *Engine) all() []*Service {
 	return slices.Clone(e.services)
 }
 
-// allInForce are the services that the configuration has still.
+// allInForce returns the services that are still configured.
 func (e *Engine) allInForce() []*Service {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -42,7 +42,7 @@ var (
 // EventKinds lists all kinds, for configuration that names some of them.
 var EventKinds []string
 
-// eventKind is the only way to a kind, so that none is missing in the list.
+// eventKind makes every kind, so that none is missing in the list.
 func eventKind(name string) string {
 	EventKinds = append(EventKinds, name)
 	return name
@@ -83,8 +83,8 @@ type EventPage struct {
 // eventsKept bounds the ring: the newest are kept, the oldest are dropped.
 const eventsKept = 4096
 
-// note puts an event on the time line, and has it logged. It never waits, and
-// may be called with any lock held.
+// note adds an event to the ring, and has it logged. It never waits, and may be called
+// with any lock held.
 func (e *Engine) note(ev Event) {
 	if ev.Time.IsZero() {
 		ev.Time = time.Now()
@@ -96,11 +96,10 @@ func (e *Engine) note(ev Event) {
 	})
 }
 
-// logPatience is how long Shutdown waits for a log that does not take what has
-// happened.
+// logPatience is how long Shutdown waits for a log that is behind.
 const logPatience = 2 * time.Second
 
-// Keys of what is logged.
+// Keys of logged attributes.
 const (
 	logKind    = "kind"
 	logService = "service"
@@ -138,11 +137,11 @@ func (e *Engine) logEvent(ev Event, missed uint64) {
 	e.cfg.Log.Handler().Handle(ctx, r)
 }
 
-// noteThrottled notes an event of its kind and service once in ten seconds,
-// and says how many were like it.
+// noteThrottled notes one event per kind and service in ten seconds, with the number of
+// similar ones.
 func (e *Engine) noteThrottled(ev Event) { e.noteThrottledAs(ev.Kind+" "+ev.Service, ev) }
 
-// noteThrottledAs is noteThrottled by another key than kind and service.
+// noteThrottledAs is noteThrottled with another key than kind and service.
 func (e *Engine) noteThrottledAs(key string, ev Event) {
 	e.throttleMu.Lock()
 	t := e.throttles[key]

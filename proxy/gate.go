@@ -6,11 +6,11 @@ import (
 	"github.com/tcpctl/tcpctl/lock"
 )
 
-// gate is the service as its queue sees it: admit and choose in one decision.
+// gate is a service's lock.Gate: admitting and choosing a backend is one decision.
 type gate struct{ *Service }
 
-// Admit says whether a session may go, and reserves its slot and its backend
-// in the same step. The queue is locked.
+// Admit decides whether a session may be admitted, and reserves its slot and backend in
+// the same step. The queue is locked.
 func (g gate) Admit(w *lock.Waiter) (v lock.Decision, why Reason) {
 	defer g.admitPanicked(w, &v, &why)
 	if g.shared.slots != nil {
@@ -34,11 +34,11 @@ func (g gate) decide(w *lock.Waiter) (lock.Decision, Reason) {
 	}
 	if s.pause.current != nil && !sess.bypass {
 		if len(s.config().Pause.Bypass) > 0 {
-			return lock.Skip, ReasonPaused // one behind it may bypass the pause
+			return lock.Skip, ReasonPaused // a session behind it may bypass the pause
 		}
 		return lock.Wait, ReasonPaused
 	}
-	if s.predecessors.Waiting > 0 && s.shared.slots == nil { // else there is one order over all processes
+	if s.predecessors.Waiting > 0 && s.shared.slots == nil { // otherwise there is one order over all processes
 		return lock.Wait, ReasonUpgrade
 	}
 	now := time.Now()
@@ -73,13 +73,13 @@ func (g gate) decide(w *lock.Waiter) (lock.Decision, Reason) {
 	return lock.Admit, ""
 }
 
-// fullLocked says which limit of the service is reached; "": none is.
+// fullLocked returns which limit of the service is reached; "": none.
 func (g gate) fullLocked() Reason {
 	slots, most := g.config().Lock.Slots, g.config().MaxSessions
 	switch {
 	case slots > 0 && g.shared.slots == nil && g.active+g.checking+len(g.hooks.ttl) >= slots:
 		if g.active < slots && len(g.hooks.ttl) > 0 {
-			return ReasonHook // which has not given back the slot of a session that its TTL has ended
+			return ReasonHook // a hook keeps the slot of a session that its TTL has ended
 		}
 		return ReasonSlots
 	case most > 0 && g.active >= most:
@@ -88,12 +88,12 @@ func (g gate) fullLocked() Reason {
 	return ""
 }
 
-// takeLocked reserves for an admitted waiter what Release gives back. One that a
-// release has admitted was held by a pause.
+// takeLocked reserves for an admitted waiter what Release returns. held: a pause held
+// the waiter, and its release admits it.
 func (g gate) takeLocked(w *lock.Waiter, b *Backend, now time.Time, held bool) {
 	s, sess := g.Service, w.Owner.(*Session)
 	s.active++
-	if sess.last == nil { // not one that comes back from a failed dial
+	if sess.last == nil { // not after a failed dial
 		s.stats.wait.Add(now.Sub(w.Since()))
 	}
 	sess.granted = now.Sub(sess.opened)
@@ -109,7 +109,7 @@ func (g gate) takeLocked(w *lock.Waiter, b *Backend, now time.Time, held bool) {
 	}
 }
 
-// Release gives back what Admit took.
+// Release returns what Admit reserved.
 func (g gate) Release(w *lock.Waiter) {
 	s, sess := g.Service, w.Owner.(*Session)
 	s.active--
@@ -125,8 +125,7 @@ func (g gate) Release(w *lock.Waiter) {
 	s.pause.settleLocked()
 }
 
-// reserveLocked counts a session at a backend before it is dialled, so that
-// limits hold.
+// reserveLocked counts a session at a backend before the dial, so that limits hold.
 func (s *Session) reserveLocked(b *Backend) {
 	s.backend, s.last = b, b
 	b.active++
@@ -142,8 +141,8 @@ func (s *Session) unreserveLocked() {
 	}
 }
 
-// tryAnotherBackend moves a session that could not connect to a backend that
-// it has not tried, keeping its slot. It reports false when there is none.
+// tryAnotherBackend moves a session that could not connect to a backend that it has not
+// tried, keeping its slot. It reports false if there is none.
 func (s *Session) tryAnotherBackend() (ok bool) {
 	s.service.queue.Update(func() {
 		b, _ := s.service.backends.chooseLocked(s)

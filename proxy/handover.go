@@ -43,7 +43,7 @@ func (r *RemainingSessions) empty() bool { return r.Active == 0 && r.Waiting == 
 // included.
 func (h Handover) Sockets() (sockets []InheritedSocket, err error) {
 	e := h.engine
-	given := map[*socket]bool{} // one that services share is given once
+	given := map[*socket]bool{} // a shared socket is given only once
 	for _, s := range e.all() {
 		var f *listenerSet
 		s.queue.View(func() { f = s.listeners })
@@ -72,8 +72,8 @@ func closeInherited(sockets []InheritedSocket) {
 	}
 }
 
-// openInherited opens an address by the inherited socket of it, if one was given: by whom
-// it was served does not matter, unless the system has chosen its port.
+// openInherited opens an address with its inherited socket, if there is one, from
+// whatever service, unless the system has chosen the port.
 func (e *Engine) openInherited(service, addr string, sock relay.Sock, beside []*relay.Listener) (*relay.Listener, error) {
 	key := socketKeys(service, []string{addr})[0]
 	i := slices.IndexFunc(e.inherited, func(d InheritedSocket) bool { return socketKeys(d.Service, []string{d.Addr})[0] == key })
@@ -201,7 +201,7 @@ func (h Handover) TakeOver(state HandoverState) {
 	}
 }
 
-// up are the backends that are up.
+// up returns the backends that are up.
 func (e *Engine) up() map[string]map[string]string {
 	all := map[string]map[string]string{}
 	for _, s := range e.all() {
@@ -291,8 +291,8 @@ func (h Handover) Remaining(counters bool) Remaining {
 	return all
 }
 
-// keepLater takes from was what r has not, or had before it: r may have come
-// another way, and been overtaken.
+// keepLater takes from was what r lacks, or has from an earlier time: r may have been
+// overtaken on another path.
 func (r *Remaining) keepLater(was *Remaining) {
 	if r.Number < was.Number {
 		r.Services, r.Number = was.Services, was.Number
@@ -302,7 +302,7 @@ func (r *Remaining) keepLater(was *Remaining) {
 	}
 }
 
-// remainingLocked is what there is of the service here.
+// remainingLocked returns what the service still has in this process.
 func (s *Service) remainingLocked() (r RemainingSessions) {
 	r.Active = s.active - s.predecessors.Active + s.checking + len(s.hooks.ttl)
 	r.Backends = map[string]int{}
@@ -316,9 +316,9 @@ func (s *Service) remainingLocked() (r RemainingSessions) {
 		r.Waiting = s.queue.Waiting()
 		return r
 	}
-	// A client in its handshake will wait in the queue, too, and then take
-	// what the other engine must not have given away; and what a hook makes
-	// ready is for a client that waits here.
+	// A client in its handshake will also wait in the queue, and then take a slot that
+	// the other engine must not give away; and what a hook prepares is for a client
+	// that waits here.
 	for sess := range s.live.all() {
 		if sess.backend == nil {
 			r.Waiting++
@@ -359,7 +359,7 @@ func (h Handover) Follow(name string, now *Remaining) {
 		}
 		e.predecessors[name] = &next
 		for n := e.sessions.Load(); next.Sessions > n && !e.sessions.CompareAndSwap(n, next.Sessions); {
-			n = e.sessions.Load() // one that dies soon has given these numbers
+			n = e.sessions.Load() // the other engine has used these numbers, even if it ends soon
 		}
 	}
 	counted := map[string]*ServiceInfo{}
@@ -398,7 +398,7 @@ func (h Handover) Predecessor(name string) Remaining {
 // Idle reports whether the engine has no clients.
 func (h Handover) Idle() bool { return h.engine.budget.Used() == 0 }
 
-// add adds what another process has.
+// add adds the sessions of another process.
 func (r *RemainingSessions) add(o RemainingSessions) {
 	r.Active += o.Active
 	r.Waiting += o.Waiting
@@ -410,7 +410,7 @@ func (r *RemainingSessions) add(o RemainingSessions) {
 	}
 }
 
-// activated takes the listeners that were opened for a service from outside.
+// activated returns the listeners that were opened for a service from outside.
 func (e *Engine) activated(name string, listen []string) (given []net.Listener, rest []string, err error) {
 	if e.cfg.Activated == nil || len(listen) == 0 {
 		return nil, listen, nil
@@ -418,16 +418,15 @@ func (e *Engine) activated(name string, listen []string) (given []net.Listener, 
 	return e.cfg.Activated(name, listen)
 }
 
-// predecessorState is what the processes before this one still have of a
-// service, which counts here as if it were this one's. It is guarded by the
-// service's queue.
+// predecessorState is what the previous processes still have of a service; it counts
+// here as if it were this one's. It is guarded by the service's queue.
 type predecessorState struct {
 	service *Service
 	RemainingSessions
 }
 
-// cutLocked has the sessions cut that the predecessors have of a
-// service, or of one backend of it.
+// cutLocked requests that the predecessors cut their sessions of a service, or of one
+// of its backends.
 func (ps *predecessorState) cutLocked(b *Backend, reason Reason) {
 	s := ps.service
 	f := s.engine.cfg.CutPredecessors
@@ -441,7 +440,7 @@ func (ps *predecessorState) cutLocked(b *Backend, reason Reason) {
 	s.working.Go(func() { f(s.name, name, string(reason)) })
 }
 
-// followLocked counts the difference.
+// followLocked applies the difference to the counts.
 func (ps *predecessorState) followLocked(now RemainingSessions) {
 	s, was := ps.service, ps.RemainingSessions
 	ps.RemainingSessions = now

@@ -19,16 +19,16 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// handshakeTimeout is how long a client may take, in all, to send its PROXY
-// header, and again for its TLS handshake.
+// handshakeTimeout is how long a client may take for its whole PROXY header, and again
+// for its TLS handshake.
 const handshakeTimeout = 10 * time.Second
 
-// maxHeader bounds a PROXY header with all that it carries.
+// maxHeader bounds a PROXY header with everything in it.
 const maxHeader = 4 << 10
 
-// handshake takes the steps of the opening that a service asks for, one after
-// another: the PROXY header, the choice between services that share the address,
-// the access rules, TLS, a Protocol's handshake.
+// handshake starts the next step of the opening that the service needs: the PROXY
+// header, the choice between services that share the address, the access rules, TLS, a
+// Protocol's handshake.
 func (s *Session) handshake() transition {
 	c := s.service.config()
 	s.moveIfNotForLoop()
@@ -39,7 +39,7 @@ func (s *Session) handshake() transition {
 		s.headerAsked = true
 		conn := s.client.Conn()
 		if c.TLS != nil || c.Protocol != nil || s.sharers() != nil {
-			conn = byByte{conn} // what is behind it is for the next step
+			conn = byByte{conn} // what follows is for the next step
 		}
 		s.do(func() relay.Event { return readHeader(conn) })
 		return wait
@@ -72,7 +72,7 @@ func (s *Session) handshake() transition {
 	return next
 }
 
-// refuse turns a client away before it waited.
+// refuse rejects a client before it has waited.
 func (s *Session) refuse(r Reason, detail string) transition { return s.refuseWith(r, detail, "") }
 
 // refuseWith adds a hint to the event.
@@ -85,21 +85,21 @@ func (s *Session) refuseWith(r Reason, detail, hint string) transition {
 	return s.endWith(ending{by: ByProxy, phase: PhaseQueue, reason: r, detail: detail, reset: true, refused: true})
 }
 
-// handshakeResult is what a step of the opening has brought.
+// handshakeResult is the result of a step of the opening.
 type handshakeResult struct {
 	from    netip.AddrPort // the client that a proxy speaks for
-	early   []byte         // what came behind the header
-	hello   *clientHello   // of TLS, which early has
+	early   []byte         // bytes after the header
+	hello   *clientHello   // of TLS; its bytes are in early
 	conn    net.Conn       // TLS over the client's
-	secure  *relay.TLS     // or TLS that the loop carries
+	secure  *relay.TLS     // or TLS handled by the loop
 	pending PendingClient  // a client of a Protocol
 
-	refused   Reason // the step has failed
-	tls       Reason // that of TLS has, and why
-	abandoned bool   // it has failed, since the client went away without a word
+	refused   Reason // why the step has failed
+	tls       Reason // why the TLS handshake has failed
+	abandoned bool   // it failed because the client left without sending a byte
 }
 
-// serviceName is the service that a client of a Protocol is for, of several.
+// serviceName is the service that a Protocol has found, if several share the address.
 func (g *handshakeResult) serviceName() string {
 	if g.pending == nil {
 		return ""
@@ -107,10 +107,10 @@ func (g *handshakeResult) serviceName() string {
 	return g.pending.Service()
 }
 
-// takeHandshake takes it over. Under the queue's lock, since Live reads the client.
+// takeHandshake applies the result, with the queue locked, since Live reads the client.
 func (s *Session) takeHandshake(g handshakeResult) {
 	if g.conn != nil {
-		s.moveToStream() // TLS stays over the client's connection
+		s.moveToStream() // TLS remains a layer over the client's connection
 	}
 	s.service.queue.Do(func() {
 		if g.from.IsValid() {
@@ -131,14 +131,13 @@ func (s *Session) takeHandshake(g handshakeResult) {
 		s.client.Unread(g.early)
 	})
 	if g.pending != nil {
-		s.releasePerIP() // as one without a handshake
+		s.releasePerIP() // it was counted as a connection without a handshake
 		s.accessChecked = false
 		s.attachProtocol(g.pending)
 	}
 }
 
-// readHeader reads the PROXY header (v1 or v2) that a trusted proxy sends
-// first.
+// readHeader reads the PROXY header (v1 or v2) that a trusted proxy sends first.
 func readHeader(conn net.Conn) relay.Event {
 	conn.SetReadDeadline(time.Now().Add(handshakeTimeout))
 	defer conn.SetReadDeadline(time.Time{})
@@ -155,9 +154,9 @@ func readHeader(conn net.Conn) relay.Event {
 	return relay.Event{Kind: relay.HandshakeDone, Arg: g}
 }
 
-// parseHeader takes a header that is there, and gives the client that it
-// speaks for: none of v1's UNKNOWN, of v2's LOCAL and UNSPEC, and of addresses
-// that are not TCP's. The size is that of one of version 2, else 0.
+// parseHeader parses a complete header, and returns the client that it names: none for
+// UNKNOWN of v1, LOCAL and UNSPEC of v2, and addresses other than TCP's. The size is
+// that of a v2 header, or 0.
 func parseHeader(r *bufio.Reader, size int) (from netip.AddrPort, err error) {
 	if size > 0 {
 		header, _ := r.Peek(size)
@@ -190,16 +189,16 @@ const (
 	headerV2 = "\r\n\r\n\x00\r\nQUIT\n"
 )
 
-// awaitHeader reads until the whole header is there, in however many pieces
-// it comes: go-proxyproto wants it in one. What cannot become one is refused
-// at its first byte that does not fit. The size is that of version 2, else 0.
+// awaitHeader reads until the whole header has arrived, in however many pieces:
+// go-proxyproto needs it in one. An invalid header is refused at its first wrong byte.
+// The size is that of version 2, or 0.
 func awaitHeader(r *bufio.Reader) (size int, err error) {
 	for n := 1; ; n = max(n, r.Buffered()) + 1 {
 		switch _, err := r.Peek(n); {
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			return 0, fmt.Errorf("it was not whole within %s", handshakeTimeout)
+			return 0, fmt.Errorf("it was incomplete after %s", handshakeTimeout)
 		case errors.Is(err, io.EOF):
-			return 0, errors.New("the client ended before it was whole")
+			return 0, errors.New("the client ended before it was complete")
 		case err != nil:
 			return 0, err
 		}
@@ -230,8 +229,7 @@ func awaitHeader(r *bufio.Reader) (size int, err error) {
 	}
 }
 
-// tlsHandshake is that of TLS. Behind the last step of the opening come bytes
-// for the backend.
+// tlsHandshake is the TLS handshake. last: bytes for the backend follow this step.
 func tlsHandshake(conn *tls.Conn, last bool) relay.Event {
 	ctx, cancel := context.WithTimeout(context.Background(), handshakeTimeout)
 	defer cancel()
@@ -241,7 +239,7 @@ func tlsHandshake(conn *tls.Conn, last bool) relay.Event {
 	return tlsDone(conn, last)
 }
 
-// loopTLSHandshake is tlsHandshake for a client of the loops, which carry TLS 1.3
+// loopTLSHandshake is tlsHandshake for a client of the loops, which handle TLS 1.3
 // themselves.
 func loopTLSHandshake(conn net.Conn, config *tls.Config, last bool) relay.Event {
 	t, over, err := relay.TLSServer(conn, config, handshakeTimeout, last)
@@ -266,19 +264,18 @@ func tlsDone(conn *tls.Conn, last bool) relay.Event {
 	return relay.Event{Kind: relay.HandshakeDone, Arg: g}
 }
 
-// readAhead takes a part of what has come with the end of the handshake, and
-// so stands in conn and no longer in the socket: nil where nothing has. Behind
-// it an end of stream is not that of a client that has sent nothing.
+// readAhead returns data that came with the end of the handshake, which is in conn and
+// no longer in the socket; nil: none. Its end of stream then does not mean that the
+// client has sent nothing.
 func readAhead(conn *tls.Conn) []byte {
-	conn.SetReadDeadline(time.Unix(1, 0)) // the socket is not asked
+	conn.SetReadDeadline(time.Unix(1, 0)) // so that the socket is not read
 	defer conn.SetReadDeadline(time.Time{})
 	b := make([]byte, 64)
 	n, _ := conn.Read(b)
 	return b[:n]
 }
 
-// sendProxyHeader sends the backend a PROXY header with the client's
-// address.
+// sendProxyHeader sends the backend a PROXY header with the client's address.
 func (s *Session) sendProxyHeader() error {
 	text, err := s.proxyHeader()
 	if err != nil || text == nil {
@@ -287,7 +284,7 @@ func (s *Session) sendProxyHeader() error {
 	return s.server.WriteFirst(text)
 }
 
-// proxyHeader is that of the session's client; nil: the service sends none.
+// proxyHeader is the header for the session's client; nil: the service sends none.
 func (s *Session) proxyHeader() ([]byte, error) {
 	v := s.service.config().SendProxy
 	if v == 0 {
@@ -300,7 +297,7 @@ func (s *Session) proxyHeader() ([]byte, error) {
 		if v == 1 || token == 0 {
 			return localHeader(v), nil
 		}
-		// LOCAL says nothing of a client, and what it carries is to be ignored.
+		// LOCAL names no client, and its content is to be ignored.
 		h = proxyproto.HeaderProxyFromAddrs(2, &net.UnixAddr{Net: "unix"}, &net.UnixAddr{Net: "unix"})
 	}
 	if v == 2 && token != 0 {
@@ -315,8 +312,8 @@ func (s *Session) proxyHeader() ([]byte, error) {
 	return text, nil
 }
 
-// localHeader is a PROXY header that names no client, as of a check or of a
-// client without an address: LOCAL, or UNKNOWN in version 1.
+// localHeader is a PROXY header without a client, for a check or a client without an
+// address: LOCAL, or UNKNOWN in version 1.
 func localHeader(version int) []byte {
 	switch version {
 	case 1:

@@ -72,27 +72,27 @@ func (h *Hook) onError() string {
 	return h.OnError
 }
 
-// hookState is the state of a service's hooks. It belongs to the freed slot, not
-// to a waiter: one that leaves the queue meanwhile takes nothing away. It is
-// guarded by the service's queue.
+// hookState is the state of a service's hooks. Hooks belong to the freed slot, not to a
+// waiter: a waiter that leaves meanwhile changes nothing. It is guarded by the
+// service's queue.
 type hookState struct {
 	service        *Service
 	running        string // the hook that runs, or whose backend is being checked
 	since          time.Time
-	cancel         context.CancelCauseFunc // ends it
+	cancel         context.CancelCauseFunc // ends the running hook
 	admitted       int                     // clients admitted so far
-	beforeNextDone bool                    // before_next has run for the next of them
-	afterTTL       bool                    // it must run for the next, whichever number that is
+	beforeNextDone bool                    // before_next has run for the next client
+	afterTTL       bool                    // before_next must run for the next client, whatever its number
 	ttl            []ttlHook               // TTL cuts whose slot is not free before on_ttl has run
-	failed         map[string]int          // by hook: times in a row
-	held           string                  // the hook that has failed and holds clients; "": none
+	failed         map[string]int          // consecutive failures, by hook
+	held           string                  // the failed hook that holds clients; "": none
 	retryAt        time.Time
-	// waitSince is when the one that is due began to wait for the sessions of
-	// other slots; zero: it does not.
+	// waitSince is when the hook that is due began to wait for the sessions of other
+	// slots; zero: it does not wait.
 	waitSince time.Time
 
 	runs, fails int64
-	seconds     float64 // that the runs took
+	seconds     float64 // total duration of the runs
 	last        string
 }
 
@@ -108,18 +108,18 @@ type ttlHook struct {
 	arrival uint64
 }
 
-// owesLocked says whether the slot of an arrival waits for on_ttl.
+// owesLocked reports whether the slot of an arrival waits for on_ttl.
 func (h *hookState) owesLocked(arrival uint64) bool {
 	return slices.ContainsFunc(h.ttl, func(t ttlHook) bool { return t.arrival == arrival })
 }
 
-// ofGrantLocked says whether the hook that runs is one that a shared grant asks for.
+// ofGrantLocked reports whether the running hook is required by a shared grant.
 func (h *hookState) ofGrantLocked() bool {
 	return h.service.shared.slots != nil && (h.running == beforeNext || h.running == onExpire)
 }
 
-// beforeLocked says whether a hook must run before sess may go, and starts
-// it when it may.
+// beforeLocked reports whether a hook must run before sess may be admitted, and starts
+// it if it may run.
 func (h *hookState) beforeLocked(sess *Session, now time.Time) (lock.Decision, Reason) {
 	s := h.service
 	cfg := &s.config().Hooks
@@ -127,7 +127,7 @@ func (h *hookState) beforeLocked(sess *Session, now time.Time) (lock.Decision, R
 		return lock.Wait, ReasonHook
 	}
 	if s.shared.slots != nil || !cfg.BeforeNext.set() || h.beforeNextDone || sess.requeues > 0 {
-		return lock.Admit, "" // where slots are shared, the grant asks for hooks
+		return lock.Admit, "" // with shared slots, the grant requires hooks
 	}
 	if !h.afterTTL && (h.admitted+1)%max(cfg.BeforeNext.Every, 1) != 0 {
 		return lock.Admit, ""
@@ -135,7 +135,7 @@ func (h *hookState) beforeLocked(sess *Session, now time.Time) (lock.Decision, R
 	return h.beginLocked(cfg.BeforeNext, HookCall{Count: h.admitted + 1, Reason: beforeNext}, sess, now)
 }
 
-// beginLocked starts a hook that sess waits for, when it may.
+// beginLocked starts a hook that sess waits for, if it may run.
 func (h *hookState) beginLocked(hook Hook, call HookCall, sess *Session, now time.Time) (lock.Decision, Reason) {
 	s := h.service
 	if now.Before(h.retryAt) {
@@ -143,13 +143,13 @@ func (h *hookState) beginLocked(hook Hook, call HookCall, sess *Session, now tim
 		return lock.Wait, ReasonHook
 	}
 	ready, why := true, error(nil)
-	if call.Reason != onExpire { // which is about a node that is lost, and not about the backend
+	if call.Reason != onExpire { // onExpire is about a lost node, not about the backend
 		ready, why = h.mayStartLocked(sess.waiter.Since(), now)
 	}
 	if !ready || s.ctx.Err() != nil {
 		return lock.Wait, ReasonHook
 	}
-	// One that has left gets no hook run: look once more before it starts.
+	// No hook is run for a client that has left: probe it before the start.
 	if end := sess.clientEnd(sess.client.Probe()); end == relay.FIN || end == relay.Reset {
 		sess.runner().Post(sess, relay.Event{Kind: relay.PeerClosed, Side: sess.client, End: end})
 		return lock.Skip, ReasonHook
@@ -173,9 +173,8 @@ func (h *hookState) admittedLocked(sess *Session) {
 	}
 }
 
-// releasedLocked is called when a session gives its slot back. After a
-// TTL cut the slot is free once on_ttl and what must hold after it are done
-// (rule 6).
+// releasedLocked is called when a session returns its slot. After a TTL cut the slot is
+// free once on_ttl has run and its condition holds (rule 6).
 func (h *hookState) releasedLocked(sess *Session) {
 	s := h.service
 	cfg := &s.config().Hooks
@@ -192,13 +191,12 @@ func (h *hookState) releasedLocked(sess *Session) {
 	h.dueLocked()
 }
 
-// dueLocked starts the next on_ttl that may run: during a pause none
-// does.
+// dueLocked starts the next on_ttl that may run, except during a pause.
 func (h *hookState) dueLocked() {
 	s := h.service
 	cfg := &s.config().Hooks
 	if !cfg.OnTTL.set() && h.running == "" && len(h.ttl) > 0 {
-		for len(h.ttl) > 0 { // a reload has taken it away: it owes nothing any more
+		for len(h.ttl) > 0 { // removed by a reload: nothing is owed any more
 			h.passLocked(onTTL)
 		}
 	}
@@ -218,10 +216,10 @@ func (h *hookState) dueLocked() {
 	}
 }
 
-// mayStartLocked says whether a hook that is due may begin: beside no
-// session of another slot, unless it is shared. They have pause.limit from
-// when it began to wait, or from when the client came that waits for it; then
-// it has failed with why.
+// mayStartLocked reports whether a hook that is due may begin: not beside a session of
+// another slot, unless it is shared. Those sessions have pause.limit, from when the
+// hook began to wait or the client that waits for it came; after that the hook has
+// failed with why.
 func (h *hookState) mayStartLocked(came, now time.Time) (ready bool, why error) {
 	s := h.service
 	cfg := s.config()
@@ -243,35 +241,35 @@ func (h *hookState) mayStartLocked(came, now time.Time) (ready bool, why error) 
 	return true, fmt.Errorf("%s did not end within %s", text.Plural(s.active, "other session"), text.Duration(limit))
 }
 
-// skipLocked lets clients go on past a hook that has failed, or that runs
-// again after it has; with force past the one that runs for the first time,
-// too. It says what it did; "" when no hook holds any client.
+// skipLocked admits clients in spite of a hook that has failed, or that is being
+// retried; with force, also one that runs for the first time. It returns what it did;
+// "": no hook holds clients.
 func (h *hookState) skipLocked(o ResumeOptions) (did string, err error) {
 	s := h.service
 	switch {
 	case h.running != "" && h.failed[h.running] == 0 && !o.Force:
 		return "", fmt.Errorf("proxy: %s is not paused; its hook %s runs for %s: use --force to end it", s.name, h.running, roughly(time.Since(h.since)))
 	case h.running != "":
-		did = fmt.Sprintf("resume %s: %s is ended, and clients go on", s.name, h.running)
+		did = fmt.Sprintf("resume %s: hook %s is ended, and clients continue", s.name, h.running)
 		h.cancel(errSkipped)
 	case h.held != "":
-		did = fmt.Sprintf("resume %s: clients go on past %s, which failed %s", s.name, h.held, text.Plural(h.failed[h.held], "time"))
+		did = fmt.Sprintf("resume %s: clients continue without hook %s, which failed %s", s.name, h.held, text.Plural(h.failed[h.held], "time"))
 		h.passLocked(h.held)
 		h.dueLocked()
 	case !h.waitSince.IsZero() && o.Force:
 		name := onTTL
 		if len(h.ttl) == 0 {
-			name = beforeNext // on_expire waits for no session
+			name = beforeNext // on_expire does not wait for sessions
 		}
-		did = fmt.Sprintf("resume %s: clients go on without %s, which waited for %s", s.name, name, text.Plural(s.active, "other session"))
+		did = fmt.Sprintf("resume %s: clients continue without hook %s, which waited for %s", s.name, name, text.Plural(s.active, "other session"))
 		h.passLocked(name)
 		h.dueLocked()
 	}
 	return did, nil
 }
 
-// configuredLocked is called when a reload has changed the hooks: a mended one
-// is run without waiting for its next retry.
+// configuredLocked is called when a reload has changed the hooks: a changed hook runs
+// without waiting for its next retry.
 func (h *hookState) configuredLocked() {
 	h.retryAt = time.Time{}
 	if cfg := &h.service.config().Hooks; h.held == beforeNext && !cfg.BeforeNext.set() || h.held == onExpire && !cfg.OnExpire.set() {

@@ -142,7 +142,7 @@ func TestRule21aTheThirdFailureIsAnAlarm(t *testing.T) {
 	if got := kindsOf(v, proxy.EventHookFailing); len(got) != 1 || !strings.HasPrefix(got[0], "alarm hook before_next of") || !strings.Contains(got[0], "failed 3 times in a row: not today") {
 		t.Errorf("after five: %q", got)
 	}
-	if i := v.svc.Info(); i.Hook.Failed != 5 || i.Hook.Text(time.Now()) != "! before_next failed 5 times; clients go on" {
+	if i := v.svc.Info(); i.Hook.Failed != 5 || i.Hook.Text(time.Now()) != "! before_next failed 5 times; clients continue" {
 		t.Errorf("%+v: %q", i.Hook, i.Hook.Text(time.Now()))
 	}
 	close(b.mended)
@@ -166,7 +166,7 @@ func TestRule21aResumeGoesOn(t *testing.T) {
 	next := v.dial("next")
 	v.untilWaiting(1)
 	text, err := v.svc.Resume(proxy.ResumeOptions{By: "ana"})
-	if err != nil || !strings.Contains(text, "past on_ttl, which failed 1 time") {
+	if err != nil || !strings.Contains(text, "without hook on_ttl, which failed 1 time") {
 		t.Errorf("%q, %v", text, err)
 	}
 	next.hears("a next")

@@ -48,7 +48,7 @@ func (i *HookInfo) Text(now time.Time) string {
 	case i.State == HookIdle && i.Failed == 0:
 		return ""
 	case i.State == HookIdle:
-		return line + "; clients go on"
+		return line + "; clients continue"
 	case i.State == HookRetrying && i.NextTry != nil:
 		return line + ", next try in " + roughly(i.NextTry.Sub(now))
 	case i.State == HookRetrying:
@@ -65,7 +65,7 @@ func (i *HookInfo) Text(now time.Time) string {
 	return line + " is due once the pause is over"
 }
 
-// roughly rounds to what people read.
+// roughly rounds a duration for people.
 func roughly(d time.Duration) string {
 	if d = max(d, 0); d >= 10*time.Second {
 		return text.Duration(d.Round(time.Second))
@@ -73,7 +73,7 @@ func roughly(d time.Duration) string {
 	return d.Round(100 * time.Millisecond).String()
 }
 
-// infoLocked is how the hooks are doing; nil where there are none.
+// infoLocked returns the state of the hooks; nil: there are none.
 func (h *hookState) infoLocked() *HookInfo {
 	s := h.service
 	cfg := &s.config().Hooks
@@ -81,7 +81,7 @@ func (h *hookState) infoLocked() *HookInfo {
 		return nil
 	}
 	i := &HookInfo{State: HookIdle, Runs: h.runs, Fails: h.fails, Seconds: h.seconds, Last: h.last}
-	// What before_next waits for matters while a client waits for it.
+	// What before_next waits for matters only while a client waits for it.
 	due := len(h.ttl) > 0 || s.queue.Waiting() > 0 && s.queue.Reason() == ReasonHook
 	switch {
 	case h.running != "":

@@ -12,7 +12,7 @@ import (
 // errNotReady says that a backend did not come back in time.
 var errNotReady = errors.New("proxy: no backend came back in time")
 
-// awaitReady waits for what must hold after a hook.
+// awaitReady waits for the condition that must hold after a hook.
 func (h *hookState) awaitReady(ctx context.Context, how string) error {
 	s := h.service
 	setDefault(&how, ReadyCheck)
@@ -58,9 +58,8 @@ func (h *hookState) awaitConnect(ctx context.Context, b *Backend) error {
 	}
 }
 
-// awaitGood demands good checks of backends, as many in a row as after a
-// down, of which only those count that begin from now on (rule 11), and waits
-// until enough of them are up.
+// awaitGood waits for successful checks of backends that begin from now on (rule 11), as
+// many in a row as after a down, until enough of them are up.
 func (bs *backendSet) awaitGood(ctx context.Context, of []*Backend, enough int) error {
 	s := bs.service
 	limit := time.Duration(0)
@@ -92,10 +91,9 @@ func (bs *backendSet) awaitGood(ctx context.Context, of []*Backend, enough int) 
 	return errNotReady
 }
 
-// probe checks once, after a hook that failed, whether what must hold after it
-// holds nevertheless: a check of each backend that is ready, a
-// connect where there is none. It reports whether one of them answers, and
-// what came of those that do not.
+// probe checks once, after a failed hook, whether its condition holds nevertheless:
+// with a check of each backend that is ready, or a connect if there are no checks. It
+// reports whether one of them answers, and the results of those that do not.
 func (h *hookState) probe(ctx context.Context, how string) (met bool, bad map[*Backend]health.Result) {
 	s := h.service
 	kinds := map[*Backend]health.Check{}
@@ -123,7 +121,7 @@ func (h *hookState) probe(ctx context.Context, how string) (met bool, bad map[*B
 		if r.OK {
 			met = true
 		} else if lack := relay.LackOf(r.Err); lack != "" {
-			s.engine.noteLack(lack, "check of "+b.target(), r.Err) // which says nothing of the backend
+			s.engine.noteLack(lack, "check of "+b.target(), r.Err) // not the backend's fault
 		} else {
 			bad[b] = r
 		}

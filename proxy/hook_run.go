@@ -13,18 +13,18 @@ import (
 )
 
 const (
-	// hookAlarm is after how many failures in a row there is an alarm.
+	// hookAlarm is how many consecutive failures raise an alarm.
 	hookAlarm = 3
-	// hookLatest is the longest time to the next try of a hook that fails.
+	// hookLatest is the longest time before a retry of a failed hook.
 	hookLatest = 30 * time.Second
 )
 
-// hookResult is what came of one run.
+// hookResult is the result of one run.
 type hookResult struct {
 	said string // the last line that it printed
 	err  error
 	took time.Duration
-	// What was seen of the backends after it had failed, under OnErrorCheck.
+	// The state of the backends after a failure, under OnErrorCheck.
 	met    bool
 	failed map[*Backend]health.Result
 }
@@ -32,12 +32,11 @@ type hookResult struct {
 // errSkipped says that an operator has ended a hook.
 var errSkipped = errors.New("skipped by an operator")
 
-// startLocked runs a hook. One that has waited too long to begin has
-// failed with why.
+// startLocked runs a hook. If it has waited too long to begin, it has failed with why.
 func (h *hookState) startLocked(hook Hook, call HookCall, why error) {
 	s := h.service
 	if s.workLocked() != nil {
-		return // no client is left that it would be for
+		return // no client is left for whom it would run
 	}
 	ctx, cancel := context.WithCancelCause(s.ctx)
 	h.running, h.since, h.cancel, h.waitSince = call.Reason, time.Now(), cancel, time.Time{}
@@ -45,7 +44,7 @@ func (h *hookState) startLocked(hook Hook, call HookCall, why error) {
 	go h.run(ctx, hook, call, why)
 }
 
-// run runs a hook and waits for what must hold after it.
+// run runs a hook and waits for its condition.
 func (h *hookState) run(ctx context.Context, hook Hook, call HookCall, why error) {
 	s := h.service
 	defer s.working.Done()
@@ -68,7 +67,7 @@ func (h *hookState) run(ctx context.Context, hook Hook, call HookCall, why error
 	s.queue.Update(func() { h.doneLocked(hook, call, r, why == nil) })
 }
 
-// call runs the program or the function, whose panic is an error.
+// call runs the program or the function; a panic is returned as an error.
 func (h *hookState) call(ctx context.Context, hook Hook, call HookCall) (said string, err error) {
 	s := h.service
 	timeout := hook.Timeout
@@ -92,7 +91,7 @@ func (c HookCall) env() []string {
 		"TCPCTL_CLIENT=" + c.Client, "TCPCTL_COUNT=" + strconv.Itoa(c.Count), "TCPCTL_REASON=" + c.Reason, "TCPCTL_TOKEN=" + c.token()}
 }
 
-// token is empty where slots are not shared.
+// token is empty unless slots are shared.
 func (c HookCall) token() string {
 	if c.Token == 0 {
 		return ""
@@ -100,8 +99,8 @@ func (c HookCall) token() string {
 	return strconv.FormatUint(c.Token, 10)
 }
 
-// doneLocked decides what follows. Whatever it is, no slot is lost. The
-// queue is asked again afterwards.
+// doneLocked decides what follows a run. No slot is lost in any case. The queue is
+// asked again afterwards.
 func (h *hookState) doneLocked(hook Hook, call HookCall, r hookResult, ran bool) {
 	s := h.service
 	h.cancel(nil)
@@ -128,7 +127,7 @@ func (h *hookState) doneLocked(hook Hook, call HookCall, r hookResult, ran bool)
 		ev.Level, ev.Text = LevelWarn, fmt.Sprintf("hook %s of %s was ended: %v", call.Reason, s.name, r.err)
 		h.last = ev.Text
 		s.engine.note(ev)
-	case s.ctx.Err() == nil: // else we are stopping
+	case s.ctx.Err() == nil: // otherwise we are stopping
 		h.failedLocked(hook, call, r, ev)
 	}
 	s.shared.giveBackLocked()
@@ -136,7 +135,7 @@ func (h *hookState) doneLocked(hook Hook, call HookCall, r hookResult, ran bool)
 	h.dueLocked()
 }
 
-// failedLocked does what the hook's OnError says.
+// failedLocked applies the hook's OnError.
 func (h *hookState) failedLocked(hook Hook, call HookCall, r hookResult, ev Event) {
 	s := h.service
 	h.fails++
@@ -180,7 +179,7 @@ func (h *hookState) failedLocked(hook Hook, call HookCall, r hookResult, ev Even
 	}
 }
 
-// rejectLocked turns the next client away.
+// rejectLocked rejects the next client.
 func (h *hookState) rejectLocked(reason string) {
 	s := h.service
 	if reason == onTTL {
@@ -191,14 +190,14 @@ func (h *hookState) rejectLocked(reason string) {
 		sess.signal(endRequest{by: ByProxy, reason: ReasonHook})
 		break
 	}
-	// The next but one is not asked about before that one has gone.
+	// The hook is not started again for the following client before this one has gone.
 	h.retryAt = time.Now().Add(firstRetry)
 	s.timer.set(h.retryAt)
 }
 
-// passLocked lets clients go on past a hook; "" is one that there is no
-// more. A backend that a failed hook has taken down is checked again; one
-// that is never checked is up.
+// passLocked lets clients continue without a hook; "": the hook no longer exists. A
+// backend that a failed hook has taken down is checked again; one that is never checked
+// is up.
 func (h *hookState) passLocked(reason string) {
 	s := h.service
 	h.held, h.retryAt, h.waitSince = "", time.Time{}, time.Time{}
@@ -226,8 +225,7 @@ func (h *hookState) passLocked(reason string) {
 	}
 }
 
-// downAfterLocked takes a backend down that does not answer after a hook has
-// failed.
+// downAfterLocked takes a backend down that does not answer after a failed hook.
 func (b *Backend) downAfterLocked(hook string, seen health.Result) {
 	b.hooked = true
 	if !b.tracker.Up() && b.tracker.Known() && !b.tracker.Demanding() {
@@ -239,7 +237,7 @@ func (b *Backend) downAfterLocked(hook string, seen health.Result) {
 	b.ejection.forget()
 	b.since = time.Now()
 	b.history.Add(seen, b.since)
-	if b.service.handedOver == nil { // else another process counts it
+	if b.service.handedOver == nil { // otherwise another process counts it
 		b.transitions++
 	}
 	b.service.engine.note(Event{Kind: EventBackendDown, Level: LevelAlarm, Service: b.service.name, Backend: b.name,

@@ -18,7 +18,7 @@ func (h Histogram) Count() (n int64) {
 	return n
 }
 
-// histogramOf is what t has counted so far.
+// histogramOf returns the counts of t so far.
 func histogramOf(t *stats.Timings) Histogram {
 	counts, sum := t.Counts()
 	return Histogram{Bounds: t.Bounds(), Counts: counts, Sum: sum.Seconds()}

@@ -5,20 +5,20 @@ import (
 	"runtime/pprof"
 )
 
-// Goroutines that live long have labels, which dumps and profiles show: their
-// role, and the service and backend that they are for. Those that they start
-// have the same, as the accepting one's sessions on the stream runner. Traces
-// of a crash show them under GODEBUG=tracebacklabels=1.
+// Long-lived goroutines have labels, which dumps and profiles show: their role, and
+// their service and backend. Goroutines that they start inherit the labels, such as
+// those of sessions on the stream runner. Traces of a crash show them under
+// GODEBUG=tracebacklabels=1.
 
 // Roles of goroutines.
 const (
-	roleClients = "clients" // accepts them, and on the stream runner serves them
+	roleClients = "clients" // accepts clients, and on the stream runner serves them
 	roleLoops   = "loops"   // serve the clients of all services on the loop runner
 	roleClock   = "clock"
 	roleCheck   = "check"
 	roleHook    = "hook"
 	rolePlan    = "plan"
-	roleRetire  = "retire" // waits for the last sessions of what a reload has taken away
+	roleRetire  = "retire" // waits for the last sessions of what a reload has removed
 )
 
 // label names the goroutine that calls it.
@@ -33,8 +33,8 @@ func label(role, service, backend string) {
 	pprof.SetGoroutineLabels(pprof.WithLabels(context.Background(), pprof.Labels(labels...)))
 }
 
-// labelled runs what starts goroutines, in one that they have their labels
-// from: the caller's own would be lost, since they cannot be read.
+// labelled calls start in a new goroutine, from which the goroutines that it starts
+// inherit labels: the caller's own labels cannot be read, and would be lost.
 func labelled(role, service string, start func() error) error {
 	started := make(chan error)
 	go func() {

@@ -9,10 +9,10 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// listenerSet is the sockets that a service has while it is open.
+// listenerSet is the sockets of an open service.
 type listenerSet struct {
 	sockets []*socket
-	claimed []string // addresses that Config.Activated had open
+	claimed []string // addresses that came from Config.Activated
 }
 
 // openListenersLocked opens all addresses of a service, or none. The engine is
@@ -41,13 +41,13 @@ func ListenHint(addr string, err error) error {
 		return fmt.Errorf("%w; ports below 1024 need root or CAP_NET_BIND_SERVICE", err)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return fmt.Errorf("%w; no interface here has the address of %s", err, addr)
-	case errors.Is(err, syscall.ENOENT): // of a Unix socket
+	case errors.Is(err, syscall.ENOENT): // for a Unix socket
 		return fmt.Errorf("%w; make the folder of %s first", err, addr)
 	}
 	return err
 }
 
-// closeLocked ends what has never been served. The engine is locked.
+// closeLocked closes sockets that were never served. The engine is locked.
 func (f *listenerSet) closeLocked(e *Engine) {
 	for _, sk := range f.sockets {
 		delete(e.sockets, sk.key)
@@ -64,7 +64,7 @@ func (f *listenerSet) addrs() []string {
 	return all
 }
 
-// text is where the socket listens.
+// text is the address of the socket.
 func (sk *socket) text() string {
 	if sk.l.Addr().Network() == "unix" {
 		return "unix:" + sk.l.Addr().String()
@@ -72,7 +72,7 @@ func (sk *socket) text() string {
 	return sk.l.Addr().String()
 }
 
-// acceptTrouble says, once in a burst, why clients wait in the backlog.
+// acceptTrouble reports, once in a burst, why clients wait in the backlog.
 func (s *Service) acceptTrouble(err error) {
 	if lack := relay.LackOf(err); lack != "" {
 		s.engine.noteLack(lack, "accept of "+s.name, err)
@@ -101,20 +101,20 @@ func (s *Service) StopListening(by, reason string) (text string, err error) {
 	return "close " + s.name + ": no longer listening on " + strings.Join(f.addrs(), ", "), nil
 }
 
-// closeListeners refuses new clients, and gives the listeners that there were, nil
-// where there was none, and what to wait for until it is closed.
+// closeListeners refuses new clients, and returns the previous listeners, or nil, and
+// the channels to wait on until they are closed.
 func (s *Service) closeListeners() (f *listenerSet, ends []<-chan struct{}) {
 	e := s.engine
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if f = s.listeners; f != nil {
-		ends = e.drainLocked(e.unshareLocked(s, f.sockets)) // first, so that no client comes to a service that is said to be closed
+		ends = e.drainLocked(e.unshareLocked(s, f.sockets)) // first, so that no client comes after the service is reported as closed
 		s.clearListenersLocked()
 	}
 	return f, ends
 }
 
-// clearListenersLocked makes the service a closed one. The engine is locked.
+// clearListenersLocked marks the service as closed. The engine is locked.
 func (s *Service) clearListenersLocked() {
 	s.queue.Do(func() { s.listeners = nil })
 	if p := s.config().Protocol; p != nil {

@@ -7,8 +7,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// beginSession takes a client that has just been accepted. Clients come one at
-// a time and in the order of their arrival. Those of a socket that services share begin with its sharers.
+// beginSession takes a client that was just accepted. Clients are accepted one at a time,
+// in order of arrival. Those of a socket that services share begin with its sharers.
 func (s *Service) beginSession(run relay.Runner, client *relay.Side, sh *sharers) {
 	sess := &Session{service: s, client: client, number: s.engine.sessions.Add(1), opened: time.Now()}
 	sess.runs.Store(s.engine.runners.of(run))
@@ -19,13 +19,13 @@ func (s *Service) beginSession(run relay.Runner, client *relay.Side, sh *sharers
 	run.Begin(sess, client)
 }
 
-// open is the first stage: the session is counted, and its
-// client's handshake taken as the service asks for.
+// open is the first stage: the session is counted, and its client's opening is handled
+// as the service requires.
 func open(s *Session, ev relay.Event) transition {
 	switch ev.Kind {
 	case relay.Begin:
 		if s.service.config().Protocol == nil && s.sharers() == nil {
-			s.countTotal() // else it may be for a file, or for another service
+			s.countTotal() // otherwise it may be for a file, or for another service
 		}
 		s.service.live.add(s)
 		return s.handshake()
@@ -38,7 +38,7 @@ func open(s *Session, ev relay.Event) transition {
 		case !isOrder:
 			s.detach()
 		case s.detached:
-			s.runner().Close(s.client, true) // Handshake comes back at once
+			s.runner().Close(s.client, true) // Handshake returns at once
 		case !o.live && s.ending == nil:
 			s.endWith(ending{by: o.by, phase: PhaseQueue, who: o.who, reason: o.reason, detail: o.detail, reset: true})
 			s.closeClient(true) // the handshake fails at once
@@ -47,8 +47,7 @@ func open(s *Session, ev relay.Event) transition {
 	return wait
 }
 
-// handshakeDone takes what a step of the opening has found, and goes on with the
-// next.
+// handshakeDone handles the result of a step of the opening, and starts the next step.
 func (s *Session) handshakeDone(g handshakeResult, err error) transition {
 	if g.tls != "" && s.ending == nil {
 		s.service.queue.Do(func() { s.service.stats.tlsFailedLocked(ByClient, g.tls) })
@@ -86,7 +85,7 @@ func (s *Session) handshakeDone(g handshakeResult, err error) transition {
 	return s.handshake()
 }
 
-// countTotal counts the session among those that have come, once.
+// countTotal counts the session as accepted, once.
 func (s *Session) countTotal() {
 	if !s.countedTotal {
 		s.countedTotal = true

@@ -11,20 +11,20 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// A panic, whether of our code or of a Protocol, a Dial or a hook that we were
-// given, ends what it was about and nothing else: the session, the check, the
-// hook or the step of a plan. It is an alarm, with its stack in the log.
+// A panic of our code, or of a given Protocol, Dial or hook, ends only what it was
+// about: the session, the check, the hook or the step of a plan. It raises an alarm,
+// with the stack in the log.
 
-// panicError is a panic that an event has been noted of.
+// panicError is a panic for which an event was noted.
 type panicError struct{ value string }
 
 func (p *panicError) Error() string { return "panic: " + p.value }
 
-// isPanic says whether an error is, or has in it, a panic.
+// isPanic reports whether an error is, or wraps, a panic.
 func isPanic(err error) bool { return err != nil && errors.As(err, new(*panicError)) }
 
-// panicked notes a panic with the value v, of what in a service, and makes
-// it an error. It is called while the stack of the panic is still there.
+// panicked notes a panic with value v, of something in a service, and returns it as an
+// error. It must be called while the stack of the panic still exists.
 func (e *Engine) panicked(service, session, what string, v any) *panicError {
 	return e.panickedAt(service, session, what, v, string(debug.Stack()))
 }
@@ -36,7 +36,7 @@ func (e *Engine) panickedAt(service, session, what string, v any, stack string) 
 	return p
 }
 
-// contained runs what belongs to a service alone; its panic is an error.
+// contained calls run for a part of the service; a panic is returned as an error.
 func (s *Service) contained(what string, run func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -46,7 +46,7 @@ func (s *Service) contained(what string, run func() error) (err error) {
 	return run()
 }
 
-// contained runs one of several steps that must all be taken.
+// contained calls one of several steps that must all be taken.
 func (s *Session) contained(step func()) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -56,15 +56,15 @@ func (s *Session) contained(step func()) {
 	step()
 }
 
-// stepPanicked is deferred by Step: it ends a session whose step has panicked.
+// stepPanicked is deferred by Step, and ends a session whose step has panicked.
 func (s *Session) stepPanicked() {
 	if v := recover(); v != nil {
 		s.endByPanic(s.service.engine.panicked(s.service.name, s.ID(), "session "+s.ID(), v))
 	}
 }
 
-// broughtPanic ends a session to which an event has brought the panic of what
-// ran elsewhere, and says whether it has.
+// broughtPanic ends a session that has received a panic from code that ran elsewhere,
+// and reports whether it has.
 func (s *Session) broughtPanic(ev relay.Event) bool {
 	var p *panicError
 	var away *relay.PanicError
@@ -82,7 +82,7 @@ func (s *Session) broughtPanic(ev relay.Event) bool {
 	return true
 }
 
-// endByPanic takes the session to its record from wherever it is.
+// endByPanic moves the session to its record, from any stage.
 func (s *Session) endByPanic(p *panicError) {
 	again := s.ending != nil && s.ending.reason == ReasonPanic
 	switch {
@@ -90,11 +90,11 @@ func (s *Session) endByPanic(p *panicError) {
 		s.contained(s.discard)
 		return
 	case s.stage == atRecord:
-		return // which contains each of its steps
+		return // record contains each of its steps
 	}
 	phase := phaseNames[s.phase.Load()]
 	s.ending = &ending{by: ByProxy, phase: phase, reason: ReasonPanic, detail: p.value, reset: true, cut: phase == PhaseRelay}
-	if s.copying && !again { // the record waits for the last of its bytes
+	if s.copying && !again { // the record waits for the last bytes
 		s.contained(func() { s.closeClient(true) })
 		s.contained(func() { s.runner().Close(s.server, true) })
 		return
@@ -104,7 +104,7 @@ func (s *Session) endByPanic(p *panicError) {
 	record(s, relay.Event{Kind: relay.Begin})
 }
 
-// do is the runner's Do for what may be the user's code.
+// do is the runner's Do for what may be foreign code.
 func (s *Session) do(f func() relay.Event) {
 	s.runner().Do(s, func() (ev relay.Event) {
 		defer func() {
@@ -116,7 +116,7 @@ func (s *Session) do(f func() relay.Event) {
 	})
 }
 
-// containedDial is a service's Dial, whose panic is an error; nil for none.
+// containedDial wraps a service's Dial to return a panic as an error; nil for none.
 func (s *Service) containedDial(dial func(ctx context.Context, network, addr string) (net.Conn, error)) func(context.Context, string, string) (net.Conn, error) {
 	if dial == nil {
 		return nil
@@ -130,8 +130,8 @@ func (s *Service) containedDial(dial func(ctx context.Context, network, addr str
 	}
 }
 
-// admitPanicked is deferred by the gate: the waiter that it panicked about is
-// passed over and ended, and the others go on. The queue is locked.
+// admitPanicked is deferred by the gate: the waiter for which it panicked is skipped
+// and ended, and the others continue. The queue is locked.
 func (g gate) admitPanicked(w *lock.Waiter, v *lock.Decision, why *Reason) {
 	r := recover()
 	if r == nil {

@@ -14,8 +14,8 @@ type Past struct {
 	Plans     int      `json:"plans"`      // number of plans so far
 }
 
-// pastEvents is how many events a process hands to the one that follows it:
-// those that an operator still reads, and no second ring.
+// pastEvents is how many events a process hands to its successor: those that an
+// operator may still read, not a second ring.
 const pastEvents = 1000
 
 // Remember gives the engine a past: its events and reports can be read, and new

@@ -8,53 +8,51 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// pause holds a service: new clients wait in its queue. It always has a
-// deadline.
+// pause holds a service: new clients wait in its queue. It always has a deadline.
 type pause struct {
 	owner, by, reason string
 	since, until      time.Time
-	limit             *time.Time // when then happens to the live sessions; nil: it has
+	limit             *time.Time // when then happens to the live sessions; nil: never, or it has happened
 	then              string
-	quiet             time.Duration // as of a hold
-	settled           bool          // no session is live any more, or the pause goes on beside them
-	warned            bool          // it was said that its deadline comes near
-	plan              *Plan         // that holds it; nil: an operator does, or all engines
-	rate              float64       // of the release, of a pause by a plan that ends as a backend serves again
-	cluster           *clusterPause // it holds on all engines; nil: here alone
-	overdue           bool          // it stands beyond its deadline: a command still runs
-	ended             time.Time     // zero: it stands
+	quiet             time.Duration // see hold
+	settled           bool          // no session is live any more, or the pause no longer waits for them
+	warned            bool          // an event has said that the deadline is near
+	plan              *Plan         // the plan that paused; nil: an operator, or all engines
+	rate              float64       // of the release, for a plan's pause that ends when a backend serves again
+	cluster           *clusterPause // on all engines; nil: only here
+	overdue           bool          // it continues beyond its deadline: a command still runs
+	ended             time.Time     // zero: it has not ended
 }
 
-// pauseState is all that a service has of pauses: the one that holds it, what
-// lets its clients through afterwards, and the clock of its queue, which both
-// stop. It is guarded by the queue.
+// pauseState is a service's state of pauses: the current one, the release of clients
+// afterwards, and the queue's clock, which both stop. It is guarded by the queue.
 type pauseState struct {
 	service   *Service
 	current   *pause        // nil: none
 	release   *release      // nil: none
-	unserved  int           // admitted by a release, and not served yet
-	frozen    bool          // the queue's clock stands still
-	frozenFor time.Duration // how long it stood, up to since
+	unserved  int           // admitted by a release, but not served yet
+	frozen    bool          // the queue's clock is stopped
+	frozenFor time.Duration // how long it was stopped before since
 	since     time.Time
 }
 
 // release admits the clients that waited when a pause ended; newcomers wait
 // behind them.
 type release struct {
-	upTo uint64  // the last arrival that it is for
+	upTo uint64  // the last arrival to release
 	rate float64 // grants a second; 0: all at once
 	next time.Time
 	by   string
 }
 
-// isFor says whether w waited when the pause ended.
+// isFor reports whether w waited when the pause ended.
 func (r *release) isFor(w *lock.Waiter) bool { return r != nil && w.Arrival() <= r.upTo }
 
-// early says whether it is too early for the next grant.
+// early reports whether it is too early for the next grant.
 func (r *release) early(now time.Time) bool { return r.rate > 0 && now.Before(r.next) }
 
-// took sets the time of the next grant. A late timer may catch up, by no more
-// than a few.
+// took sets the time of the next grant. After a late timer only a few grants may catch
+// up.
 func (r *release) took(now time.Time) {
 	if r.rate > 0 {
 		pace := time.Duration(float64(time.Second) / r.rate)
@@ -78,7 +76,7 @@ func (ps *pauseState) servedLocked(sess *Session) {
 	}
 }
 
-// endReleaseLocked ends the release once all that it is for are served.
+// endReleaseLocked ends the release once all its clients are served.
 func (ps *pauseState) endReleaseLocked() {
 	s := ps.service
 	if ps.release == nil || ps.releasingLocked() {
@@ -174,7 +172,7 @@ func (s *Service) Resume(o ResumeOptions) (did string, err error) {
 	return did, err
 }
 
-// ofWindow says whether a plan, here or on all engines, is at work in the pause.
+// ofWindow reports whether the pause is for a plan, here or on all engines.
 func (p *pause) ofWindow() bool { return p.plan != nil || p.cluster != nil && p.cluster.Window }
 
 func rateText(r float64) string {
@@ -201,8 +199,8 @@ func (ps *pauseState) resumeLocked(by string, rate float64) {
 	s.hooks.dueLocked()
 }
 
-// releasingLocked says whether a client that waited when the pause ended has
-// not been served yet.
+// releasingLocked reports whether a client that waited when the pause ended is still
+// not served.
 func (ps *pauseState) releasingLocked() bool {
 	if ps.release == nil {
 		return false
@@ -213,8 +211,7 @@ func (ps *pauseState) releasingLocked() bool {
 	return ps.unserved > 0
 }
 
-// settleLocked is called where the last session may have ended that a pause
-// waits for.
+// settleLocked is called when the last session that a pause waits for may have ended.
 func (ps *pauseState) settleLocked() {
 	s := ps.service
 	if p := ps.current; p != nil && !p.settled && s.active == s.bypassing && s.hooks.running == "" {
@@ -224,7 +221,7 @@ func (ps *pauseState) settleLocked() {
 	}
 }
 
-// dueLocked does what is due of a pause.
+// dueLocked handles a pause whose deadline or limit has passed.
 func (ps *pauseState) dueLocked(now time.Time) {
 	s := ps.service
 	p := ps.current
@@ -267,15 +264,15 @@ func (ps *pauseState) dueLocked(now time.Time) {
 	s.engine.note(ev)
 }
 
-// freezeLocked stops the queue's clock or lets it run. It stands during a
-// pause, and while the pace of a release is what clients wait for; it runs
-// while they wait for a slot or a backend (rule 3).
+// freezeLocked stops or restarts the queue's clock. It is stopped during a pause, and
+// while clients wait for the pace of a release; it runs while they wait for a slot or a
+// backend (rule 3).
 func (ps *pauseState) freezeLocked(frozen bool, now time.Time) {
 	ps.frozenFor, ps.since = ps.frozenLocked(now), now
 	ps.frozen = frozen
 }
 
-// frozenLocked is how long the queue's clock has stood still so far.
+// frozenLocked returns how long the queue's clock was stopped so far.
 func (ps *pauseState) frozenLocked(now time.Time) time.Duration {
 	if ps.frozen {
 		return ps.frozenFor + now.Sub(ps.since)

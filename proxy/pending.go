@@ -15,32 +15,32 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// protocolClient is the client of a session that speaks a Protocol.
+// protocolClient is the client of a session with a Protocol.
 type protocolClient struct {
 	PendingClient
-	via        string // its protocol's name
+	via        string // the protocol's name
 	state      protocolState
 	release    context.CancelFunc // ends Hold
-	closing    bool               // CloseWith is under way
-	keepsBytes atomic.Bool        // its ProtocolConn has bytes for the backend, behind which its stream may have ended
+	closing    bool               // CloseWith is in progress
+	keepsBytes atomic.Bool        // its ProtocolConn has bytes for the backend, which its end may follow
 
 	accepting sync.WaitGroup
-	answered  atomic.Bool // Accept has brought what follows
+	answered  atomic.Bool // Accept has set the next fields
 	conn      ProtocolConn
 	err       error
-	released  atomic.Int32 // its connection is closed, its record is written
+	released  atomic.Int32 // counts: its connection is closed, its record is written
 }
 
 type protocolState uint8
 
 const (
-	unanswered protocolState = iota // it is watched like any other
-	answering                       // Accept is under way, and comes back as HandshakeDone
-	holding                         // Hold is, likewise
+	unanswered protocolState = iota // watched like other clients
+	answering                       // Accept is in progress, and ends with HandshakeDone
+	holding                         // Hold is in progress, likewise
 	ready                           // for the relay
 )
 
-// protocolHandshake waits for a handshake.
+// protocolHandshake waits for a Protocol's handshake.
 func protocolHandshake(p Protocol, conn net.Conn, a Arrival) relay.Event {
 	g, err := p.Handshake(conn, a)
 	if err != nil {
@@ -62,7 +62,7 @@ func (s *Session) attachProtocol(g PendingClient) {
 			Session: s.ID(), Text: fmt.Sprintf("%s of %s: %s", s.client.Name(), s.service.name, notice)})
 	}
 	entered := &protocolClient{PendingClient: g, via: c.protocolName()}
-	s.service.queue.Do(func() { // others may look already
+	s.service.queue.Do(func() { // locked, as others may read it
 		s.protocol = entered
 		if !s.onLoop() {
 			s.client.Wrap(s.onlyWatched(g))
@@ -76,8 +76,8 @@ func (s *Session) attachProtocol(g PendingClient) {
 	}
 }
 
-// onlyWatched is the connection of a client of a Protocol until it has its answer. Where watching
-// is by reading, its client is not watched.
+// onlyWatched is a Protocol client's connection until its handshake is answered. Where
+// watching means reading, the client is not watched.
 type onlyWatched struct {
 	net.Conn
 	hasEnded func() bool
@@ -85,7 +85,7 @@ type onlyWatched struct {
 
 func (s *Session) onlyWatched(g PendingClient) net.Conn {
 	return onlyWatched{g.NetConn(), func() bool {
-		ended := true // also by a panic
+		ended := true // also after a panic
 		s.contained(func() { ended = g.HasEnded() })
 		return ended
 	}}
@@ -95,8 +95,8 @@ func (w onlyWatched) NetConn() net.Conn        { return w.Conn }
 func (w onlyWatched) HasEnded() bool           { return w.hasEnded() }
 func (onlyWatched) Read(p []byte) (int, error) { return 0, os.ErrDeadlineExceeded }
 
-// nearest is the client for whom trusted proxies speak: the last address that
-// is not one of theirs. What stands before it may be forged.
+// nearest returns the client for which trusted proxies speak: the last address that is
+// not one of theirs. Addresses before it may be forged.
 func nearest(trusted []netip.Prefix, forwarded []netip.Addr) (client netip.Addr) {
 	for i := len(forwarded) - 1; i >= 0; i-- {
 		client = forwarded[i]
@@ -107,8 +107,8 @@ func nearest(trusted []netip.Prefix, forwarded []netip.Addr) (client netip.Addr)
 	return client
 }
 
-// untilAnswer is how long a client that waits still waits for the answer to
-// its handshake: browsers give up. Negative: it has it, or needs none.
+// untilAnswer returns how long a waiting client still waits for the answer to its
+// handshake, as browsers give up. Negative: answered, or not needed.
 func (s *Session) untilAnswer() time.Duration {
 	p := s.service.config().Protocol
 	if s.protocol == nil || s.protocol.state != unanswered || p == nil {
@@ -127,7 +127,7 @@ func (s *Session) answer() {
 	s.do(func() relay.Event {
 		defer g.accepting.Done()
 		defer func() {
-			if !g.answered.Load() { // it has panicked
+			if !g.answered.Load() { // Accept has panicked
 				conn.Close()
 			}
 		}()
@@ -138,10 +138,10 @@ func (s *Session) answer() {
 	})
 }
 
-// errNoAnswer is of a handshake whose Accept did not come back.
+// errNoAnswer is for a handshake whose Accept did not return.
 var errNoAnswer = errors.New("proxy: the handshake was not answered")
 
-// attachFrames has the client's side speak as its ProtocolConn does.
+// attachFrames gives the client's side the framing of its ProtocolConn.
 func (s *Session) attachFrames() {
 	if s.onLoop() {
 		s.client.Frame(s.protocol.conn.Frames())
@@ -150,7 +150,7 @@ func (s *Session) attachFrames() {
 	s.service.queue.Do(func() { s.client.Wrap(s.protocol.conn) })
 }
 
-// keepWaiting holds a client that has its answer and waits.
+// keepWaiting holds a client whose handshake is answered and that waits.
 func (s *Session) keepWaiting() {
 	g := s.protocol
 	g.state = holding
@@ -159,8 +159,8 @@ func (s *Session) keepWaiting() {
 	s.do(func() relay.Event { return relay.Event{Kind: relay.HandshakeDone, Err: g.conn.Hold(ctx)} })
 }
 
-// protocolEvent takes what Accept or Hold has brought, and says whether the
-// client is still there. One that has no backend yet is held further.
+// protocolEvent handles the end of Accept or Hold, and returns whether the client is
+// still there. One without a backend is held again.
 func (s *Session) protocolEvent(ev relay.Event) relay.End {
 	g := s.protocol
 	was := g.state
@@ -170,7 +170,7 @@ func (s *Session) protocolEvent(ev relay.Event) relay.End {
 		return relay.Reset
 	case was == answering:
 		s.attachFrames()
-		g.PendingClient = nil // with all that its handshake has said
+		g.PendingClient = nil // releases the data of its handshake
 		if s.server == nil {
 			s.keepWaiting()
 		}
@@ -190,13 +190,13 @@ func (s *Session) protocolEvent(ev relay.Event) relay.End {
 	return relay.Open
 }
 
-// awaitAnswer is next once the client can be brought to the backend that has
-// been reached: a client of a Protocol must have its answer, and be released by Hold.
+// awaitAnswer returns next once the client can be connected with the backend: a
+// Protocol's client must have its answer, and be released by Hold.
 func (s *Session) awaitAnswer() transition {
 	if s.protocol == nil {
 		return next
 	}
-	if s.server.OnStream() && s.protocol.state != holding && s.protocol.state != answering { // an older TLS
+	if s.server.OnStream() && s.protocol.state != holding && s.protocol.state != answering { // an older TLS version
 		s.client.StopWatch()
 		s.moveToStream()
 	}
@@ -211,8 +211,8 @@ func (s *Session) awaitAnswer() transition {
 	return wait
 }
 
-// clientEnd is an end of the client's stream as its ProtocolConn has it: behind the
-// bytes that this keeps.
+// clientEnd translates an end of the client's stream: bytes that its ProtocolConn keeps
+// come before it.
 func (s *Session) clientEnd(how relay.End) relay.End {
 	if how == relay.FIN && s.protocol != nil && s.protocol.keepsBytes.Load() {
 		return relay.HalfFIN
@@ -220,7 +220,7 @@ func (s *Session) clientEnd(how relay.End) relay.End {
 	return how
 }
 
-// watchClient watches a client that has to wait, unless it is watched already.
+// watchClient watches a waiting client, unless it is already watched.
 func (s *Session) watchClient() {
 	if g := s.protocol; g != nil && (g.state == answering || g.state == holding) {
 		return
@@ -230,12 +230,12 @@ func (s *Session) watchClient() {
 	}
 }
 
-// closeClient closes the client's side. One of a Protocol gets the reason, which
-// takes a while.
+// closeClient closes the client's side. A Protocol's client gets the reason, which
+// takes time.
 func (s *Session) closeClient(reset bool) {
 	g := s.protocol
 	if e := s.ending; e != nil && !e.local.IsValid() && s.service.engine.recordsListener() {
-		e.local = s.client.Local() // as long as it is open
+		e.local = s.client.Local() // while it is open
 	}
 	if g == nil {
 		s.runner().Close(s.client, reset)
@@ -258,7 +258,7 @@ func (s *Session) closeClient(reset bool) {
 	})
 }
 
-// close ends the connection of a client of a Protocol.
+// close ends the connection of a Protocol's client.
 func (g *protocolClient) close(f closeReason, asked bool, retryAfter time.Duration) {
 	if asked {
 		g.accepting.Wait()
@@ -274,16 +274,16 @@ func (g *protocolClient) close(f closeReason, asked bool, retryAfter time.Durati
 	g.Refuse(f.status, retryAfter, f.text)
 }
 
-// releaseBudget gives back what the session had of the process's descriptors:
-// for a client of a Protocol, once it is recorded and its connection closed, whatever is
-// last.
+// releaseBudget returns the session's part of the process's descriptors: for a
+// Protocol's client once it is recorded and its connection closed, whichever is last.
 func (s *Session) releaseBudget() {
 	if s.protocol == nil || s.protocol.released.Add(1) == 2 {
 		s.share().Release()
 	}
 }
 
-// answeredConn is the client's once it has its answer, for Live, too; nil for one of no Protocol.
+// answeredConn is the client's ProtocolConn once answered, also for Live; nil without a
+// Protocol.
 func (g *protocolClient) answeredConn() ProtocolConn {
 	if g != nil && g.answered.Load() {
 		return g.conn
@@ -291,14 +291,14 @@ func (g *protocolClient) answeredConn() ProtocolConn {
 	return nil
 }
 
-// closedByProtocol says that the client has ended the session by its protocol,
-// and not only its half of it: nothing that the backend does then is a loss.
+// closedByProtocol reports whether the client has ended the whole session by its
+// protocol, not only its half: whatever the backend does then loses nothing.
 func (s *Session) closedByProtocol() bool {
 	line := s.protocol.answeredConn()
 	return line != nil && s.ending != nil && s.ending.by == ByClient && s.ending.reason == ReasonFIN && line.CloseCode() != closeAbnormal
 }
 
-// closeCode is how the session ended in its client's protocol; 0: in none.
+// closeCode is the close code in the client's protocol; 0: none.
 func (s *Session) closeCode() int {
 	line := s.protocol.answeredConn()
 	if line == nil {

@@ -9,17 +9,16 @@ import (
 	"time"
 )
 
-// wantsTLS is the answer to plain HTTP.
+// wantsTLS is the response to plain HTTP.
 const wantsTLS = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 40\r\n\r\n" +
 	"this port speaks TLS: use https:// here\n"
 
-// lingerTime is how long a client may take to read an answer before its
-// connection is closed: closing while it still sends would be a reset, which
-// destroys the answer.
+// lingerTime is how long a client may take to read a response before its connection is
+// closed: closing while it still sends would be a reset, which destroys the response.
 const lingerTime = time.Second
 
-// answerHTTP answers a client that speaks plain HTTP where TLS was expected,
-// and says so instead of err; any other err it gives back.
+// answerHTTP answers a client that speaks plain HTTP where TLS was expected, and
+// returns an error that says so; it returns any other err unchanged.
 func answerHTTP(err error) error {
 	var bad tls.RecordHeaderError
 	if !errors.As(err, &bad) || bad.Conn == nil || !beginsHTTP(string(bad.RecordHeader[:])) {
@@ -40,7 +39,7 @@ func answerHTTP(err error) error {
 	return errors.New("it spoke plain HTTP; this port speaks TLS")
 }
 
-// beginsHTTP knows requests by their first five bytes.
+// beginsHTTP recognizes requests by their first five bytes.
 func beginsHTTP(head string) bool {
 	for _, method := range []string{"GET /", "HEAD ", "POST ", "PUT /", "OPTIO", "DELET", "PATCH", "CONNE"} {
 		if strings.HasPrefix(head, method) {

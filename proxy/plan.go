@@ -58,29 +58,28 @@ type Plan struct {
 	service *Service
 	kind    string
 	opt     PlanOptions
-	token   string // a window's: what shows it acts for the owner
+	token   string // of a window: proves that a caller acts for the owner
 	done    chan struct{}
 	steps   *plan.Steps
 	tally   *tally
 
-	mu      sync.Mutex      // guards what follows up to cmd; taken after the queue, and before no other lock
-	report  Report          // without its steps
-	windows []ClusterWindow // that have begun, the last one is at work
+	mu      sync.Mutex      // guards the fields up to cmd; taken after the queue, and before no other lock
+	report  Report          // without the steps
+	windows []ClusterWindow // the windows begun so far; the last one is current
 	cmd     external
 
 	ours   *pause // the pause that the plan holds
-	waived bool   // it holds no client again before a backend has served; guarded by the queue
-	orphan bool   // the other engines know that nobody can say whether the command runs; the plan's goroutine's own
+	waived bool   // it must not hold clients again before a backend has served; guarded by the queue
+	orphan bool   // the other engines know that nobody knows whether the command runs; only for the plan's goroutine
 }
 
-// step is one thing that a plan does, and says in a few words.
+// step is one action of a plan, and its description.
 type step struct {
 	what string
 	do   func(p *Plan) (detail string, err error)
 }
 
-// startPlan enters a plan in the engine, refusing a second one for the
-// same service, and runs it.
+// startPlan registers a plan in the engine, unless the service has one, and runs it.
 func (s *Service) startPlan(kind string, o PlanOptions, steps []step) (*Plan, error) {
 	err := o.Validate()
 	if err == nil {
@@ -118,8 +117,8 @@ func (s *Service) startPlan(kind string, o PlanOptions, steps []step) (*Plan, er
 	return p, nil
 }
 
-// run takes the steps. What a step has begun is taken back by itself, when it
-// fails and the rules say so.
+// run takes the steps. A step that fails reverts what it has begun, if the rules say
+// so.
 func (p *Plan) run(steps []step) {
 	defer p.service.working.Done()
 	defer close(p.done)
@@ -182,7 +181,7 @@ func (p *Plan) finish(failed error) {
 func (p *Plan) Report() Report {
 	p.mu.Lock()
 	r := p.report
-	r.Backends = slices.Clone(r.Backends) // finish writes into it
+	r.Backends = slices.Clone(r.Backends) // as finish changes it
 	running := r.Ended.IsZero()
 	p.mu.Unlock()
 	for _, st := range p.steps.List() {
@@ -217,8 +216,8 @@ func (p *Plan) Next() { p.steps.Next() }
 // is ended, and its backend stays drained.
 func (p *Plan) Abort(by string) { p.steps.Abort(fmt.Errorf("%w by %s", errAborted, by)) }
 
-// until waits for a condition of the service, until it says that it is over or
-// the plan is aborted. It is asked with the queue locked.
+// until waits until over returns true or an error, or the plan is aborted. over is
+// called with the queue locked.
 func (p *Plan) until(over func() (bool, error)) error {
 	var err error
 	aborted := p.service.changes.await(p.steps.Context(), func() bool {

@@ -90,7 +90,7 @@ func (r *Report) SetNodes(nodes []NodeReport) {
 	}
 }
 
-// add adds those of other clients. Quantiles of both are not known.
+// add adds the numbers of other clients. Quantiles of the sum are not known.
 func (n *Numbers) add(o *Numbers) {
 	n.Held += o.Held
 	n.LongestSeconds = max(n.LongestSeconds, o.LongestSeconds)
@@ -127,9 +127,9 @@ func AcrossNodes(nodes []NodeReport) string {
 	return fmt.Sprintf("%s on %d of %d nodes", counts, len(known), all)
 }
 
-// clusterPart is what a plan does on all engines in one ClusterWindow.
+// clusterPart is the part of a plan that one ClusterWindow does on all engines.
 type clusterPart struct {
-	backend *Backend // that it is about; nil: the service
+	backend *Backend // nil: the service
 	run     func(*Plan) (string, error)
 }
 
@@ -149,15 +149,15 @@ func (b *Backend) clusterRestartSteps() []step {
 	}
 }
 
-// window is the one that is at work.
+// window returns the current window.
 func (p *Plan) window() ClusterWindow {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.windows[len(p.windows)-1]
 }
 
-// settle begins the window, and waits for the sessions of all engines. That the command runs
-// is agreed on before it begins: from then on no deadline ends the window.
+// settle begins the window, and waits for the sessions of all engines. The engines agree
+// that the command runs before it begins: from then on no deadline ends the window.
 func (c clusterPart) settle(p *Plan) (detail string, err error) {
 	ctx, name := p.steps.Context(), ""
 	if c.backend != nil {
@@ -184,7 +184,7 @@ func (c clusterPart) settle(p *Plan) (detail string, err error) {
 	return detail, nil
 }
 
-// holdsHere is an error where this engine does not do its part any more.
+// holdsHere returns an error if this engine no longer does its part.
 func (c clusterPart) holdsHere(p *Plan) (err error) {
 	s := p.service
 	s.queue.Do(func() {
@@ -193,7 +193,7 @@ func (c clusterPart) holdsHere(p *Plan) (err error) {
 			err = fmt.Errorf("this node sends clients to %s again", c.backend.name)
 		case c.backend != nil:
 		case on == nil || on.ours == nil || s.pause.current != on.ours:
-			err = errors.New("this node does not hold its clients any more")
+			err = errors.New("this node no longer holds its clients")
 		default:
 			p.ours = on.ours
 		}
@@ -201,14 +201,15 @@ func (c clusterPart) holdsHere(p *Plan) (err error) {
 	return err
 }
 
-// abandonCluster ends the window where the command has not begun, has failed at a backend, or
-// was aborted. If it cannot be said now, the window's node says it as soon as it can be; without it, the window ends at its max.
+// abandonCluster ends the window if the command has not begun, has failed at a backend, or
+// was aborted. If the other engines cannot be reached, this node tells them later; without
+// it, the window ends at its max.
 func (p *Plan) abandonCluster() {
 	ctx, cancel := context.WithTimeout(context.Background(), clusterSayTimeout)
 	defer cancel()
 	if err := p.window().Resume(ctx, false); err != nil {
 		p.service.engine.note(Event{Kind: EventPlan, Level: LevelAlarm, Service: p.service.name, By: p.opt.By,
-			Text: fmt.Sprintf("the %s of %s is over, and other nodes go on with it until a majority is reached, or until its max: %v", p.kind, p.service.name, err)})
+			Text: fmt.Sprintf("the %s of %s has ended, but other nodes continue it until a majority is reached, or until its max: %v", p.kind, p.service.name, err)})
 	}
 }
 
@@ -217,7 +218,8 @@ const (
 	clusterSayInterval = time.Second
 )
 
-// command runs it, or waits for it. A window's that has not come to its end may run still.
+// command runs the command, or waits for it. After an abort a window's command may still
+// run.
 func (c clusterPart) command(p *Plan) (string, error) {
 	detail, err := c.run(p)
 	if err != nil && c.backend != nil || errors.Is(err, errAborted) {
@@ -226,7 +228,7 @@ func (c clusterPart) command(p *Plan) (string, error) {
 	return detail, c.drained(err)
 }
 
-// drained says that the backend is not put back.
+// drained adds to an error that the backend is not put back.
 func (c clusterPart) drained(err error) error {
 	if err == nil || c.backend == nil {
 		return err
@@ -234,8 +236,8 @@ func (c clusterPart) drained(err error) error {
 	return fmt.Errorf("%w; %s stays drained on all nodes", err, c.backend.name)
 }
 
-// sayOrphan tells the other engines that the owner of the command is gone, so that the pause
-// ends at its max (rule 18), or that it is back.
+// sayOrphan tells the other engines that the owner of the command is gone, so that the
+// pause ends at its max (rule 18), or that it is back.
 func (p *Plan) sayOrphan() {
 	if p.opt.Cluster == nil {
 		return
@@ -254,14 +256,14 @@ func (p *Plan) sayOrphan() {
 	}
 }
 
-// check waits for good checks on all engines. Those of a service may take until its max,
-// which its clients are held for anyway.
+// check waits for successful checks on all engines. For a service they may take until
+// its max, since its clients are held until then anyway.
 func (c clusterPart) check(p *Plan) (detail string, err error) {
 	ctx, w := p.steps.Context(), p.window()
 	if c.backend != nil {
 		var cancel context.CancelFunc
 		within := c.backend.config().readyTimeout()
-		ctx, cancel = context.WithTimeoutCause(ctx, within+clusterSayTimeout, fmt.Errorf("not within %s", within)) // which others count from when they hear of it
+		ctx, cancel = context.WithTimeoutCause(ctx, within+clusterSayTimeout, fmt.Errorf("not within %s", within)) // other engines count it from when they hear of it
 		defer cancel()
 	}
 	err = untilHeard(ctx, func(ctx context.Context) error {
@@ -277,13 +279,13 @@ func (c clusterPart) check(p *Plan) (detail string, err error) {
 func (c clusterPart) resume(p *Plan) (string, error) {
 	w := p.window()
 	err := untilHeard(p.steps.Context(), func(ctx context.Context) error { return w.Resume(ctx, true) })
-	if err != nil { // else its owner, which is there, would have it stand for ever
+	if err != nil { // otherwise it would stay for ever, as its owner is there
 		p.abandonCluster()
 	}
 	return "", c.drained(err)
 }
 
-// untilHeard repeats what no majority has heard: clients are held meanwhile.
+// untilHeard repeats what no majority has received: clients are held meanwhile.
 func untilHeard(ctx context.Context, say func(context.Context) error) error {
 	for {
 		err := say(ctx)

@@ -88,7 +88,7 @@ func TestRule27TheGuardOfARoll(t *testing.T) {
 			[]proxy.ClusterView{view("n2", 0, proxy.BackendInfo{Reason: "full"}), view("n3", 0, proxy.BackendInfo{Reason: "standby"})}},
 		{"one sees the other down", "", "n3: only 0 of 1 others up, 1 wanted", down},
 		{"one has a client that waits", "", "n2: a client has waited 9s, more than max_wait (5s)", []proxy.ClusterView{view("n2", 9*time.Second, up)}},
-		{"one has not answered", "", "n2: what its backends are is not known: no answer; use --force to leave it out", []proxy.ClusterView{{Node: "n2", Unknown: "no answer"}}},
+		{"one has not answered", "", "n2: its backends are unknown: no answer; use --force to leave it out", []proxy.ClusterView{{Node: "n2", Unknown: "no answer"}}},
 		{"one is lost", "1 of 1 others up; n2: left out, its lease ended", "", []proxy.ClusterView{{Node: "n2", Unknown: "its lease ended", LeftOut: true}}},
 	} {
 		said, err := proxy.GuardOf(v.svc.Backend("a"), tc.views, proxy.PlanOptions{MaxWait: 5 * time.Second})

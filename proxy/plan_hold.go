@@ -10,9 +10,9 @@ import (
 // backend served any more while it was at work (rules 18a and 20a).
 const PauseByPlan = "plan"
 
-// servingChangedLocked is called where a backend may have begun to serve, or
-// ceased to: a plan that is at work holds the clients while none does, or lets
-// them go on; without one they are turned away where the service is set to.
+// servingChangedLocked is called when a backend may have begun or ceased to serve: a
+// current plan holds the clients while none serves; without a plan they are rejected if
+// the service is set to reject.
 func (s *Service) servingChangedLocked() {
 	s.changes.notifyLocked()
 	s.backends.returnSomeLocked()
@@ -20,9 +20,9 @@ func (s *Service) servingChangedLocked() {
 	s.rejectWaitersLocked()
 }
 
-// holdForPlanLocked pauses the service while a plan is at work and no backend
-// serves, and resumes it once one does. Once that pause was ended, by an
-// operator or by its deadline, there is no other before one has served again.
+// holdForPlanLocked pauses the service during a plan while no backend serves, and
+// resumes it once one does. After an operator or the deadline has ended that pause, it
+// does not begin again before a backend has served.
 func (s *Service) holdForPlanLocked() {
 	if slices.ContainsFunc(s.backends.all, (*Backend).serves) {
 		if work := s.planAtWorkLocked(); work.waived != nil {
@@ -47,16 +47,17 @@ func (s *Service) holdForPlanLocked() {
 	s.pause.beginLocked(held)
 }
 
-// atWork is a plan that holds the clients where no backend serves.
+// atWork is a plan that holds the clients if no backend serves.
 type atWork struct {
 	by, what string
 	max      time.Duration
 	rate     float64
-	plan     *Plan // nil: it is another engine's
-	waived   *bool // nil: there is none
+	plan     *Plan // nil: another engine's plan
+	waived   *bool // nil: no plan
 }
 
-// planAtWorkLocked is the plan of this engine, or else that of a backend on all engines.
+// planAtWorkLocked returns the plan of this engine, or else that of a backend on all
+// engines.
 func (s *Service) planAtWorkLocked() atWork {
 	switch p, c := s.plan, s.cluster.pause; {
 	case p != nil:
@@ -67,8 +68,8 @@ func (s *Service) planAtWorkLocked() atWork {
 	return atWork{}
 }
 
-// waivePlanLocked is called where the service's pause is ended although no
-// backend may serve: its plan does not begin another before one has served.
+// waivePlanLocked is called when the service's pause is ended although no backend may
+// serve: its plan begins no other pause before one has served.
 func (ps *pauseState) waivePlanLocked() {
 	s := ps.service
 	if work := s.planAtWorkLocked(); work.waived != nil && ps.current.by == PauseByPlan {

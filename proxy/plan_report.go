@@ -83,15 +83,15 @@ func (r *Report) Info() *PlanInfo {
 // plansKept is how many reports can still be read.
 const plansKept = 32
 
-// plans are the engine's: those that run, and the last that have ended.
+// plans are the engine's plans: those that run, and the last that have ended.
 type plans struct {
 	mu   sync.Mutex
 	n    int
 	last []*Plan
-	past []Report // of an engine before this one, the newest first
+	past []Report // of earlier engines, the newest first
 }
 
-// none is an error when one is under way.
+// none returns an error if a plan is running.
 func (ps *plans) none() error {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
@@ -103,7 +103,7 @@ func (ps *plans) none() error {
 	return nil
 }
 
-// enter gives a plan its id, and refuses a second for a service.
+// enter gives a plan its id, and refuses a second plan for a service.
 func (ps *plans) enter(p *Plan) error {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()

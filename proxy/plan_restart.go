@@ -56,7 +56,7 @@ func (s *Service) StartRoll(o PlanOptions) (*Plan, error) {
 		}
 	})
 	if err == nil && len(steps) == 0 {
-		err = fmt.Errorf("proxy: no backend of %s is like %q; there is: %s", s.name, o.Match, names)
+		err = fmt.Errorf("proxy: no backend of %s matches %q; it has: %s", s.name, o.Match, names)
 	}
 	if err != nil {
 		return nil, err
@@ -64,15 +64,17 @@ func (s *Service) StartRoll(o PlanOptions) (*Plan, error) {
 	return s.startPlan(PlanRoll, o, append(steps, end...))
 }
 
-// How long other engines may take until they can bear it. One that has just been told that the
-// backend before is back may not have followed yet, and a roll that gives up there is half done.
-// Before the first backend nothing is done, so that it is said soon, and can be tried again.
+// How long to wait until the other engines can do without a backend. One that has just
+// learned that the previous backend is back may not have applied that yet, and a roll that
+// stops there is half done. Before the first backend nothing is done, so a failure is
+// reported soon.
 const (
 	guardAtFirst = 5 * time.Second
 	guardBetween = 30 * time.Second
 )
 
-// guardStep looks whether the others can bear it, as each engine that has the service sees them.
+// guardStep checks whether all engines that have the service can do without the backend, as
+// each of them sees it.
 func (b *Backend) guardStep(o PlanOptions, within time.Duration) step {
 	return step{"guard " + b.name, func(p *Plan) (string, error) {
 		if o.Cluster == nil {
@@ -94,7 +96,7 @@ func (b *Backend) guardStep(o PlanOptions, within time.Duration) step {
 	}}
 }
 
-// guard looks at this engine and at others.
+// guard checks this engine and the others.
 func (b *Backend) guard(others []ClusterView, o *PlanOptions) (string, error) {
 	here := b.service.Info()
 	detail, err := (&ClusterView{Service: &here}).guard(b.name, o)
@@ -112,13 +114,13 @@ func (b *Backend) guard(others []ClusterView, o *PlanOptions) (string, error) {
 	return detail, nil
 }
 
-// guard says whether one engine can bear it that its backend of that name is taken out.
+// guard checks whether one engine can do without its backend of that name.
 func (v *ClusterView) guard(name string, o *PlanOptions) (detail string, err error) {
 	switch {
 	case v.LeftOut:
 		return "left out, " + v.Unknown, nil
 	case v.Service == nil:
-		return "", fmt.Errorf("what its backends are is not known: %s; use --force to leave it out", v.Unknown)
+		return "", fmt.Errorf("its backends are unknown: %s; use --force to leave it out", v.Unknown)
 	}
 	up, others := 0, 0
 	for i := range v.Service.Backends {
@@ -144,7 +146,7 @@ func (v *ClusterView) guard(name string, o *PlanOptions) (detail string, err err
 	return detail, nil
 }
 
-// restartSteps are those of one backend, and what follows after the last.
+// restartSteps returns the steps of one backend, and those that follow the last backend.
 func (b *Backend) restartSteps(o PlanOptions) (steps, end []step) {
 	if o.Cluster != nil {
 		return b.clusterRestartSteps(), nil
@@ -157,8 +159,8 @@ func (b *Backend) restartSteps(o PlanOptions) (steps, end []step) {
 	}, []step{releaseStep}
 }
 
-// drainStep takes the backend out of service, holding clients where no other
-// could serve them (rule 20).
+// drainStep takes the backend out of service, and holds clients if no other can serve
+// them (rule 20).
 func (b *Backend) drainStep(p *Plan) (detail string, err error) {
 	s := b.service
 	h := &hold{state: AdminDrain, by: p.opt.By, reason: p.opt.Reason, since: time.Now(), then: p.opt.Then, quiet: p.opt.Quiet, plan: p}
@@ -183,7 +185,7 @@ func (b *Backend) drainStep(p *Plan) (detail string, err error) {
 		case b.holds[holdPlan] != h:
 			return true, ErrGivenUp
 		case s.hooks.running != "":
-			return false, nil // it may be about this backend
+			return false, nil // the hook may use this backend
 		case b.active == 0:
 			return true, nil
 		case h.until == nil && h.then == ThenKeep && p.opt.Limit >= 0:
@@ -200,7 +202,7 @@ func (b *Backend) drainStep(p *Plan) (detail string, err error) {
 	return fmt.Sprintf("%s drained%s", text.Plural(h.startedWith, "session"), detail), nil
 }
 
-// commandStep runs the backend's restart command, here, as our user.
+// commandStep runs the backend's restart command, on this host, as our user.
 func (b *Backend) commandStep(p *Plan) (string, error) {
 	r := b.service.engine.commands.Run(p.steps.Context(), command.Command{Argv: b.config().Restart, Timeout: p.opt.Max,
 		Env: HookCall{Service: b.service.name, Backend: b.name, Reason: PlanRestart}.env()})
@@ -210,7 +212,7 @@ func (b *Backend) commandStep(p *Plan) (string, error) {
 	return r.LastLine(), r.Err
 }
 
-// checkStep demands good checks (rule 11).
+// checkStep waits for successful checks (rule 11).
 func (b *Backend) checkStep(p *Plan) (string, error) {
 	if b.service.config().Check.Type == health.None {
 		return "not checked", nil
@@ -230,8 +232,7 @@ func (b *Backend) readyStep(p *Plan) (string, error) {
 	return b.Info().State, nil
 }
 
-// releaseStep waits until the clients are served that were held, so that the report
-// is about all of them.
+// releaseStep waits until all held clients are served, so that the report covers them.
 var releaseStep = step{"release", func(p *Plan) (string, error) {
 	s := p.service
 	return "", p.until(func() (bool, error) {

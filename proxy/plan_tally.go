@@ -12,26 +12,25 @@ import (
 // tally counts what happens to a service's clients while a plan runs.
 type tally struct {
 	service     *Service
-	own         bool // of this process alone, without those before an upgrade
+	own         bool // only this process, without those before an upgrade
 	counts      SessionCounts
 	queueCounts QueueInfo
-	// held is which clients have waited, and only grows: what was copied of it with the
-	// queue locked can be read without. A session that could not be served
-	// goes back to its position and waits on; its last entry is how long in all.
+	// held has the clients that have waited, and is only appended to: a copy made with
+	// the queue locked can be read without the lock. A session that could not be served
+	// waits again; its last entry has the total.
 	held     []heldFor
-	forgot   int // that there was no room for
+	forgot   int // how many did not fit
 	backends []BackendChange
 	wasUp    map[string]bool
 }
 
-// heldFor is how long a session has waited whose wait has ended, with a grant
-// or without one.
+// heldFor is how long a session has waited, until its grant or without one.
 type heldFor struct {
 	session uint64
 	wait    time.Duration
 }
 
-// tallyMost bounds what a tally remembers; beyond, it only counts.
+// tallyMost bounds the entries of a tally; beyond it only counts.
 const tallyMost = 1 << 17
 
 func newTally(s *Service) *tally {
@@ -66,7 +65,7 @@ func (t *tally) forgetLocked() {
 
 func (t *tally) before() []BackendChange { return slices.Clone(t.backends) }
 
-// goodBeforeLocked are the backends that a window demands good checks of.
+// goodBeforeLocked returns the backends for which a window requires successful checks.
 func (t *tally) goodBeforeLocked() (of []*Backend) {
 	all := t.service.backends.all
 	for _, b := range all {
@@ -77,7 +76,7 @@ func (t *tally) goodBeforeLocked() (of []*Backend) {
 	return of
 }
 
-// waiting is which sessions wait now, and how long so far.
+// waiting returns the sessions that wait now, and how long so far.
 func (t *tally) waiting() []heldFor {
 	s := t.service
 	now, all := time.Now(), make([]heldFor, 0, s.queue.Len())
@@ -87,7 +86,7 @@ func (t *tally) waiting() []heldFor {
 	return all
 }
 
-// end gives the final numbers, and each backend's state after it.
+// end returns the final numbers, and each backend's state.
 func (t *tally) end() (n Numbers, after map[string]string) {
 	s := t.service
 	n = t.numbers()
@@ -101,7 +100,7 @@ func (t *tally) end() (n Numbers, after map[string]string) {
 	return n, after
 }
 
-// numbers are those of a tally so far, with those that wait still.
+// numbers returns the numbers so far, including clients that still wait.
 func (t *tally) numbers() (n Numbers) {
 	s := t.service
 	var held []heldFor
@@ -113,7 +112,7 @@ func (t *tally) numbers() (n Numbers) {
 		held = t.held
 	})
 	all := make(map[uint64]time.Duration, len(held)+len(waiting))
-	for _, h := range append(waiting, held...) { // one of the two, or both, may know of a session
+	for _, h := range append(waiting, held...) { // a session may be in one of the two, or in both
 		all[h.session] = max(all[h.session], h.wait)
 	}
 	n.Held += len(all)

@@ -10,12 +10,12 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// external is an operator's command that runs elsewhere: where it was typed,
-// with its output on the operator's terminal.
+// external is an operator's command that runs elsewhere: where it was entered, with its
+// output on the operator's terminal.
 type external struct {
-	seen  time.Time // when its owner last said that it is there
+	seen  time.Time // the owner's last heartbeat
 	pid   int       // of the command, on this machine; 0: not known
-	lost  bool      // the owner has gone
+	lost  bool      // the owner is gone
 	ended bool
 	err   error
 }
@@ -23,10 +23,10 @@ type external struct {
 // stepCommand is the step of a window in which its owner runs its command.
 const stepCommand = "command"
 
-// ownerLease is how long an owner may be silent.
+// ownerLease is how long an owner may send no heartbeat.
 const ownerLease = 3 * time.Second
 
-// newToken makes what only a window's owner knows.
+// newToken makes a secret that only a window's owner knows.
 func newToken() string { return rand.Text() }
 
 // StartWindow begins a maintenance window: the service pauses, and once no
@@ -46,13 +46,13 @@ func (s *Service) StartWindow(o PlanOptions) (*Plan, error) {
 	})
 }
 
-// pauseLocked pauses the service for the plan, unless the plan's owner has done
+// pauseLocked pauses the service for the plan, unless the plan's owner has already done
 // so.
 func (p *Plan) pauseLocked(by string) error {
 	s := p.service
 	if was := s.pause.current; was != nil && !was.leftTo(p.opt.By) && was.plan != p {
 		if was.owner == p.opt.By && by == PlanRestart {
-			return nil // inside one's own pause
+			return nil // inside the owner's own pause
 		}
 		return fmt.Errorf("%s is paused already, by %s for %s", s.name, was.owner, time.Since(was.since).Round(time.Second))
 	}
@@ -71,12 +71,12 @@ func (p *Plan) pauseLocked(by string) error {
 	return nil
 }
 
-// leftTo says whether a plan that failed has left the pause behind, so that
-// its owner's next plan takes it over.
+// leftTo reports whether a failed plan has left the pause behind for its owner's next
+// plan.
 func (p *pause) leftTo(owner string) bool { return p.plan != nil && p.plan.over() && p.owner == owner }
 
-// limit is when the time of the live sessions is over; nil: never, but for
-// the pause's own deadline.
+// limit is when the time of the live sessions is over; nil: only at the pause's
+// deadline.
 func (p *Plan) limit(from time.Time) *time.Time {
 	if p.opt.Limit < 0 {
 		return nil
@@ -126,8 +126,8 @@ func windowCommand(p *Plan) (string, error) {
 	return detail, err
 }
 
-// awaitCommand waits for the owner's command. It fails only when there is nothing left
-// to wait for: what its exit status means is the next step's.
+// awaitCommand waits for the owner's command. It fails only if there is nothing left to
+// wait for: the next step evaluates the exit status.
 func (p *Plan) awaitCommand() (string, error) {
 	p.mu.Lock()
 	p.cmd.seen = time.Now()
@@ -143,7 +143,7 @@ func (p *Plan) awaitCommand() (string, error) {
 	return "exit status 0", nil
 }
 
-// awaitCommandEnd waits for the end of the command, or of the plan.
+// awaitCommandEnd waits for the end of the command or of the plan.
 func (p *Plan) awaitCommandEnd() error {
 	s := p.service
 	for {
@@ -165,19 +165,19 @@ func (p *Plan) awaitCommandEnd() error {
 		case <-p.steps.Context().Done():
 			timer.Stop()
 			return context.Cause(p.steps.Context())
-		case <-more: // CommandEnded is one, too
+		case <-more: // also for CommandEnded
 			timer.Stop()
 		case <-timer.C:
 		}
 	}
 }
 
-// orphanInterval is how often a command is looked for whose owner is gone.
+// orphanInterval is how often a command without an owner is looked for.
 const orphanInterval = time.Second
 
-// commandOver looks whether the command has ended, and whether its owner is
-// there still, and says when to look again. One that has outlived its owner is
-// only looked for once its time is over.
+// commandOver reports whether the command has ended, notes whether its owner is gone,
+// and returns when to call it again. A command that has outlived its owner is only
+// looked for after its deadline.
 func (p *Plan) commandOver(overdue bool) (over bool, again time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -201,7 +201,7 @@ func (p *Plan) commandOver(overdue bool) (over bool, again time.Duration) {
 	return c.ended, max(lease, 0) + time.Millisecond
 }
 
-// running says whether the command still runs under its owner's eyes.
+// running reports whether the command still runs and its owner is there.
 func (p *Plan) running() bool {
 	if p.steps.At() != stepCommand {
 		return false
@@ -240,9 +240,9 @@ func (p *Plan) CommandEnded(token string, err error) error {
 	return nil
 }
 
-// windowCheck demands good checks of those backends that were up before. After
-// a command that failed they decide, too: not good means held until max (rule
-// 18), which the pause's own deadline does.
+// windowCheck waits for successful checks of the backends that were up before, even
+// after a failed command: if they fail, clients are held until max (rule 18), by the
+// pause's own deadline.
 func windowCheck(p *Plan) (string, error) {
 	s := p.service
 	var of []*Backend
@@ -264,10 +264,9 @@ func windowResume(p *Plan) (string, error) {
 	return "", nil
 }
 
-// outlivesDeadlineLocked is asked when the pause of a plan has come to its
-// deadline: whether it must go on nevertheless. A command that still runs has
-// left a half-done backend, on to which no client may go; the plan itself
-// opens the service once the command has ended, and good checks were seen.
+// outlivesDeadlineLocked reports whether the pause of a plan must continue at its
+// deadline. While a command runs, a backend may be half done, and no client may reach
+// it; the plan opens the service once the command has ended and the checks have passed.
 func (p *pause) outlivesDeadlineLocked(s *Service) bool {
 	if p.cluster != nil {
 		return p.cluster.outlivesDeadlineLocked(s)
@@ -281,8 +280,8 @@ func (p *pause) outlivesDeadlineLocked(s *Service) bool {
 	return true
 }
 
-// overdueFor is how long the pause stood, or stands, beyond its deadline and rejected clients:
-// a plan of all engines goes on after that, to collect their numbers.
+// overdueFor is how long the pause has rejected clients beyond its deadline: a plan of all
+// engines continues after that, to collect their numbers.
 func (p *pause) overdueFor() time.Duration {
 	switch {
 	case !p.overdue:
@@ -293,8 +292,8 @@ func (p *pause) overdueFor() time.Duration {
 	return p.ended.Sub(p.until)
 }
 
-// overdueLocked rejects the clients of a window that goes on beyond its deadline, which
-// what says.
+// overdueLocked rejects the clients of a window that continues beyond its deadline;
+// what says why.
 func (p *pause) overdueLocked(s *Service, what string) {
 	p.overdue = true
 	s.changes.notifyLocked()

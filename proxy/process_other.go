@@ -4,7 +4,7 @@ package proxy
 
 import "os"
 
-// alive says whether a process is there; 0 is none.
+// alive reports whether a process exists; pid 0 never does.
 func alive(pid int) bool {
 	if pid <= 0 {
 		return false

@@ -9,8 +9,8 @@ import (
 	"github.com/pires/go-proxyproto"
 )
 
-// What a PROXY header of version 2 says: in its 13th byte whether its sender
-// speaks for a client, in its 14th of what family the client's address is.
+// Fields of a version 2 PROXY header: the 13th byte says whether its sender speaks for
+// a client, the 14th the family of the client's address.
 const (
 	v2Fixed      = 16
 	v2Local      = 0x20
@@ -18,8 +18,8 @@ const (
 	uniqueIDMost = 128
 )
 
-// tokenType is the TLV that has a session's fencing token, in 8 bytes, the highest
-// first: of those that the specification leaves to applications.
+// tokenType is the TLV with a session's fencing token, in 8 bytes, big-endian: one of
+// the types that the specification reserves for applications.
 const tokenType proxyproto.PP2Type = 0xE5
 
 // checkV2 checks a whole header of version 2: go-proxyproto does not check what
@@ -30,14 +30,14 @@ func checkV2(header []byte) (noAddress bool, err error) {
 	block := header[v2Fixed:]
 	noAddress = header[12] == v2Local || header[12] == v2Local+1 && header[13] == v2Unspec
 	if !noAddress && (!known || len(block) < size) {
-		return false, nil // go-proxyproto says what is wrong with it
+		return false, nil // go-proxyproto returns the error
 	}
 	tlvs, err := proxyproto.SplitTLVs(block[min(size, len(block)):])
 	if err != nil {
 		if noAddress {
 			return true, nil
 		}
-		return false, errors.New("a TLV of it is longer than the header")
+		return false, errors.New("one of its TLVs is longer than the header")
 	}
 	sums := 0
 	for _, tlv := range tlvs {
@@ -52,12 +52,12 @@ func checkV2(header []byte) (noAddress bool, err error) {
 		return false, errors.New("it has more than one CRC32C")
 	}
 	if sums == 1 && !sumIsRight(header, min(v2Fixed+size, len(header))) {
-		return false, errors.New("its CRC32C is wrong: it has been changed on its way")
+		return false, errors.New("its CRC32C is wrong: it was changed in transit")
 	}
 	return noAddress, nil
 }
 
-// checkTLV looks over those whose form is known.
+// checkTLV checks TLVs of a known form.
 func checkTLV(tlv proxyproto.TLV) error {
 	const sslFixed = 5 // one byte of flags and four of the verification's result
 	n := len(tlv.Value)
@@ -81,8 +81,8 @@ func checkTLV(tlv proxyproto.TLV) error {
 	return nil
 }
 
-// sumIsRight verifies the checksum of a header, which is made with zeros in its
-// own place. It stands in one of the TLVs, which are sound and begin at i.
+// sumIsRight verifies the checksum of a header, which is computed with zeros in its own
+// place. It is in one of the TLVs, which are valid and begin at i.
 func sumIsRight(header []byte, i int) bool {
 	const head = 3 // type and length
 	for {

@@ -25,26 +25,26 @@ type quietDrain struct {
 	by    string // the operator
 }
 
-// quietDrains says which live sessions of a service a drain ends at a quiet
-// moment: by a pause all but those that bypass it, and by a hold those of its
-// backend (Backend.quiet). Both change with the queue locked, and are read by
-// sessions at any time.
+// quietDrains says which live sessions of a service are ended at a quiet moment: by a
+// pause all except those that bypass it, and by a hold those of its backend
+// (Backend.quiet). Both change with the queue locked, and sessions read them at any
+// time.
 type quietDrains struct {
 	service *Service
 	pause   atomic.Pointer[quietDrain] // nil: none
-	retired bool                       // a reload has the service no more
+	retired bool                       // a reload has removed the service
 
-	successor *QuietDrains // of the process after this one; nil: none has said it
-	told      QuietDrains  // what the processes before this one were told last
+	successor *QuietDrains // of the next process; nil: not received
+	told      QuietDrains  // what the previous processes were told last
 }
 
-// updateLocked is called where a pause or a hold has begun or ended. Sessions
-// for which something has begun set their clocks anew.
+// updateLocked is called when a pause or a hold has begun or ended. Sessions to which
+// that newly applies reset their timers.
 func (q *quietDrains) updateLocked() {
 	s := q.service
 	now := q.ownLocked()
 	q.tellPredecessorsLocked(now)
-	if q.successor != nil { // which has the last word
+	if q.successor != nil { // the successor decides
 		now = *q.successor
 	}
 	begun := replaceQuiet(&q.pause, now.All.own())
@@ -83,7 +83,7 @@ func (q *quietDrains) ownLocked() QuietDrains {
 	return all
 }
 
-// quietBegun is the Signal to a session that its drain has begun.
+// quietBegun is the signal to a session that its drain has begun.
 type quietBegun struct{}
 
 // replaceQuiet reports whether now begins something.
@@ -96,7 +96,7 @@ func replaceQuiet(at *atomic.Pointer[quietDrain], now *quietDrain) (begun bool) 
 	return now != nil
 }
 
-// quietDrain is what ends the session at its next quiet moment; nil: nothing.
+// quietDrain returns what ends the session at its next quiet moment, or nil.
 func (s *Session) quietDrain() *quietDrain {
 	if q := s.service.quiet.pause.Load(); q != nil && !s.bypass {
 		return q
@@ -105,20 +105,19 @@ func (s *Session) quietDrain() *quietDrain {
 }
 
 const (
-	// quietSettle is how long a client that has been sent the FIN of a quiet
-	// moment has to close its side, or to send what it was about to send, until
-	// its backend gets a FIN as well.
+	// quietSettle is how long a client that has got the FIN of a quiet moment has to
+	// close its side, or to finish sending, until its backend gets a FIN, too.
 	quietSettle = 50 * time.Millisecond
-	// quietRetry is when a session is asked again that was not as quiet as its
-	// clock says: something of it is under way.
+	// quietRetry is the delay after a session was not as quiet as its clocks suggest:
+	// data of it is in flight.
 	quietRetry = 10 * time.Millisecond
 )
 
-// endsQuietAt is when the session may next be quiet enough; the zero time: it is
-// not to end so. A client that has ended its side waits for an answer.
+// endsQuietAt returns when the session may next be quiet enough; zero: it must not be
+// ended so. A client that has ended its side waits for an answer.
 func (s *Session) endsQuietAt() (at time.Time) {
 	if s.protocol != nil && s.half > 0 {
-		return at // it answers our Close frame with its own
+		return at // the client answers our Close frame with its own
 	}
 	switch q := s.quietDrain(); {
 	case s.endsQuietly():
@@ -129,7 +128,7 @@ func (s *Session) endsQuietAt() (at time.Time) {
 	return at
 }
 
-// untilQuiet is when to ask, of a time that may have passed in vain.
+// untilQuiet returns when to try, also if that time has already passed in vain.
 func untilQuiet(at time.Time) time.Time {
 	if !at.IsZero() && !at.After(time.Now()) {
 		return time.Now().Add(quietRetry)
@@ -137,14 +136,14 @@ func untilQuiet(at time.Time) time.Time {
 	return at
 }
 
-// endsQuietly says that the session has been found quiet, and its client has been
-// sent a FIN.
+// endsQuietly reports whether the session was found quiet, and its client has been sent
+// a FIN.
 func (s *Session) endsQuietly() bool { return s.ending != nil && s.ending.reason == ReasonQuietDrain }
 
-// endQuiet ends the session if it is quiet, in this order: a FIN to the client,
-// while what that sends still arrives; once the client's system has it, and the
-// client has been quiet since, one to the backend. The other way round what a
-// client sends in the same moment would be lost.
+// endQuiet ends the session if it is quiet, in this order: a FIN to the client, whose
+// data still arrives; once the client's system has it, and the client has been quiet
+// since, a FIN to the backend. In the other order, data that the client sends at the
+// same moment would be lost.
 func (s *Session) endQuiet() {
 	at := s.endsQuietAt()
 	if at.IsZero() || time.Now().Before(at) {
@@ -157,7 +156,7 @@ func (s *Session) endQuiet() {
 	}
 }
 
-// endedQuiet takes in that a direction has ended at a quiet moment.
+// endedQuiet handles a direction that has ended at a quiet moment.
 func (s *Session) endedQuiet(ev relay.Event) {
 	who := ""
 	if q := s.quietDrain(); q != nil {

@@ -28,8 +28,8 @@ func (d *QuietDrain) own() *quietDrain {
 	return &quietDrain{durationOf(d.AfterSeconds), d.By}
 }
 
-// tellPredecessorsLocked has the processes before this one, where they still have
-// clients of the service, end them as this one ends its own.
+// tellPredecessorsLocked makes the previous processes, while they have clients of the
+// service, end them as this one ends its own.
 func (q *quietDrains) tellPredecessorsLocked(now QuietDrains) {
 	s := q.service
 	f := s.engine.cfg.QuietPredecessors

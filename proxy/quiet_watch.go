@@ -7,8 +7,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// watchExchange has the session's requests and replies followed, where its service
-// says what its clients speak.
+// watchExchange follows the session's requests and replies, if its service says which
+// protocol its clients speak.
 func (s *Session) watchExchange() {
 	protocol := s.service.config().Drain.Protocol
 	if protocol == "" || s.protocol != nil {
@@ -38,9 +38,8 @@ func (s *Session) Carried(side *relay.Side, b []byte) {
 	}
 }
 
-// owesNothing says whether each request of the session has its reply, as far as
-// that is known; where it is not, quiet is all that there is to go by, and that is
-// said.
+// owesNothing reports whether each request of the session has its reply, as far as
+// known; if unknown, silence is the only criterion, and an event says so.
 func (s *Session) owesNothing() bool {
 	if s.rare == nil || s.rare.exchange == nil {
 		return true
@@ -51,7 +50,7 @@ func (s *Session) owesNothing() bool {
 	}
 	svc := s.service
 	svc.engine.noteThrottledAs(EventSession+" "+svc.name+" exchange", Event{Kind: EventSession, Level: LevelWarn, Service: svc.name, Session: s.ID(),
-		Text: fmt.Sprintf("session %s of %s cannot be read as %s: %s; it is drained once it has carried nothing for a while, also if a request is under way",
+		Text: fmt.Sprintf("session %s of %s cannot be read as %s: %s; it is drained once it has carried nothing for a while, even if a request is in progress",
 			s.ID(), svc.name, svc.config().Drain.Protocol, why)})
 	return true
 }

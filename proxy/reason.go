@@ -55,8 +55,8 @@ const (
 	ReasonAnswer  Reason = "answer"  // the backend gave a wrong answer to a check
 	ReasonCommand Reason = "command" // the command of a check failed
 
-	// TLS with a backend, which then counts as one that could not be connected
-	// to; ReasonNotTLS and ReasonTLS are others.
+	// TLS with a backend, which then counts as one that could not be connected to;
+	// ReasonNotTLS and ReasonTLS are separate.
 
 	ReasonTLSUnknownCA = tlsclient.UnknownCA // the certificate is signed by an untrusted CA
 	ReasonTLSWrongName = tlsclient.WrongName // the certificate is for another name
@@ -121,8 +121,8 @@ const (
 	ReasonOther Reason = "other" // none of these
 )
 
-// refusals are the reasons that are about one client and not about the state of
-// the service: why the client was rejected on arrival.
+// refusals are the reasons that are about one client and not about the service's state:
+// why the client was rejected on arrival.
 var refusals = map[Reason]bool{
 	ReasonDenied: true, ReasonSessionsPerIP: true, ReasonNewPerIP: true, ReasonWaitingPerIP: true, ReasonQueueFull: true,
 	ReasonUntrustedProxy: true, ReasonProxyHeader: true, ReasonTLS: true,
@@ -130,8 +130,8 @@ var refusals = map[Reason]bool{
 	ReasonSubprotocol: true, ReasonEncoding: true, ReasonMalformed: true,
 }
 
-// orderly reports whether a side ended its stream with a FIN, so that the other
-// may go on.
+// orderly reports whether a side ended its stream with a FIN, so that the other may
+// continue.
 func orderly(r Reason) bool { return r == ReasonFIN || r == ReasonTruncated || r == ReasonTLSTruncated }
 
 // texts explains the reasons whose word alone says too little to people.
@@ -153,7 +153,7 @@ var texts = map[Reason]string{
 	ReasonTLSTimeout:     "TLS handshake timed out",
 	ReasonTLSAlert:       "TLS alert",
 	ReasonNotTLS:         "no TLS",
-	ReasonNoHello:        "no whole ClientHello",
+	ReasonNoHello:        "incomplete ClientHello",
 	ReasonNoServerName:   "its ClientHello names no server",
 	ReasonServerName:     "server name not served",
 	ReasonHost:           "host not served",

@@ -8,8 +8,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// record is the last stage: everything that the session held is given back,
-// and it is written down, exactly once.
+// record is the last stage: everything that the session held is released, and it is
+// recorded, exactly once.
 func record(s *Session, ev relay.Event) transition {
 	if ev.Kind != relay.Begin {
 		if ev.Kind == relay.Connected {
@@ -21,7 +21,7 @@ func record(s *Session, ev relay.Event) transition {
 	if s.ending == nil {
 		s.ending = &ending{by: ByProxy, phase: phaseNames[s.phase.Load()], reason: ReasonOther}
 	}
-	// The queue comes first: while it waits, Waiters may read its client.
+	// The queue comes first: while the session waits, Waiters may read its client.
 	if wasIn = s.phase.Load() != inQueue; !wasIn {
 		s.contained(func() { wasIn = !s.service.queue.Remove(&s.waiter) })
 	}
@@ -58,7 +58,7 @@ func (s *Session) settle(now time.Time) {
 			}
 			s.last.clientEndedLocked(s.server.In() > 0, e.by == ByBackend)
 		}
-		svc.pause.endReleaseLocked() // if it was the last that was held
+		svc.pause.endReleaseLocked() // if it was the last held client
 	})
 	if s.unanswered() {
 		s.last.resetUnanswered()
@@ -89,13 +89,13 @@ func (s *Session) settle(now time.Time) {
 	}
 }
 
-// recordsListener says whether anybody reads the Listener of records.
+// recordsListener reports whether somebody reads the Listener of records.
 func (e *Engine) recordsListener() bool {
 	return e.cfg.OnRecord != nil && (e.cfg.OmitListener == nil || !e.cfg.OmitListener())
 }
 
-// endedSession is a session that has ended, kept as it was: what people read
-// is made from it only on request.
+// endedSession is a session that has ended, as it was: text for people is made from it
+// only on request.
 type endedSession struct {
 	session *Session
 	backend *Backend

@@ -8,9 +8,9 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// relayBytes is the fourth stage: bytes go both ways until both sides have
-// ended. The runner passes each end of stream on; what is left here are clocks
-// and which side ended it.
+// relayBytes is the fourth stage: data is copied both ways until both sides have ended.
+// The runner passes each end of stream on; here are the clocks, and which side ended
+// the session.
 func relayBytes(s *Session, ev relay.Event) transition {
 	switch ev.Kind {
 	case relay.Begin:
@@ -54,8 +54,8 @@ func relayBytes(s *Session, ev relay.Event) transition {
 	return wait
 }
 
-// sideEnded notes which side ended the session: the first to end, unless it is cut
-// then. A reset passes on.
+// sideEnded records which side ended the session: the first to end, unless the session
+// is then cut. A reset is passed on.
 func (s *Session) sideEnded(ev relay.Event) {
 	by, other := ByClient, ByBackend
 	if ev.Side == s.server {
@@ -80,12 +80,12 @@ func (s *Session) sideEnded(ev relay.Event) {
 			s.runner().SetTimer(s, s.untilDeadline())
 		}
 	case relay.Reset:
-		// A client that has left is not cut by what its backend does with
-		// its last bytes: TLS servers close without reading it, which resets.
+		// A client that has left is not cut by the backend's reaction to its last
+		// bytes: TLS servers close without reading them, which is a reset.
 		clientReset, clientFirst := s.client.Probe() == relay.Reset, s.ending != nil && s.ending.clientFirst
 		cut := by == ByBackend && !s.closedByProtocol() && !clientReset
 		if cut && s.ending != nil && !s.ending.reset {
-			s.ending = nil // the record is to say so, as the counter does
+			s.ending = nil // the record must say so, like the counter
 		}
 		s.endWith(ending{by: by, phase: PhaseRelay, reason: reason, detail: detail})
 		s.ending.cut = s.ending.cut || cut
@@ -101,10 +101,10 @@ func (s *Session) sideEnded(ev relay.Event) {
 	}
 }
 
-// knownEnd is what a side's own protocol says of its end; nil: nothing.
+// knownEnd returns what a side's own protocol says about its end, or nil.
 func knownEnd(by error) *EndError {
 	if by == nil {
-		return nil // as nearly always: what follows allocates
+		return nil // nearly always; the rest allocates
 	}
 	var known *EndError
 	var alert *relay.TLSAlert
@@ -118,13 +118,13 @@ func knownEnd(by error) *EndError {
 	return known
 }
 
-// isTLSTruncated says whether a TLS stream was not announced to end.
+// isTLSTruncated reports whether a TLS stream ended without close_notify.
 func isTLSTruncated(by error) bool {
 	known := knownEnd(by)
 	return known != nil && known.Reason == ReasonTLSTruncated
 }
 
-// endsByReset has both sides see a reset, also where one had ended before.
+// endsByReset makes both sides see a reset, even if one had ended before.
 func (s *Session) endsByReset(by string) {
 	if e := s.ending; orderly(e.reason) && !e.reset {
 		if e.detail != "" {
@@ -135,20 +135,18 @@ func (s *Session) endsByReset(by string) {
 	s.ending.reset = true
 }
 
-// endLive ends a live session; the record follows once the runner has stopped
-// counting.
+// endLive ends a live session; the record follows once the runner has stopped counting.
 func (s *Session) endLive(e ending) {
 	if s.ending != nil && s.ending.reset {
-		return // on its way out already
+		return // already ending
 	}
 	s.ending = &e
-	// First the backend: a client of a Protocol answers its close by its end, which must not be passed on before the reset.
+	// The backend first: a Protocol's client answers its close by ending, which must not be passed on before the reset.
 	s.runner().Close(s.server, e.reset)
 	s.closeClient(e.reset)
 }
 
-// deadlines is when each of the session's clocks runs out; the zero time is
-// never.
+// deadlines returns when each of the session's clocks expires; zero: never.
 func (s *Session) deadlines() (ttl, lifetime, idle, half time.Time) {
 	c := s.service.config()
 	if c.Lock.TTL > 0 {
@@ -169,7 +167,7 @@ func (s *Session) deadlines() (ttl, lifetime, idle, half time.Time) {
 	return ttl, lifetime, idle, half
 }
 
-// expired says which clock has run out, "" when none has.
+// expired returns which clock has expired; "": none.
 func (s *Session) expired() Reason {
 	now := time.Now()
 	ttl, lifetime, idle, half := s.deadlines()
@@ -184,9 +182,9 @@ func (s *Session) expired() Reason {
 	return ""
 }
 
-// untilDeadline is how long until the first clock may run out, negative when
-// none runs. A clock that has moved on meanwhile is read again then: so
-// no byte has to touch a timer.
+// untilDeadline returns the time until the first clock may expire, negative if none
+// runs. A clock that has advanced meanwhile is read again then, so that no byte has to
+// touch a timer.
 func (s *Session) untilDeadline() time.Duration {
 	first := time.Duration(math.MaxInt64)
 	ttl, lifetime, idle, half := s.deadlines()

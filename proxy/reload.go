@@ -69,16 +69,16 @@ func (e *Engine) Apply(c Config) (changes []string, err error) {
 	return changes, nil
 }
 
-// goneText says that a configuration has a service no more.
+// goneText says that a configuration no longer has a service.
 func goneText(s *Service) string {
 	active := 0
 	s.queue.View(func() { active = s.active })
-	return fmt.Sprintf("service %s is gone: %s and %s go on to their end", s.name,
+	return fmt.Sprintf("service %s is gone: %s and %s continue to their end", s.name,
 		text.Plural(active, "session"), text.Plural(s.queue.Len(), "waiting client"))
 }
 
-// servicesLocked are the services of a configuration, new ones among them, with the loops
-// running that they need.
+// servicesLocked returns the services of a configuration, including new ones, and
+// starts the loops that they need.
 func (e *Engine) servicesLocked(all []ServiceConfig) (services []*Service, err error) {
 	for _, sc := range all {
 		s := e.findLocked(sc.Name)
@@ -111,13 +111,13 @@ func (e *Engine) retireLocked(s *Service) {
 	}
 	s.retired = true
 	if s.listeners != nil {
-		// Its addresses are drained or another's already.
+		// Its addresses are already drained or taken by another service.
 		e.drainLocked(e.unshareLocked(s, slices.DeleteFunc(slices.Clone(s.listeners.sockets), func(sk *socket) bool { return sk.key != "" })))
 		s.clearListenersLocked()
 	}
 	s.queue.Update(func() {
 		if s.pause.current != nil && !s.pause.current.ofWindow() {
-			s.pause.resumeLocked("", 0) // its operator has taken the service away
+			s.pause.resumeLocked("", 0) // the operator has removed the service
 		}
 		s.quiet.retired = true
 		s.quiet.updateLocked()
@@ -134,7 +134,7 @@ func (e *Engine) forget(s *Service) {
 			return // the engine has ended it
 		case <-time.After(20 * time.Millisecond):
 		}
-		// A client that is just arriving is live before it has arrived.
+		// A client that is just arriving is counted in arriving before it is live.
 		empty = s.arriving.Load() == 0
 		s.queue.View(func() { empty = empty && s.live.empty() && s.active == 0 && s.draining == 0 })
 	}
@@ -145,14 +145,14 @@ func (e *Engine) forget(s *Service) {
 	}
 	e.mu.Unlock()
 	if stopped {
-		return // Shutdown finishes all that are listed
+		return // Shutdown finishes all listed services
 	}
 	s.finish()
 	e.note(Event{Kind: EventService, Service: s.name, Text: s.name + " is gone: its last client has been served"})
 }
 
-// apply changes the service in place, and says what. It has the sockets of
-// f from now on, nil where an operator has closed it.
+// apply changes the service in place, and returns the changes. f is its new set of
+// sockets, nil if an operator has closed it.
 func (s *Service) apply(c ServiceConfig, f *listenerSet) (changes []string) {
 	old := *s.config()
 	if p := old.Protocol; p != nil {
@@ -182,7 +182,7 @@ func (s *Service) apply(c ServiceConfig, f *listenerSet) (changes []string) {
 	return changes
 }
 
-// differences says which addresses come and go.
+// differences returns which addresses come and go.
 func (f *listenerSet) differences(now *listenerSet) (changes []string) {
 	if f == nil || now == nil {
 		return nil
@@ -201,8 +201,8 @@ func (f *listenerSet) differences(now *listenerSet) (changes []string) {
 	return changes
 }
 
-// applyLocked adds, removes and changes backends by their names. By is what asks
-// for it: a reload, or the kind of a source.
+// applyLocked adds, removes and changes backends by their names. by is who asks for it:
+// a reload, or the kind of a source.
 func (bs *backendSet) applyLocked(old, c ServiceConfig, by string) (changes []string) {
 	s := bs.service
 	recheck := old.Check.Type != c.Check.Type && (old.Check.Type == health.None || c.Check.Type == health.None)
@@ -216,7 +216,7 @@ func (bs *backendSet) applyLocked(old, c ServiceConfig, by string) (changes []st
 			b.startChecksLocked()
 		}
 		if old.Check.Type != c.Check.Type {
-			b.checks.Request() // a passive one waits for a request
+			b.checks.Request() // a passive backend waits for a request
 		}
 	}
 	inFile := map[string]bool{}
@@ -224,7 +224,7 @@ func (bs *backendSet) applyLocked(old, c ServiceConfig, by string) (changes []st
 		inFile[bc.Name] = true
 		b := bs.byNameLocked(bc.Name)
 		if (b == nil || b.added) && slices.ContainsFunc(old.Backends, func(was BackendConfig) bool { return reflect.DeepEqual(was, bc) }) {
-			continue // an operator has removed it, and the file has nothing new to say
+			continue // an operator has removed it, and the file has not changed it
 		}
 		if s.discovery.withheldLocked(b, bc, old) {
 			continue
@@ -247,15 +247,15 @@ func (bs *backendSet) applyLocked(old, c ServiceConfig, by string) (changes []st
 	}
 	for _, b := range slices.Clone(bs.all) {
 		if !inFile[b.name] && !b.added && !b.removing {
-			changes = append(changes, "backend "+b.name+" drains and goes")
+			changes = append(changes, "backend "+b.name+" drains and is removed")
 			b.retireLocked(by)
 		}
 	}
 	return changes
 }
 
-// moveLocked begins anew at another address, with what operators have
-// done; the old one drains.
+// moveLocked adds a new backend at another address, with what operators have set; the
+// old one drains.
 func (bs *backendSet) moveLocked(old *Backend, c BackendConfig) *Backend {
 	s := bs.service
 	b := newBackend(s, c)
@@ -269,8 +269,8 @@ func (bs *backendSet) moveLocked(old *Backend, c BackendConfig) *Backend {
 	return b
 }
 
-// applyLocked takes in the file's values of a backend. A weight that an
-// operator has set stays, unless the file has changed it since (rule 13).
+// applyLocked applies the file's values to a backend. A weight set by an operator
+// stays, unless the file has changed it since (rule 13).
 func (b *Backend) applyLocked(c BackendConfig) (changes []string) {
 	was := b.cfg
 	b.reloadTLSLocked(was.TLS, c.TLS)
@@ -292,21 +292,20 @@ func (b *Backend) applyLocked(c BackendConfig) (changes []string) {
 	return changes
 }
 
-// retireLocked drains a backend that the file has no more, and then forgets
-// it.
+// retireLocked drains a backend that the file no longer has, and then forgets it.
 func (b *Backend) retireLocked(by string) {
 	b.service.discovery.rememberLocked(b)
 	b.removing, b.retired = true, true
 	if h := b.holds[holdOperator]; h != nil {
-		h.until = nil // that drain's abort does not bring it back
+		h.until = nil // the abort of that drain does not bring it back
 	} else {
 		b.setHoldLocked(holdOperator, &hold{state: AdminDrain, by: by, retire: true, since: b.since, then: ThenKeep, startedWith: b.active})
 	}
 	b.service.backends.forgetEmptyLocked(b)
 }
 
-// differences names the fields of a service, but for listen and backends,
-// that a reload changes.
+// differences returns the names of a service's fields that a reload changes, except
+// listen and backends.
 func differences(old, now ServiceConfig) (names []string) {
 	a, b := reflect.ValueOf(old), reflect.ValueOf(now)
 	for i := range a.NumField() {

@@ -75,7 +75,7 @@ func TestRule40BackendsComeAndGo(t *testing.T) {
 		if d := i.Discovery; len(d) != 1 || d[0].Backends != 1 || !strings.HasPrefix(d[0].Text(time.Now()), "found by srv, ") || i.Backends[0].FoundBy != "srv" {
 			t.Errorf("status says %+v", i)
 		}
-		if what := strings.Join(v.found(b), "; "); what != "backend b is new; backend a drains and goes" {
+		if what := strings.Join(v.found(b), "; "); what != "backend b is new; backend a drains and is removed" {
 			t.Errorf("it says %q", what)
 		}
 		v.untilHealth("b", proxy.StateUp)

@@ -333,7 +333,7 @@ func TestRule45aOneOfTwoStaysIn(t *testing.T) {
 			t.Errorf("%d are ejected; c is %s", ejected, v.backend("c").State)
 		}
 		page, _ := v.Events(0)
-		if n := countEvents(page, proxy.EventEjected, "stays in: max_ejected_percent = 50 allows no more of db"); n == 0 {
+		if n := countEvents(page, proxy.EventEjected, "stays in service: max_ejected_percent = 50 allows no more of db"); n == 0 {
 			t.Errorf("not said: %+v", page.Events)
 		}
 		alone := start(t, ejecting(relay, a.backend()))
@@ -380,7 +380,7 @@ func TestRule45aItsTimeEndsIt(t *testing.T) {
 	v.fails()
 	v.until("in again", func(proxy.ServiceInfo) bool { i := v.backend("a"); return i.Ejections == 1 && i.Eligible })
 	page, _ := v.Events(0)
-	if n := countEvents(page, proxy.EventReturned, "backend db/a is no longer ejected: its time is over"); n != 1 {
+	if n := countEvents(page, proxy.EventReturned, "backend db/a is no longer ejected: its time has passed"); n != 1 {
 		t.Errorf("said %d times", n)
 	}
 	a.mood.Store("answer")

@@ -174,7 +174,7 @@ func TestSourceAddressesInTurn(t *testing.T) {
 	})
 	c := unchecked("auto")
 	c.Name, c.Listen, c.Source = "db", []string{"127.0.0.1:0"}, []netip.Addr{netip.IPv4Unspecified()}
-	if _, err := proxy.New(proxy.Config{Services: []proxy.ServiceConfig{c}}); err == nil || !strings.Contains(err.Error(), "no machine's own address") {
+	if _, err := proxy.New(proxy.Config{Services: []proxy.ServiceConfig{c}}); err == nil || !strings.Contains(err.Error(), "cannot be a machine's own address") {
 		t.Errorf("0.0.0.0 as a source: %v", err)
 	}
 }

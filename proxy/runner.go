@@ -6,8 +6,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// runner chooses what does the waiting of a service's sessions: the event
-// loops where both sides are sockets, plain or with TLS 1.3, the goroutines elsewhere.
+// runner chooses the runner for a service's sessions: the event loops if both sides are
+// sockets, plain or with TLS 1.3, otherwise goroutines.
 func (e *Engine) runner(c ServiceConfig) relay.Runner {
 	if c.Relay == "stream" || c.notForLoop() != "" {
 		return &e.stream
@@ -15,7 +15,7 @@ func (e *Engine) runner(c ServiceConfig) relay.Runner {
 	return &e.loop
 }
 
-// runners are the two, for Session.runs.
+// runners holds both, for Session.runs.
 type runners struct{ stream, loop relay.Runner }
 
 func (r *runners) of(run relay.Runner) *relay.Runner {
@@ -25,12 +25,12 @@ func (r *runners) of(run relay.Runner) *relay.Runner {
 	case r.stream:
 		return &r.stream
 	}
-	other := run // or run would be on the heap for each session
+	other := run // otherwise run would be on the heap for each session
 	return &other
 }
 
-// moveToStream makes the stream runner do the session's waiting, where the loops do
-// not: they cannot carry its service, since a reload or since that was chosen, or what its client
+// moveToStream moves the session to the stream runner if the loops cannot carry it:
+// because of its service, as chosen or reloaded meanwhile, or of what its client
 // speaks. It is called in a step of the opening.
 func (s *Session) moveToStream() {
 	e := s.service.engine
@@ -38,13 +38,13 @@ func (s *Session) moveToStream() {
 		e.loop.Move(s)
 		s.runs.Store(&e.runners.stream)
 		if e.traced() {
-			s.trace(nil, "goes over to the stream runner")
+			s.trace(nil, "moves to the stream runner")
 		}
 		s.moveProtocol()
 	}
 }
 
-// moveProtocol gives a client of a Protocol the connection that its side has become.
+// moveProtocol gives a Protocol's client the connection that its side has become.
 func (s *Session) moveProtocol() {
 	g := s.protocol
 	switch {
@@ -67,14 +67,14 @@ func (s *Session) moveIfNotForLoop() {
 	}
 }
 
-// notForLoop says in a few words why the event loops cannot carry a service;
-// "" when they can.
+// notForLoop returns in a few words why the event loops cannot carry a service; "":
+// they can.
 func (c ServiceConfig) notForLoop() string {
 	switch {
 	case !relay.HasLoop:
 		return "event loops need Linux"
 	case c.Dial != nil:
-		return "it has a Dial of its own"
+		return "it has its own Dial"
 	}
 	for _, ln := range c.Listeners {
 		switch ln.(type) {

@@ -40,7 +40,7 @@ type SavedAddress struct {
 	TLS *BackendTLS `json:"tls,omitempty"`
 }
 
-// saved is a backend that has its defaults.
+// saved returns the saved form of a backend with its defaults.
 func (c BackendConfig) saved() *SavedAddress {
 	return &SavedAddress{Addr: c.Addr, Weight: c.Weight, Priority: c.Priority, MaxSessions: c.MaxSessions, CheckPort: c.CheckPort,
 		Restart: append([]string(nil), c.Restart...), ReadyTimeoutSeconds: c.ReadyTimeout.Seconds(), TLS: c.TLS}
@@ -51,8 +51,8 @@ func (a *SavedAddress) config(name string) BackendConfig {
 		CheckPort: a.CheckPort, Restart: a.Restart, ReadyTimeout: durationOf(a.ReadyTimeoutSeconds), TLS: a.TLS}.withDefaults()
 }
 
-// durationOf is a number of seconds; one that is too long, or none at all, is
-// longer than LongestDuration, which Validate refuses.
+// durationOf converts seconds; a number that is too large, or NaN, becomes longer than
+// LongestDuration, which Validate refuses.
 func durationOf(seconds float64) time.Duration {
 	if !(math.Abs(seconds) <= LongestDuration.Seconds()) {
 		return LongestDuration + 1
@@ -94,7 +94,7 @@ func ReadSaved(text []byte) (all Saved, bad []string, err error) {
 			}
 			var sb SavedBackend
 			for _, field := range slices.Sorted(maps.Keys(fields)) {
-				with := sb // one that fails half-way leaves a zero behind
+				with := sb // a failure half-way would leave a zero behind
 				one, _ := json.Marshal(map[string]json.RawMessage{field: fields[field]})
 				if json.Unmarshal(one, &with) != nil {
 					bad = append(bad, fmt.Sprintf("%s/%s: its %s is forgotten: it cannot be %.40s", service, name, field, fields[field]))
@@ -150,7 +150,7 @@ func (b *Backend) saved() (sb SavedBackend) {
 	return sb
 }
 
-// set keeps nothing where nothing was done.
+// set stores nothing if nothing was done.
 func (all Saved) set(service, name string, sb SavedBackend) {
 	if reflect.DeepEqual(sb, SavedBackend{}) {
 		delete(all[service], name)
@@ -182,7 +182,7 @@ func (all Saved) Keep(what Aspect, service, name string, now Saved) {
 		}
 	}
 	if is.Removed == nil {
-		sb.Removed = nil // it was taken back
+		sb.Removed = nil // the removal was undone
 	}
 	all.set(service, name, sb)
 }
@@ -212,14 +212,14 @@ func (h Handover) Reconcile(all Saved) (gone []string) {
 	return gone
 }
 
-// reconcile is for one backend, of which the file may have an entry. Where
-// there are sources that discover backends, it may still come.
+// reconcile checks one backend, of which the file may have an entry. With sources that
+// discover backends, it may still appear.
 func (sb *SavedBackend) reconcile(name string, file []BackendConfig, discovers bool) (gone []string) {
 	say := func(format string, args ...any) { gone = append(gone, fmt.Sprintf(format, args...)) }
 	var entry *SavedAddress
 	if i := slices.IndexFunc(file, func(c BackendConfig) bool { return c.Name == name }); i >= 0 {
 		entry = file[i].saved()
-		discovers = discovers && file[i].FoundBy != "" // else it is the file's, which wins
+		discovers = discovers && file[i].FoundBy != "" // otherwise it is the file's, which wins
 	}
 	if sb.Removed != nil && !reflect.DeepEqual(sb.Removed, entry) && !discovers {
 		if entry != nil {
@@ -254,8 +254,8 @@ func (sb *SavedBackend) reconcile(name string, file []BackendConfig, discovers b
 	return gone
 }
 
-// reconcileState is for the admin state and the weight. There is the backend as it
-// will be; nil: there is none.
+// reconcileState checks the admin state and the weight. there is the backend as it will
+// be, or nil.
 func (sb *SavedBackend) reconcileState(there *SavedAddress, discovers bool) (gone []string) {
 	say := func(format string, args ...any) { gone = append(gone, fmt.Sprintf(format, args...)) }
 	switch {
@@ -316,7 +316,7 @@ func (bs *backendSet) restoreLocked(name string, sb SavedBackend) {
 	b := bs.byNameLocked(name)
 	if b == nil {
 		if len(s.config().Discover) > 0 && !slices.ContainsFunc(s.config().Backends, func(c BackendConfig) bool { return c.Name == name }) {
-			s.discovery.keepAbsentLocked(name, sb) // it may still come
+			s.discovery.keepAbsentLocked(name, sb) // it may still appear
 		}
 		return
 	}

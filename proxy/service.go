@@ -20,42 +20,42 @@ import (
 type Service struct {
 	engine   *Engine
 	name     string
-	cfg      atomic.Pointer[ServiceConfig] // replaced whole by a reload
+	cfg      atomic.Pointer[ServiceConfig] // a reload replaces it
 	run      relay.Runner
 	live     live // all sessions, waiters too
 	detached detachedSet
-	share    *relay.Share // of the sessions that the process can hold, once started
-	arriving atomic.Int32 // clients of shared sockets that are about to be live
+	share    *relay.Share // of the sessions that the process can hold; set by start
+	arriving atomic.Int32 // clients of shared sockets that are not live yet
 	perIP    ratelimit.Limiter
 	queue    *lock.Queue
 
-	// What follows is guarded by the queue: it is changed in queue.Update,
-	// which then admits those that may go.
-	listeners    *listenerSet // nil: closed. It changes with the engine locked as well
-	handedOver   *listenerSet // its sockets, while another process accepts from them
-	draining     int          // sockets that it has no more, and that may still give clients
+	// The following is guarded by the queue: it is changed in queue.Update, which then
+	// admits waiters.
+	listeners    *listenerSet // nil: closed. Changes need the engine's lock, too
+	handedOver   *listenerSet // its sockets while another process accepts from them
+	draining     int          // former sockets that may still yield clients
 	backends     backendSet
 	discovery    discovery
-	active       int              // admitted and not ended
-	bypassing    int              // of those, let past a pause
-	shared       sharedState      // slots that other engines use, too
-	cluster      clusterState     // what holds on other engines, too
-	predecessors predecessorState // of those, in the processes before this one
+	active       int              // admitted, but not ended
+	bypassing    int              // how many of them bypass a pause
+	shared       sharedState      // slots shared with other engines
+	cluster      clusterState     // what also holds on other engines
+	predecessors predecessorState // sessions in previous processes
 	checking     int              // slots lent to checks
 	pause        pauseState
 	quiet        quietDrains
-	retired      bool // a reload has it no more; guarded by the engine's mu
+	retired      bool // a reload has removed it; guarded by the engine's mu
 	started      bool // written with the engine and its queue locked
 	hooks        hookState
-	plan         *Plan // that is at work; nil: none
+	plan         *Plan // the current plan; nil: none
 	changes      changes
 	stats        serviceStats
 	oldest       oldestWaiter
 
-	dials atomic.Uint32 // takes source addresses in turn
+	dials atomic.Uint32 // to rotate source addresses
 
 	timer   wakeTimer
-	ctx     context.Context // ends the clock and the checks
+	ctx     context.Context // ends the timer and the checks
 	stop    context.CancelFunc
 	working sync.WaitGroup
 }
@@ -77,7 +77,7 @@ func newService(e *Engine, c ServiceConfig) *Service {
 	return s
 }
 
-// start begins checks and the clock.
+// start starts the checks and the timer.
 func (s *Service) start() {
 	s.share = s.engine.budget.NewShare()
 	s.shared.start(s.config().Shared)
@@ -91,8 +91,8 @@ func (s *Service) start() {
 	})
 }
 
-// workLocked says that something of the service begins, which finish waits for: it
-// is to call working.Done. An error says why nothing may begin.
+// workLocked registers a part of the service that begins now, and for which finish
+// waits: it must call working.Done. An error says why nothing may begin.
 func (s *Service) workLocked() error {
 	switch {
 	case !s.started:
@@ -104,9 +104,9 @@ func (s *Service) workLocked() error {
 	return nil
 }
 
-// finish ends what start began; no session is left.
+// finish ends what start began, once no session is left.
 func (s *Service) finish() {
-	s.queue.Do(s.stop) // nothing begins from here on
+	s.queue.Do(s.stop) // nothing begins after this
 	s.working.Wait()
 	s.cluster.close()
 	s.shared.close()
@@ -117,8 +117,8 @@ func (s *Service) finish() {
 	}
 }
 
-// runTimer does what is due: deadlines of pauses and drains, the next try of a
-// failed dial, the next grant of a paced release.
+// runTimer handles what is due: deadlines of pauses and drains, the retry of a failed
+// dial, the next grant of a paced release.
 func (s *Service) runTimer() {
 	label(roleClock, s.name, "")
 	for s.timer.wait(s.ctx) {
@@ -140,11 +140,10 @@ func (s *Service) dueLocked() {
 	s.oldest.warnLocked(now)
 }
 
-// overdueInterval is how often a pause that outlives its deadline is asked
-// whether it may end.
+// overdueInterval is how often an overdue pause is checked for its end.
 const overdueInterval = 100 * time.Millisecond
 
-// nextDeadlineLocked sets the clock to what comes next.
+// nextDeadlineLocked sets the timer to the next deadline.
 func (s *Service) nextDeadlineLocked() {
 	if p := s.pause.current; p != nil {
 		s.timer.set(later(p.until, time.Now().Add(overdueInterval)))
@@ -164,7 +163,7 @@ func (s *Service) nextDeadlineLocked() {
 	}
 }
 
-// stateLocked is the service's word.
+// stateLocked returns the service's state in a word.
 func (s *Service) stateLocked() string {
 	switch {
 	case s.listeners == nil && s.handedOver == nil:
@@ -196,7 +195,7 @@ func (s *Service) Name() string { return s.name }
 // Backend returns the backend with a name, or nil.
 func (s *Service) Backend(name string) (found *Backend) {
 	s.queue.View(func() {
-		// One that is on its way out may have a successor of its name.
+		// A backend that is being removed may have a successor of the same name.
 		if found = s.backends.byNameLocked(name); found != nil {
 			return
 		}
@@ -231,16 +230,16 @@ func (s *Service) Add(c BackendConfig, by, reason string) (text string, err erro
 	return text, err
 }
 
-// rejectWaitersLocked rejects the clients that wait for a backend where none is
-// up and the service is set to reject. A backend that is still being checked
-// for the first time is waited for, and a pause and its release hold all.
+// rejectWaitersLocked rejects the clients that wait for a backend if none is up and the
+// service is set to reject. A backend in its first check is waited for, and a pause and
+// its release hold all clients.
 func (s *Service) rejectWaitersLocked() {
 	if s.config().NoBackend == Reject && s.queue.Waiting() > 0 && s.backends.hopelessLocked() {
 		s.endWaitersLocked(endRequest{by: ByProxy, reason: ReasonNoBackend})
 	}
 }
 
-// endWaitersLocked asks every waiter to end; none of them is admitted any more.
+// endWaitersLocked asks every waiter to end; none of them is admitted after that.
 func (s *Service) endWaitersLocked(o endRequest) {
 	for w := range s.queue.Waiters() {
 		sess := w.Owner.(*Session)

@@ -9,7 +9,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/internal/stats"
 )
 
-// holdersShown is how many sessions that hold a slot are listed.
+// holdersShown bounds how many sessions with a slot are listed.
 const holdersShown = 32
 
 // Info returns the state of the service now.
@@ -19,7 +19,7 @@ func (s *Service) Info() ServiceInfo {
 	return i
 }
 
-// ownInfo is Info, with what this process alone has counted.
+// ownInfo is Info with only this process's counts.
 func (s *Service) ownInfo() (i ServiceInfo) {
 	var backends []*Backend
 	var recent stats.Recent
@@ -32,7 +32,7 @@ func (s *Service) ownInfo() (i ServiceInfo) {
 	return i
 }
 
-// addLive adds what the live sessions have of bytes and slots.
+// addLive adds the bytes and slots of live sessions.
 func (s *Service) addLive(i *ServiceInfo, backends []*Backend) {
 	now := time.Now()
 	s.live.readLocked(func() {

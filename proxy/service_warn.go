@@ -7,13 +7,13 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// What is said ahead of a deadline, while an operator can still do
-// something about it: a pause that nears its end, a client that has waited long.
+// Warnings ahead of a deadline, while an operator can still act: a pause near its end,
+// a client that has waited long.
 
-// nearMax is when less than a quarter of the pause's longest time is left.
+// nearMax is when only a quarter of the pause's longest time remains.
 func (p *pause) nearMax() time.Time { return p.until.Add(-p.until.Sub(p.since) / 4) }
 
-// warnLocked says once of a pause that its deadline comes near.
+// warnLocked warns once that a pause's deadline is near.
 func (ps *pauseState) warnLocked(now time.Time) {
 	s := ps.service
 	p := ps.current
@@ -30,15 +30,15 @@ func (ps *pauseState) warnLocked(now time.Time) {
 			p.until.Sub(now).Round(time.Second), text.Plural(s.queue.Waiting(), "client"))})
 }
 
-// oldestWaiter says when clients wait long. It is guarded by the service's queue.
+// oldestWaiter warns of long waits. It is guarded by the service's queue.
 type oldestWaiter struct {
 	service *Service
-	noted   time.Time // when it was last said
+	noted   time.Time // time of the last warning
 }
 
-// warnLocked says that the oldest waiter has used up half of
-// queue.timeout, and says it again no sooner than a whole one later. Each
-// client that begins to wait calls it, so it also finds the first.
+// warnLocked warns that the oldest waiter has used up half of queue.timeout, at most
+// once per timeout. Each client that begins to wait calls it, so it also finds the
+// first.
 func (o *oldestWaiter) warnLocked(now time.Time) {
 	s := o.service
 	limit := s.config().Queue.Timeout
@@ -52,7 +52,7 @@ func (o *oldestWaiter) warnLocked(now time.Time) {
 			waited -= s.pause.frozenLocked(now) - sess.frozenBefore
 		}
 		switch {
-		case s.pause.frozen: // waited stands, too
+		case s.pause.frozen: // waited does not grow either
 			s.timer.set(now.Add(limit / 2))
 		case waited < limit/2:
 			s.timer.set(now.Add(limit/2 - waited))

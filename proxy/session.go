@@ -25,46 +25,46 @@ type Session struct {
 	number  uint64
 	stage   uint8
 
-	// What a session is made of costs memory for each that is idle, so most
-	// times are counted from the first, and what few sessions need is apart.
-	bypass         bool // a pause does not hold it
-	headerAsked    bool // its PROXY header has been asked for
+	// Each field costs memory for every idle session, so most times are counted from
+	// the first, and what few sessions need is separate.
+	bypass         bool // pauses do not hold it
+	headerAsked    bool // reading its PROXY header has begun
 	accessChecked  bool // by the access rules
-	handshakeAsked bool // its protocol's handshake has been asked for
-	countedPerIP   bool // in its address's account
-	countedWaiting bool // in its address's account of those that wait
+	handshakeAsked bool // its protocol's handshake has begun
+	countedPerIP   bool // counted by its address
+	countedWaiting bool // counted as waiting by its address
 	joined         bool // it has waited in the queue, if only for a moment
 	dialTimedOut   bool // the last dial took too long
 	encrypted      bool // its TLS handshake is done
-	countedTotal   bool // it has been counted among those that have come
-	countedOpening bool // in its address's account of those without a handshake yet
-	detached       bool // it is no session, for now
-	copying        bool // the runner relays, and has not sent the last Ended
+	countedTotal   bool // counted as accepted
+	countedOpening bool // counted by its address as a connection without a handshake
+	detached       bool // not a session, for now
+	copying        bool // relaying, before the last Ended
 
 	// Guarded by the service's queue, since the gate decides about it.
-	released  bool // admitted by a release, and not served yet
+	released  bool // admitted by a release, but not served yet
 	dismissed bool // asked to end while it waits
 
-	// Likewise.
-	backend *Backend      // whose capacity it holds
-	last    *Backend      // the last one that it held
-	granted time.Duration // after it was opened, if it has a backend
+	// Guarded likewise.
+	backend *Backend      // whose capacity the session holds
+	last    *Backend      // the last backend
+	granted time.Duration // since opened, if the session has a backend
 
-	protocol *protocolClient // nil: its client speaks no Protocol
+	protocol *protocolClient // nil: no Protocol
 
 	client, server *relay.Side
 
 	opened    time.Time
-	dialled   time.Duration // after it was opened
-	connected time.Duration // and 0: it has not come to that
-	half      time.Duration // when the first side ended
+	dialled   time.Duration // since opened
+	connected time.Duration // since opened; 0: not connected
+	half      time.Duration // since opened: when the first side ended
 
-	frozenBefore time.Duration // the queue's account of standing still when it began to wait
-	waited       time.Duration // until it was admitted; 0: it was at once
+	frozenBefore time.Duration // how long the queue's clock had been stopped when the session began to wait
+	waited       time.Duration // until admitted; 0: at once
 	dials        int32
 	requeues     int32
-	rare         *rareState // nil: it has none of it
-	ending       *ending    // why it ends; nil while it goes on
+	rare         *rareState // nil: none
+	ending       *ending    // why the session ends; nil: it does not
 
 	// What other goroutines may read at any time.
 	phase     atomic.Uint32
@@ -75,7 +75,7 @@ type Session struct {
 	prev, next *Session // in live
 }
 
-// stages is a session's whole way. Each stage answers what comes next.
+// stages are a session's stages in order. Each returns what follows.
 var stages = [...]stage{open, admit, dial, relayBytes, record}
 
 type stage func(*Session, relay.Event) transition
@@ -84,7 +84,7 @@ type transition uint8
 
 const (
 	wait    transition = iota // for the next event
-	next                      // stage
+	next                      // to the next stage
 	requeue                   // back to admit, in its old position
 	end                       // to the record
 )
@@ -127,7 +127,7 @@ func (s *Session) Step(ev relay.Event) {
 // RunnerState returns the state that the runner keeps for the session.
 func (s *Session) RunnerState() *relay.RunnerState { return &s.runnerState }
 
-// runner does the session's waiting; see moveToStream.
+// runner is the session's present runner; see moveToStream.
 func (s *Session) runner() relay.Runner { return *s.runs.Load() }
 
 // Granted is called by the queue while it is locked: it only records the grant
@@ -149,25 +149,25 @@ func sessionID(number uint64) string {
 type ending struct {
 	by, phase    string
 	reason       Reason
-	detail       string         // free text beside it
-	who          string         // the operator, by whose act
+	detail       string         // free text
+	who          string         // the operator who ended it
 	reset        bool           // both sides see a reset
-	cut          bool           // it was live, and we or the backend's death ended it
-	refused      bool           // before it waited: it never waited
+	cut          bool           // it was live, and ended by us or the backend's death
+	refused      bool           // it was refused before it waited
 	dialTimedOut bool           // a backend took too long
 	clientFirst  bool           // the client's stream had ended before the backend's
 	clientReset  bool           // the client was gone when the backend reset
-	local        netip.AddrPort // our own address, to which the client came; not valid: it is a Unix socket's, or nobody asks
+	local        netip.AddrPort // our address that the client used; not valid: a Unix socket, or unknown
 }
 
-// endRequest asks a session from outside to end.
+// endRequest asks a session to end.
 type endRequest struct {
 	by     string
 	reason Reason
 	detail string
-	who    string   // the operator, by whose act
-	live   bool     // only if it has a backend
-	on     *Backend // only if it has this one
+	who    string   // the operator who asks
+	live   bool     // only if the session has a backend
+	on     *Backend // only if it has this backend
 }
 
 // signal asks the session to end. Any lock may be held.
@@ -175,7 +175,7 @@ func (s *Session) signal(o endRequest) {
 	s.runner().Post(s, relay.Event{Kind: relay.Signal, Arg: o})
 }
 
-// details are the free text of an ending, with the operator.
+// details is the free text of an ending, with the operator.
 func (e *ending) details() string {
 	switch {
 	case e.who == "":
@@ -186,38 +186,38 @@ func (e *ending) details() string {
 	return "by " + e.who + ": " + e.detail
 }
 
-// endWith remembers why the session ends, the first time, and goes to the
-// record.
+// endWith records why the session ends, the first time, and returns the transition to
+// the record.
 func (s *Session) endWith(e ending) transition {
 	if s.ending == nil {
-		first := e // or each e would be on the heap
+		first := e // otherwise each e would be on the heap
 		s.ending = &first
 	}
 	return end
 }
 
-// rareState is what only few sessions have.
+// rareState is state that only few sessions have.
 type rareState struct {
-	exchange *exchange.Watch // its requests and replies; nil: they are not followed
+	exchange *exchange.Watch // its requests and replies; nil: not followed
 	retryState
 	sharing
-	token uint64 // of its slot (SharedGrant); guarded by the queue while it waits
+	token uint64 // of its slot (SharedGrant); guarded by the queue while the session waits
 }
 
-// retryState is what a session remembers of dials that failed. It changes only
-// while the session does not wait.
+// retryState is what a session remembers of failed dials. It changes only while the
+// session does not wait.
 type retryState struct {
-	tried   []*Backend // that it could not reach since it was granted
+	tried   []*Backend // tried without success since the grant
 	retryAt time.Time
-	lack    bool // the last was for want of something of our own
+	lack    bool // the last dial failed for lack of our own resources
 }
 
-// hasTried says whether the session could not reach b since it was granted.
+// hasTried reports whether the session could not reach b since its grant.
 func (s *Session) hasTried(b *Backend) bool {
 	return s.rare != nil && slices.Contains(s.rare.tried, b)
 }
 
-// Phases by number, as Session.phase has them.
+// Phases by number, as in Session.phase.
 const (
 	inQueue uint32 = iota
 	inConnect
@@ -226,7 +226,7 @@ const (
 
 var phaseNames = [...]string{PhaseQueue, PhaseConnect, PhaseRelay}
 
-// viaName is how its client speaks.
+// viaName is the name of the client's protocol.
 func (s *Session) viaName() string { return via(s.protocol, s.encrypted) }
 
 func via(g *protocolClient, encrypted bool) string {
@@ -239,5 +239,5 @@ func via(g *protocolClient, encrypted bool) string {
 	return "tcp"
 }
 
-// bytes are those from and to the client so far.
+// bytes returns the bytes from and to the client so far.
 func (s *Session) bytes() (in, out int64) { return s.client.In(), s.client.Out() }

@@ -8,11 +8,10 @@ import (
 	"github.com/tcpctl/tcpctl/lock"
 )
 
-// What is shown of many sessions is copied with the queue locked, a few
-// hundred at a time, and made into text without: a list of 10,000 of
-// them holds up no client.
+// Data of many sessions is copied with the queue locked, a few hundred at a time, and
+// formatted without the lock: a list of 10,000 sessions delays no client.
 
-// sessionView is what is copied of a session.
+// sessionView is the copied data of a session.
 type sessionView struct {
 	*Session
 	backend   *Backend
@@ -29,15 +28,15 @@ func (s *Session) viewLocked() sessionView {
 	return sessionView{s, s.backend, s.protocol, s.encrypted, s.bypass, s.granted, s.client.Remote(), s.grantToken()}
 }
 
-// clientName is its client, for people.
+// clientName is the client's name for people.
 func (s *sessionView) clientName() string {
 	if s.remote.IsValid() {
 		return s.remote.String()
 	}
-	return s.client.Name() // a Unix socket's, which stays
+	return s.client.Name() // of a Unix socket, constant
 }
 
-// info is the session as it was seen.
+// info formats the copied data.
 func (s *sessionView) info(now time.Time) SessionInfo {
 	i := SessionInfo{ID: s.ID(), Service: s.service.name, Client: s.clientName(), Via: via(s.protocol, s.encrypted),
 		Phase: phaseNames[s.phase.Load()], Runner: s.runner().Name(), AgeSeconds: now.Sub(s.opened).Seconds(), Bypass: s.bypass, Token: s.token}
@@ -131,7 +130,7 @@ func (o Operator) Waiters(service string, most int) []WaiterInfo {
 	return addWaiters([]WaiterInfo{}, page)
 }
 
-// waiterView is a waiter as it was while the queue was locked.
+// waiterView is a waiter's data copied with the queue locked.
 type waiterView struct {
 	sessionView
 	since   time.Time
@@ -144,7 +143,7 @@ func viewWaiterLocked(w *lock.Waiter) waiterView {
 	return waiterView{s.viewLocked(), w.Since(), w.Reason(), s.service.shared.numberLocked(w.Arrival())}
 }
 
-// addWaiters adds those of a page to those before them.
+// addWaiters appends the waiters of a page.
 func addWaiters(all []WaiterInfo, page []waiterView) []WaiterInfo {
 	now := time.Now()
 	for _, w := range page {

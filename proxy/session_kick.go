@@ -29,7 +29,7 @@ func (o Operator) Kick(by, reason string, ids ...string) (n int) {
 	return n
 }
 
-// numberOf is the number of an id; 0, which no session has, of what is none.
+// numberOf returns the number of an id, or 0, which no session has, for an invalid one.
 func numberOf(id string) (n uint64) {
 	if digits, ok := strings.CutPrefix(id, "s"); ok {
 		n, _ = strconv.ParseUint(digits, 10, 64)
@@ -66,7 +66,7 @@ func (o Operator) KickSlowly(by, reason string, rate float64, ids ...string) err
 }
 
 func (o Operator) kickSlowly(by, reason string, rate float64, ids []string) {
-	// Beyond a thousand a second several go at once: timers are no finer.
+	// Beyond a thousand a second several are kicked at once: timers are not finer.
 	tick := time.NewTicker(max(time.Duration(float64(time.Second)/rate), time.Millisecond))
 	defer tick.Stop()
 	began, next, kicked := time.Now(), 0, 0

@@ -10,10 +10,10 @@ import (
 
 // live is the list of a service's sessions that have not ended, oldest first.
 type live struct {
-	queue       *lock.Queue // what a page shows is guarded by it; taken before mu
-	mu          sync.Mutex  // guards what follows, and prev and next of the sessions
+	queue       *lock.Queue // guards what a page shows; taken before mu
+	mu          sync.Mutex  // guards the rest, and prev and next of the sessions
 	first, last *Session
-	walks       []*walk // that are under way
+	walks       []*walk // in progress
 }
 
 func (l *live) add(s *Session) {
@@ -28,7 +28,7 @@ func (l *live) add(s *Session) {
 	l.last = s
 }
 
-// remove takes s out and settles its account in the same step.
+// remove removes s and calls settle in the same step.
 func (l *live) remove(s *Session, settle func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -51,8 +51,8 @@ func (l *live) remove(s *Session, settle func()) {
 	settle()
 }
 
-// all goes through the living; none ends or begins meanwhile. It is for acts;
-// what only reads uses pages.
+// all yields the sessions; none begins or ends meanwhile. It is for acts; readers use
+// pages.
 func (l *live) all() iter.Seq[*Session] {
 	return func(yield func(*Session) bool) {
 		l.mu.Lock()
@@ -71,7 +71,7 @@ func (l *live) empty() bool {
 	return l.first == nil
 }
 
-// signal asks those sessions to end that which picks; nil picks all.
+// signal asks the sessions for which which is true to end; nil: all of them.
 func (l *live) signal(o endRequest, which func(*Session) bool) {
 	for s := range l.all() {
 		if which == nil || which(s) {
@@ -80,8 +80,8 @@ func (l *live) signal(o endRequest, which func(*Session) bool) {
 	}
 }
 
-// pages are the service's sessions, oldest first. A page is good until the
-// next. settled is as readLocked has it.
+// pages yields the service's sessions, oldest first. A page is valid until the next.
+// For settled see readLocked.
 func (l *live) pages(settled func()) iter.Seq[[]sessionView] {
 	return func(yield func([]sessionView) bool) {
 		page := make([]sessionView, 0, livePage)
@@ -93,10 +93,10 @@ func (l *live) pages(settled func()) iter.Seq[[]sessionView] {
 	}
 }
 
-// readLocked shows the service's sessions to see, oldest first, in pages: the list
-// and the queue are locked while a page is read, and unlocked for next, which
-// says whether to go on. settled runs in one step with the beginning: a session
-// that is not shown has ended before, or during the walk.
+// readLocked passes the service's sessions to see, oldest first, in pages: the list and
+// the queue are locked while a page is read, and unlocked for next, which returns
+// whether to continue. settled runs in one step with the start: a session that is not
+// passed to see ended before it, or during the walk.
 func (l *live) readLocked(settled func(), see func(*Session), next func() bool) {
 	at := l.begin(settled)
 	defer l.end(at)
@@ -112,11 +112,11 @@ func (l *live) readLocked(settled func(), see func(*Session), next func() bool) 
 // unlocked for others.
 const livePage = 256
 
-// walk is where one reading of all sessions goes on.
+// walk is the position of one reading of all sessions.
 type walk struct{ next *Session }
 
-// begin starts a walk from the oldest session, and runs with, in one step. It
-// must be ended.
+// begin starts a walk from the oldest session, and calls with, in one step. The caller
+// must call end.
 func (l *live) begin(with func()) *walk {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -126,9 +126,8 @@ func (l *live) begin(with func()) *walk {
 	return at
 }
 
-// page shows the next few hundred sessions of a walk, and says whether there
-// are more. Of those that begin or end between pages some are missed; none
-// is seen twice.
+// page passes the next few hundred sessions to see, and returns whether there are more.
+// Some that begin or end between pages are missed; none is seen twice.
 func (l *live) page(at *walk, see func(*Session)) (more bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -145,10 +144,10 @@ func (l *live) end(at *walk) {
 	l.walks = slices.DeleteFunc(l.walks, func(w *walk) bool { return w == at })
 }
 
-// endedKept is how many sessions that have ended are kept.
+// endedKept is how many ended sessions are kept.
 const endedKept = 256
 
-// endedRing keeps the last sessions that have ended.
+// endedRing keeps the last ended sessions.
 type endedRing struct {
 	mu   sync.Mutex
 	last [endedKept]endedSession
@@ -162,7 +161,7 @@ func (r *endedRing) add(c endedSession) {
 	r.n++
 }
 
-// newest gives them, the newest first.
+// newest returns them, the newest first.
 func (r *endedRing) newest() []endedSession {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -12,10 +12,9 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// A session whose log is at the level debug leaves a line at each of its steps:
-// what has come, and what follows. Lines are handed to a goroutine that logs
-// them, as events are, so that a slow log holds up no client; they are no
-// events, and there are too many of them to be kept.
+// At log level debug a session leaves a line at each of its steps: the event, and what
+// follows. A goroutine logs the lines, as with events, so that a slow log delays no
+// client; they are not events, since there are too many of them to keep.
 
 // tracesKept is how far the log may fall behind before lines are dropped.
 const tracesKept = 4096
@@ -26,19 +25,19 @@ type traceLine struct {
 	session          uint64
 	service, backend string
 	text             string
-	args             []any // of text, which is formatted where it is logged
+	args             []any // of text, formatted when logged
 }
 
-// traced says whether sessions leave lines now. It is asked at each step.
+// traced reports whether sessions leave lines now. It is called at each step.
 func (e *Engine) traced() bool {
 	return e.cfg.Log != nil && e.cfg.Log.Enabled(context.Background(), slog.LevelDebug)
 }
 
-// logTrace writes a line to the log. The log of lines calls it.
+// logTrace writes a line to the log, for the goroutine that logs lines.
 func (e *Engine) logTrace(l traceLine, missed uint64) {
 	ctx := context.Background()
 	if missed > 0 {
-		e.cfg.Log.LogAttrs(ctx, slog.LevelWarn, "debug lines were not logged: the log takes them too slowly", slog.Uint64("lines", missed))
+		e.cfg.Log.LogAttrs(ctx, slog.LevelWarn, "debug lines were not logged: the log is too slow", slog.Uint64("lines", missed))
 	}
 	r := slog.NewRecord(l.at, slog.LevelDebug, fmt.Sprintf(l.text, l.args...), 0)
 	r.AddAttrs(slog.String(logService, l.service), slog.String(logSession, sessionID(l.session)))
@@ -59,8 +58,8 @@ func (s *Session) trace(backend *Backend, text string, args ...any) {
 	s.service.engine.traces.Add(func(uint64) traceLine { return l })
 }
 
-// traceEvent leaves a line of what has come, before the stage sees it. A session in
-// the stages after admit holds its backend, and nothing else changes it.
+// traceEvent leaves a line for an event, before the stage handles it. A session in the
+// stages after admit holds its backend, and nothing else changes it.
 func (s *Session) traceEvent(ev relay.Event) {
 	var backend *Backend
 	if s.stage > atAdmit && s.stage < atRecord {
@@ -81,7 +80,7 @@ func (s *Session) traceEvent(ev relay.Event) {
 		s.trace(backend, "the client has ended: %s", ev.End)
 	case relay.Ended:
 		if ev.End == relay.Closed {
-			return // by us: the line of why stands before
+			return // by us: an earlier line says why
 		}
 		side := ByClient
 		if ev.Side == s.server {
@@ -92,14 +91,14 @@ func (s *Session) traceEvent(ev relay.Event) {
 		if o, ok := ev.Arg.(endRequest); ok {
 			s.trace(backend, "asked to end by %s: %s", o.by, explain(o.reason, o.detail))
 		} else {
-			s.trace(nil, "it is for no session: it is not counted")
+			s.trace(nil, "not a session: not counted")
 		}
 	}
 }
 
-// traceHandshake says which step of the opening has come to its end. Behind
-// it, the same event is of a client of a Protocol that has been answered, or is
-// not held any more while it waits.
+// traceHandshake says which step of the opening has ended. After the opening the same
+// event means that a Protocol's client has been answered, or is no longer held while it
+// waits.
 func (s *Session) traceHandshake(ev relay.Event) {
 	g, _ := ev.Arg.(handshakeResult)
 	switch {
@@ -119,14 +118,14 @@ func (s *Session) traceHandshake(ev relay.Event) {
 		}
 		s.trace(nil, "handshake of %s done", name)
 	case g.from.IsValid():
-		s.trace(nil, "PROXY header read: it is for %s", g.from)
+		s.trace(nil, "PROXY header read: the client is %s", g.from)
 	default:
 		s.trace(nil, "PROXY header read: it names no client")
 	}
 }
 
-// traceTransition says what the stage has made of the event. Of one that waits in
-// the queue only what is its own may be read.
+// traceTransition says what follows the event. Only a waiting session's own fields may
+// be read.
 func (s *Session) traceTransition(ev relay.Event, a transition) {
 	switch {
 	case s.stage == atAdmit && a == next:
@@ -136,7 +135,7 @@ func (s *Session) traceTransition(ev relay.Event, a transition) {
 	case s.stage == atDial && a == wait && (ev.Kind == relay.Begin || ev.Kind == relay.Failed) && s.ending == nil:
 		s.trace(s.last, "dials %s, attempt %d", s.last.target(), s.dials)
 	case s.stage == atDial && a == requeue:
-		s.trace(nil, "goes back to its position in the queue")
+		s.trace(nil, "returns to its position in the queue")
 	case s.stage == atDial && a == next:
 		s.trace(s.last, "relays")
 	case s.stage == atRecord && ev.Kind == relay.Begin:

@@ -118,7 +118,7 @@ func TestTraceTellsEachStepOfASession(t *testing.T) {
 
 		srv.kill()
 		three := v.dial("")
-		for _, want := range []string{"dial of db/a failed: connection refused", "goes back to its position in the queue", "waits in the queue", "dials db/a, attempt 2"} {
+		for _, want := range []string{"dial of db/a failed: connection refused", "returns to its position in the queue", "waits in the queue", "dials db/a, attempt 2"} {
 			v.eventually(want, func() bool {
 				d.mu.Lock()
 				defer d.mu.Unlock()
@@ -144,7 +144,7 @@ func TestTraceTellsHandshakes(t *testing.T) {
 	}
 	conn.Close()
 	v.record()
-	d.tells(t, "s1", "accepted 127.0.0.1:", "PROXY header read: it is for 192.0.2.7:1234", "handshake of TLS 1.3 done", "admitted to db/a after 0s", "dials ",
+	d.tells(t, "s1", "accepted 127.0.0.1:", "PROXY header read: the client is 192.0.2.7:1234", "handshake of TLS 1.3 done", "admitted to db/a after 0s", "dials ",
 		"connected ", "relays", "the client has ended its side: ", "the backend has ended its side: ", "ended by client ")
 	bad := v.dial("")
 	io.WriteString(bad, "PROXY UNKNOWN\r\nGET / HTTP/1.0\r\n\r\n")

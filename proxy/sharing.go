@@ -8,17 +8,17 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// Services may share a listening socket, if something that their clients say
-// first tells whose they are. A client is one of the first of them when it is
-// accepted: there its handshake begins, and it is counted if no service is ever
-// chosen for it. The step of the handshake that knows more chooses (Session.choose),
-// and from then on it is a client of the chosen service like any other.
+// Services may share a listening socket if the first data of their clients shows whose
+// they are. When accepted, a client belongs to the first of them: its handshake begins
+// there, and there it is counted if no service is ever chosen. The step of the
+// handshake that finds out chooses (Session.choose), and from then on it is a client of
+// the chosen service like any other.
 //
-// What a service is asked to do, such as to close, to pause or to go at a reload,
-// concerns its own clients only. The socket is open as long as one of them is.
+// An act on a service, such as to close, to pause or to remove it by a reload, concerns
+// its own clients only. The socket is open while one of the services is.
 
-// sharesBy is how the clients of a service are told from those of others that
-// share an address with it; "": they are not, and its addresses are its own.
+// sharesBy is what distinguishes the service's clients from those of others that share
+// an address with it; "": its addresses are its own.
 func (c *ServiceConfig) sharesBy() string {
 	switch {
 	case len(c.SNI) > 0:
@@ -29,8 +29,8 @@ func (c *ServiceConfig) sharesBy() string {
 	return ""
 }
 
-// cannotShare says in e why the service cannot share an address with another one;
-// nil: it can. What happens before the choice must be the same in both.
+// cannotShare describes in e why the service cannot share an address with another; nil:
+// it can. What happens before the choice must be the same in both.
 func (c *ServiceConfig) cannotShare(o *ServiceConfig, e *AddressError) *AddressError {
 	for i, name := range c.SNI {
 		if j := slices.IndexFunc(o.SNI, func(n string) bool { return canonicalName(n) == canonicalName(name) }); j >= 0 {
@@ -64,16 +64,16 @@ func (c *ServiceConfig) cannotShare(o *ServiceConfig, e *AddressError) *AddressE
 	return e
 }
 
-// sharers are the services that share a socket. Their lock is taken after the
-// engine's and before that of live; nil is a socket that is not shared.
+// sharers are the services that share a socket. Their lock is taken after the engine's
+// and before that of live; nil is a socket that is not shared.
 type sharers struct {
-	share *relay.Share // of clients that no service is chosen for yet: none of the services can use it up
+	share *relay.Share // of clients without a chosen service: no service can use it up
 
 	mu  sync.Mutex
-	all []*Service // in the order of the configuration; never none
+	all []*Service // in the order of the configuration; never empty
 }
 
-// newSharers makes those of a socket that is opened for one of them; nil if its
+// newSharers makes the sharers of a socket that is opened for one service; nil if its
 // configuration shares no address.
 func (e *Engine) newSharers(s *Service, c *ServiceConfig) *sharers {
 	if c.sharesBy() == "" {
@@ -89,7 +89,7 @@ func (sh *sharers) close() {
 	}
 }
 
-// set makes others share the socket.
+// set sets the services that share the socket.
 func (sh *sharers) set(all []*Service) {
 	if sh != nil {
 		sh.mu.Lock()
@@ -104,11 +104,11 @@ func (sh *sharers) users() []*Service {
 	return sh.all
 }
 
-// first is the one that clients begin with.
+// first is the service with which clients begin.
 func (sh *sharers) first() *Service { return sh.users()[0] }
 
-// begin takes a client that has just been accepted. The service that it begins
-// with may leave at any time: it is told first that one arrives.
+// begin takes a client that was just accepted. The first service may leave at any time:
+// the arriving client is counted there first.
 func (sh *sharers) begin(run relay.Runner, client *relay.Side) {
 	sh.mu.Lock()
 	s := sh.all[0]
@@ -118,8 +118,8 @@ func (sh *sharers) begin(run relay.Runner, client *relay.Side) {
 	s.beginSession(run, client, sh)
 }
 
-// unshareLocked has a service leave the sockets that others use, too, and gives
-// those that are its own. The engine is locked.
+// unshareLocked removes a service from sockets that others also use, and returns its
+// own sockets. The engine is locked.
 func (e *Engine) unshareLocked(s *Service, sockets []*socket) (own []*socket) {
 	for _, sk := range sockets {
 		rest := slices.DeleteFunc(slices.Clone(sk.users()), func(o *Service) bool { return o == s })
@@ -133,15 +133,15 @@ func (e *Engine) unshareLocked(s *Service, sockets []*socket) (own []*socket) {
 	return own
 }
 
-// sharing is what a session has that came by a socket that services share. Only
-// the session itself uses it.
+// sharing is the state of a session that came by a shared socket. Only the session
+// itself uses it.
 type sharing struct {
-	undecided *sharers     // nil: one of them is chosen
-	hello     *clientHello // that it was chosen by; nil: by none
+	undecided *sharers     // nil: a service is chosen
+	hello     *clientHello // that determined the choice; nil: none
 }
 
-// sharers are the services of whom none is chosen for the session yet; nil: its
-// service is its own.
+// sharers returns the services of which none is chosen for the session yet; nil: its
+// service is fixed.
 func (s *Session) sharers() *sharers {
 	if s.rare == nil {
 		return nil
@@ -149,8 +149,8 @@ func (s *Session) sharers() *sharers {
 	return s.rare.undecided
 }
 
-// share is what the session counts against: until a service is chosen for it,
-// that of its socket.
+// share returns what the session counts against: that of its socket until a service is
+// chosen.
 func (s *Session) share() *relay.Share {
 	if sh := s.sharers(); sh != nil {
 		return sh.share
@@ -158,10 +158,10 @@ func (s *Session) share() *relay.Share {
 	return s.service.share
 }
 
-// choose makes the session one of the service that ranks highest of those that
-// share its socket now, and says whether there is one; a rank of 0 is none. Of
-// two with the same rank it is the first. It is called in the handshake, before
-// anything of the service itself is asked.
+// choose moves the session to the service with the highest rank among those that share
+// its socket now, and reports whether there is one; rank 0 does not count. Of two with
+// the same rank it is the first. It is called in the handshake, before any setting of
+// the service is used.
 func (s *Session) choose(rank func(*ServiceConfig) int) (chosen bool, err error) {
 	sh := s.sharers()
 	sh.mu.Lock()

@@ -48,7 +48,7 @@ func UnderPath(configured, requested string) bool {
 	return requested == configured
 }
 
-// rankHost is how well hosts fit one that a client asks for.
+// rankHost returns how well hosts match the requested one.
 func rankHost(hosts []string, asked string) (best int) {
 	if len(hosts) == 0 {
 		return rankAny
@@ -67,16 +67,16 @@ func rankHost(hosts []string, asked string) (best int) {
 	return best
 }
 
-// canonicalHost is one as two of them can be compared.
+// canonicalHost returns a host in a form for comparison.
 func canonicalHost(host string) string { return strings.ToLower(strings.Trim(host, "[]")) }
 
-// sharesRequests says whether the service has hosts or a path of its own.
+// sharesRequests reports whether the service has hosts or a path of its own.
 func (c *ServiceConfig) sharesRequests() bool {
 	return len(c.Hosts) > 0 || c.Path != "" && c.Path != "/"
 }
 
-// sameRequests says in e that two services have a request in common that neither
-// has more exactly; nil: they have none.
+// sameRequests describes in e a request that two services match equally well; nil:
+// there is none.
 func (c *ServiceConfig) sameRequests(o *ServiceConfig, e *AddressError) *AddressError {
 	if c.pathOrRoot() != o.pathOrRoot() {
 		return nil
@@ -104,7 +104,7 @@ func (c *ServiceConfig) pathOrRoot() string {
 	return c.Path
 }
 
-// arrival is what the Protocol gets to know of the session's client.
+// arrival is what the Protocol learns about the session's client.
 func (s *Session) arrival(c *ServiceConfig, trusted bool) Arrival {
 	client := s.client.Remote().Addr()
 	a := Arrival{Client: client, Trusted: trusted, Listen: c.Listen, Detach: func() { s.runner().Post(s, relay.Event{Kind: relay.Signal, Arg: detach{}}) }}
@@ -114,21 +114,21 @@ func (s *Session) arrival(c *ServiceConfig, trusted bool) Arrival {
 	return a
 }
 
-// requests are the services that share the socket now.
+// requests returns the services that share the socket now.
 func (sh *sharers) requests(client netip.Addr, trusted bool) (all []Sharer) {
 	for _, s := range sh.users() {
 		c := s.config()
 		if c.Protocol == nil {
-			continue // a reload has just taken it away
+			continue // a reload has just removed it
 		}
 		all = append(all, Sharer{Service: c.Name, Protocol: c.Protocol, Hosts: c.Hosts, Path: c.Path, Listen: c.Listen, Allowed: trusted || c.allows(client)})
 	}
 	return all
 }
 
-// admitArrival says why a connection to services that share an address is
-// refused before its handshake has said which of them it is for: when none of
-// them takes clients of its address, or too many have come from it.
+// admitArrival returns why a connection to services that share an address is refused
+// before its handshake shows which of them it is for: none of them accepts its address,
+// or too many have come from it.
 func (s *Session) admitArrival(c *ServiceConfig) (refused Reason) {
 	client := s.client.Remote().Addr()
 	if !slices.ContainsFunc(s.sharers().users(), func(o *Service) bool { return o.config().allows(client) }) {
@@ -137,8 +137,8 @@ func (s *Session) admitArrival(c *ServiceConfig) (refused Reason) {
 	return s.checkLimit(c, s.service.perIP.AdmitConnection)
 }
 
-// chooseRequest makes the session one of the service that its request is for, as
-// its Protocol has found, and says why that cannot be.
+// chooseRequest moves the session to the service that its Protocol has found for the
+// request, and returns why that is impossible.
 func (s *Session) chooseRequest(service string) (refused Reason, detail string) {
 	if s.sharers() == nil || service == "" {
 		return "", ""
@@ -152,8 +152,8 @@ func (s *Session) chooseRequest(service string) (refused Reason, detail string) 
 	switch {
 	case err != nil:
 		return ReasonLocalLimit, err.Error()
-	case !chosen: // a reload has just taken it away
-		return ReasonPath, "service " + service + " has gone from this address"
+	case !chosen: // a reload has just removed it
+		return ReasonPath, "service " + service + " no longer has this address"
 	}
 	return "", ""
 }

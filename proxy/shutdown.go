@@ -11,12 +11,12 @@ import (
 // was done first, ended it early; and by Start after Shutdown or Close.
 var ErrClosed = errors.New("proxy: the engine is closed")
 
-// shutdown is an engine's end, which is begun once and waited for by any number.
+// shutdown is an engine's end, which begins once and can be waited for by many.
 type shutdown struct {
-	now       chan struct{} // closed when the sessions that remain are to be reset
-	once      sync.Once     // of now
+	now       chan struct{} // closed when the remaining sessions must be reset
+	once      sync.Once     // closes now
 	done      chan struct{} // closed when nothing runs any more
-	remaining bool          // some were live or waiting, and were reset; read it after done
+	remaining bool          // some sessions were reset; read it after done
 }
 
 func newShutdown() shutdown {
@@ -45,7 +45,7 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 		e.closeGiven()
 		close(e.end.done)
 	case first:
-		go e.shutDown() // which every call waits for
+		go e.shutDown() // every call waits for it
 	}
 	select {
 	case <-e.end.done:
@@ -71,7 +71,7 @@ func (e *Engine) Close() error {
 	return nil
 }
 
-// shutDown is the end of the engine.
+// shutDown ends the engine.
 func (e *Engine) shutDown() {
 	e.note(Event{Kind: EventEngine, Level: LevelWarn, Text: "stopping: no new clients"})
 	for _, s := range e.all() {
@@ -92,12 +92,12 @@ func (e *Engine) shutDown() {
 	close(e.end.done)
 }
 
-// awaitSessions waits until no session is left, and once it is to hurry ends
-// those that there are. It says whether there were any then.
+// awaitSessions waits until no session is left; once asked to hurry, it ends the
+// remaining ones. It reports whether there were any then.
 func (e *Engine) awaitSessions() (rest bool) {
 	now := e.end.now
 	for wait := time.Millisecond; e.isDraining() || e.budget.Used() > 0; wait = min(2*wait, 50*time.Millisecond) {
-		if now == nil { // again and again: one may have been accepted just before
+		if now == nil { // repeatedly: one may have been accepted just before
 			for _, s := range e.all() {
 				s.live.signal(endRequest{by: ByProxy, reason: ReasonShutdown}, nil)
 			}
@@ -112,8 +112,8 @@ func (e *Engine) awaitSessions() (rest bool) {
 	return rest
 }
 
-// closeGiven closes the listeners that an engine was given which is never
-// started: they are its own.
+// closeGiven closes the listeners that were given to an engine which is never started:
+// it owns them.
 func (e *Engine) closeGiven() {
 	for _, s := range e.all() {
 		for _, ln := range s.config().Listeners {

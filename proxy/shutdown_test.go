@@ -159,7 +159,7 @@ func TestActsBeforeStart(t *testing.T) {
 		_, listen := s.StartListening("ana", "")
 		_, apply := e.Apply(proxy.Config{})
 		for what, err := range map[string]error{"restart": restart, "window": window, "open": listen, "reload": apply} {
-			if err == nil || err.Error() != "proxy: the engine does not run" {
+			if err == nil || err.Error() != "proxy: the engine is not running" {
 				t.Errorf("%s: %v", what, err)
 			}
 		}

@@ -105,13 +105,13 @@ func (u SharedUser) Cut(arrivals []uint64) {
 		})
 		if n > 0 {
 			s.engine.note(Event{Kind: EventService, Level: LevelAlarm, Service: s.name,
-				Text: fmt.Sprintf("%s: the lease of this node is over: %s that had a slot reset", s.name, text.Plural(n, "session"))})
+				Text: fmt.Sprintf("%s: the lease of this node is over: %s with a slot reset", s.name, text.Plural(n, "session"))})
 		}
 	})
 }
 
-// grantToken is the session's fencing token; 0: it has none. It belongs to the
-// session, and to those who have the queue locked.
+// grantToken is the session's fencing token; 0: none. Only the session, and holders of
+// the queue's lock, may use it.
 func (s *Session) grantToken() uint64 {
 	if s.service.shared.slots == nil || s.rare == nil {
 		return 0
@@ -119,8 +119,8 @@ func (s *Session) grantToken() uint64 {
 	return s.rare.token
 }
 
-// waitShared makes room for the token before the session joins: the gate sets it,
-// and others may look.
+// waitShared makes room for the token before the session joins: the gate sets it while
+// others may read it.
 func (s *Session) waitShared() {
 	if s.service.shared.slots == nil || s.rare != nil {
 		return
@@ -129,7 +129,7 @@ func (s *Session) waitShared() {
 	s.service.queue.Do(func() { s.rare = rare })
 }
 
-// leaveShared says that the session is over, wherever it ended.
+// leaveShared reports the end of the session, wherever it ended.
 func (s *Session) leaveShared() {
 	svc := s.service
 	if svc.shared.slots == nil || !s.joined {

@@ -7,23 +7,23 @@ import (
 )
 
 // unableAfter is how long the head of the queue waits for something of this engine
-// alone until waiters of other engines pass.
+// alone before waiters of other engines go first.
 const unableAfter = 250 * time.Millisecond
 
-// sharedState is a service's part in slots that other engines use, too. It is
-// guarded by the service's queue; slots is set before the first client comes.
+// sharedState is a service's state of slots shared with other engines. It is guarded by
+// the service's queue; slots is set before the first client.
 type sharedState struct {
 	service *Service
 	slots   Shared    // nil: the engine counts its own
-	said    uint64    // arrivals that slots knows of
-	since   time.Time // the head waits for something of ours; zero: it does not
-	unable  bool      // that was said
-	lost    Reason    // why the node has no lease; "": it has one
-	refused bool      // slots has just had none
+	said    uint64    // arrivals reported to slots
+	since   time.Time // when the head began to wait for something of this engine alone; zero: it does not
+	unable  bool      // this was reported
+	lost    Reason    // why the node has no lease; "": it has
+	refused bool      // slots has just refused a slot
 	grant   grantHooks
 }
 
-// start begins to share, before the service's first client.
+// start joins the shared slots, before the service's first client.
 func (sh *sharedState) start(share func(SharedUser) Shared) {
 	if share == nil {
 		return
@@ -38,7 +38,7 @@ func (sh *sharedState) close() {
 	}
 }
 
-// numberLocked is by which number all engines know an arrival; 0: by none.
+// numberLocked returns the number by which all engines know an arrival; 0: none.
 func (sh *sharedState) numberLocked(arrival uint64) uint64 {
 	if sh.slots == nil {
 		return 0
@@ -46,7 +46,7 @@ func (sh *sharedState) numberLocked(arrival uint64) uint64 {
 	return sh.slots.Number(arrival)
 }
 
-// decideLocked is the gate's decision where slots are shared.
+// decideLocked is the gate's decision with shared slots.
 func (sh *sharedState) decideLocked(g gate, w *lock.Waiter) (lock.Decision, Reason) {
 	if n := sh.service.queue.Arrivals(); n != sh.said {
 		sh.said = n
@@ -55,14 +55,14 @@ func (sh *sharedState) decideLocked(g gate, w *lock.Waiter) (lock.Decision, Reas
 	sh.refused = false
 	v, why := g.decide(w)
 	if v != lock.Skip || sh.refused {
-		sh.judgeLocked(v == lock.Admit || sh.refused, time.Now())
+		sh.reportAbleLocked(v == lock.Admit || sh.refused, time.Now())
 	}
 	return v, why
 }
 
-// judgeLocked says whether sessions can go from here, once it is clear that they
-// cannot: what passes in a moment is not worth a place.
-func (sh *sharedState) judgeLocked(able bool, now time.Time) {
+// reportAbleLocked reports whether sessions can be admitted here, but only if they
+// could not be for a while: a short obstacle is not worth losing a place.
+func (sh *sharedState) reportAbleLocked(able bool, now time.Time) {
 	s := sh.service
 	switch {
 	case able:
@@ -80,14 +80,14 @@ func (sh *sharedState) judgeLocked(able bool, now time.Time) {
 		sh.unable = true
 		sh.slots.Able(false)
 		if sh.grant.Token != 0 && !s.hooks.ofGrantLocked() {
-			sh.slots.Requeue(sh.grant.arrival) // its slot would be idle
+			sh.slots.Requeue(sh.grant.arrival) // otherwise its slot would be idle
 			sh.grant = grantHooks{}
 		}
 	}
 }
 
-// admitLocked asks for the slot of a session that could go otherwise. One that has
-// come back from a dial stands in front of others that may have one.
+// admitLocked asks for the slot of a session that can otherwise be admitted. After a
+// failed dial the session may be ahead of others that have a grant.
 func (sh *sharedState) admitLocked(sess *Session, now time.Time) (lock.Decision, Reason) {
 	grant, why := sh.slots.Admit(sess.waiter.Arrival(), 0)
 	sh.noteLocked(why)
@@ -107,7 +107,7 @@ func (sh *sharedState) admitLocked(sess *Session, now time.Time) (lock.Decision,
 	return lock.Wait, why
 }
 
-// noteLocked notes that the node has no lease, or has one again.
+// noteLocked records that the node has lost its lease, or has one again.
 func (sh *sharedState) noteLocked(why Reason) {
 	lost := Reason("")
 	if why == ReasonClusterLease || why == ReasonClusterVersion {
@@ -123,18 +123,18 @@ func (sh *sharedState) noteLocked(why Reason) {
 	case ReasonClusterLease:
 		ev.Level, ev.Text = LevelAlarm, s.name+": this node has no lease, since it reaches no majority of the voters: no client gets a slot"
 	case ReasonClusterVersion:
-		ev.Level, ev.Text = LevelAlarm, s.name+": the voters of the cluster have another version than this node: no client gets a slot; upgrade the older"
+		ev.Level, ev.Text = LevelAlarm, s.name+": the voters of the cluster have another version than this node: no client gets a slot; upgrade the older one"
 	}
 	s.engine.note(ev)
 }
 
-// rejectsLocked says whether clients are turned away, since no slot can be had.
+// rejectsLocked reports whether clients are rejected because no slot is available.
 func (sh *sharedState) rejectsLocked() bool {
 	return sh.lost != "" && sh.service.config().Lock.WhenLost == Reject
 }
 
-// releasedLocked gives back the slot of a session that has ended, or whose dials
-// have failed.
+// releasedLocked returns the slot of a session that has ended, or whose dials have
+// failed.
 func (sh *sharedState) releasedLocked(sess *Session) {
 	if sess.ending != nil {
 		sh.doneLocked(sess.waiter.Arrival())
@@ -144,7 +144,7 @@ func (sh *sharedState) releasedLocked(sess *Session) {
 	sh.slots.Requeue(sess.waiter.Arrival())
 }
 
-// doneLocked says that an arrival is over, unless a hook still needs its slot.
+// doneLocked reports the end of an arrival, unless a hook still needs its slot.
 func (sh *sharedState) doneLocked(arrival uint64) {
 	if sh.slots == nil || sh.service.hooks.owesLocked(arrival) {
 		return

@@ -7,21 +7,21 @@ import (
 	"github.com/tcpctl/tcpctl/lock"
 )
 
-// errLeaseLost ends a hook whose slot is lost with the node's lease: where that
-// goes, it is run again.
+// errLeaseLost ends a hook whose slot is lost with the node's lease: the hook runs
+// again for the slot's next holder.
 var errLeaseLost = errors.New("the lease of this node is over")
 
-// grantHooks is a grant whose hooks run, or have run, before its session goes. Its
-// slot is taken meanwhile, also if its client goes away.
+// grantHooks is a grant whose hooks run, or have run, before its session is admitted.
+// Its slot stays taken meanwhile, even if its client leaves.
 type grantHooks struct {
-	SharedGrant  // of Token 0: none
+	SharedGrant  // Token 0: no grant
 	arrival      uint64
-	expire, next bool // on_expire, before_next: done, or passed
+	expire, next bool // on_expire, before_next: done, or skipped
 	over         bool // its client has gone
 }
 
-// hooksLocked admits a session with its grant, once what that asks for has run: the
-// count of clients is the tokens', over all nodes.
+// hooksLocked admits a session with its grant once the required hooks have run: tokens
+// count the clients over all nodes.
 func (sh *sharedState) hooksLocked(sess *Session, grant SharedGrant, now time.Time) (lock.Decision, Reason) {
 	h := &sh.service.hooks
 	cfg := &sh.service.config().Hooks
@@ -46,7 +46,7 @@ func (sh *sharedState) hooksLocked(sess *Session, grant SharedGrant, now time.Ti
 	return lock.Admit, ""
 }
 
-// nextHookLocked is the hook that is still to run for the grant; "": none.
+// nextHookLocked returns the next hook to run for the grant; "": none.
 func (sh *sharedState) nextHookLocked() string {
 	g, cfg := &sh.grant, &sh.service.config().Hooks
 	switch {
@@ -58,7 +58,7 @@ func (sh *sharedState) nextHookLocked() string {
 	return ""
 }
 
-// passedLocked takes note that a hook is done, or that clients go on past it.
+// passedLocked records that a hook has run, or that clients continue without it.
 func (sh *sharedState) passedLocked(hook string) {
 	switch hook {
 	case onExpire:
@@ -68,9 +68,9 @@ func (sh *sharedState) passedLocked(hook string) {
 	}
 }
 
-// giveBackLocked gives back the slot of a client that went away while its hooks
-// ran, or before it could go on after them, once none runs that takes it to its end. Those
-// that are done are not owed to the next.
+// giveBackLocked returns the slot of a client that left while its hooks ran, or before
+// it was admitted after them, once no hook runs for it. Hooks that have run are not
+// owed to the next.
 func (sh *sharedState) giveBackLocked() {
 	g := sh.grant
 	if !g.over || sh.service.hooks.ofGrantLocked() {

@@ -13,13 +13,13 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// clientHello is what the choice between services needs to know of one.
+// clientHello is the part that the choice between services needs.
 type clientHello struct {
 	name string // "": it names no server
 }
 
-// readClientHello reads the first message of TLS, which is given back as it came:
-// TLS itself is another's.
+// readClientHello reads the first message of TLS, and returns its bytes unchanged for
+// the TLS handshake.
 func readClientHello(conn net.Conn) relay.Event {
 	conn.SetReadDeadline(time.Now().Add(handshakeTimeout))
 	defer conn.SetReadDeadline(time.Time{})
@@ -45,7 +45,7 @@ func readClientHello(conn net.Conn) relay.Event {
 	}
 }
 
-// noHello says why a ClientHello did not become whole.
+// noHello is the error of an incomplete ClientHello.
 func noHello(came int, err error) relay.Event {
 	late := errors.Is(err, os.ErrDeadlineExceeded)
 	switch {
@@ -57,8 +57,8 @@ func noHello(came int, err error) relay.Event {
 	return relay.Event{Kind: relay.HandshakeDone, Err: err, Arg: handshakeResult{refused: ReasonNoHello, abandoned: came == 0 && !late}}
 }
 
-// chooseByName makes the session one of the service whose name the client asks
-// for; else it says why it is refused.
+// chooseByName moves the session to the service whose name the client asks for, or
+// returns why it is refused.
 func (s *Session) chooseByName(hello *clientHello) (refused Reason, detail, hint string) {
 	chosen, err := s.choose(func(c *ServiceConfig) int { return rankName(c.SNI, hello.name) })
 	switch {
@@ -70,15 +70,14 @@ func (s *Session) chooseByName(hello *clientHello) (refused Reason, detail, hint
 		}
 		return "", "", ""
 	}
-	s.client.WriteFirst(unrecognizedName) // or its operator sees a reset, and no more
+	s.client.WriteFirst(unrecognizedName) // otherwise its operator would only see a reset
 	if hello.name == "" {
 		return ReasonNoServerName, "", `a service with "*" in its sni takes such clients`
 	}
 	return ReasonServerName, fmt.Sprintf("%.100q", hello.name), "add it to the sni of a service"
 }
 
-// unrecognizedName is the fatal alert of TLS that RFC 6066 has for a name that is
-// not served.
+// unrecognizedName is the fatal TLS alert of RFC 6066 for a name that is not served.
 var unrecognizedName = []byte{21, 3, 3, 0, 2, 2, 112}
 
 // Ranks of names: the most exact wins.
@@ -89,7 +88,7 @@ const (
 	rankExact
 )
 
-// rankName is how well names fit one that a client asks for, "" if it names none.
+// rankName returns how well names match the one that a client asks for, "" if none.
 func rankName(names []string, asked string) (best int) {
 	label, parent, _ := strings.Cut(asked, ".")
 	for _, name := range names {
@@ -108,5 +107,5 @@ func rankName(names []string, asked string) (best int) {
 	return best
 }
 
-// canonicalName is a name as two of them can be compared.
+// canonicalName returns a name in a form for comparison.
 func canonicalName(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }

@@ -7,24 +7,24 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// socket is a listening socket of an engine. It belongs to its address: a
-// service borrows it, and a reload may move it to another one, with the
-// clients that the kernel holds for it.
+// socket is a listening socket of an engine. It belongs to its address: a service
+// borrows it, and a reload may move it to another service, with the clients in its
+// backlog.
 type socket struct {
-	key    string // in Engine.sockets; "" where the socket was given
-	asked  string // as the configuration has it; "" where it was given
+	key    string // in Engine.sockets; "": the socket was given
+	asked  string // as configured; "": the socket was given
 	addr   Address
-	given  bool // Config.Activated has given it: another process keeps it open
+	given  bool // from Config.Activated: another process keeps it open
 	owner  *Service
-	beside *socket // that it was opened beside, with an address that overlaps
+	beside *socket // with an overlapping address, if it was opened beside one
 	l      *relay.Listener
-	served *relay.Listener // which of them has been served: l, unless it is new
+	served *relay.Listener // the one that was served last: l, unless l is new
 
-	sharers *sharers // nil: its clients are all its owner's
+	sharers *sharers // nil: all clients are its owner's
 }
 
-// socketKeys are the keys of a service's addresses. A port that the system
-// chooses makes a socket the service's own.
+// socketKeys returns the keys of a service's addresses. A socket with a port chosen by
+// the system is the service's own.
 func socketKeys(service string, listen []string) (keys []string) {
 	times := map[string]int{}
 	for _, addr := range listen {
@@ -42,9 +42,9 @@ func socketKeys(service string, listen []string) (keys []string) {
 	return keys
 }
 
-// openSocketLocked opens an address of a service: by the socket of the process
-// before this one, or beside sockets that are about to be closed, or alone.
-// The engine is locked.
+// openSocketLocked opens an address of a service: with the socket of the previous
+// process, or beside sockets that are about to be closed, or alone. The engine is
+// locked.
 func (e *Engine) openSocketLocked(s *Service, c *ServiceConfig, key, asked string, leaving []*socket) (*socket, error) {
 	addr, err := ParseAddress(asked, true)
 	if err != nil {
@@ -69,14 +69,13 @@ func (e *Engine) openSocketLocked(s *Service, c *ServiceConfig, key, asked strin
 	return sk, nil
 }
 
-// drainWait bounds how long a close or a reload waits for clients that had come
-// before it. They are accepted later, too; but where sessions have to end
-// first, that may take long.
+// drainWait bounds how long a close or a reload waits for clients that came before it.
+// They are accepted after that, too; but that may take long if sessions have to end
+// first.
 const drainWait = time.Second
 
-// drainLocked closes sockets once those clients have been accepted whose
-// connection the kernel has finished (rule 23a), and gives what to wait for.
-// The engine is locked.
+// drainLocked closes sockets once the clients whose connection the kernel has completed
+// are accepted (rule 23a), and returns the channels to wait on. The engine is locked.
 func (e *Engine) drainLocked(gone []*socket) (ends []<-chan struct{}) {
 	for _, sk := range gone {
 		if e.sockets[sk.key] == sk {
@@ -140,9 +139,8 @@ func (e *Engine) isDraining() bool {
 	return len(e.draining) > 0
 }
 
-// serveLocked has these services' sockets accept, for those that use each of
-// them, in this order. All of the services have been started. The engine is
-// locked.
+// serveLocked makes the sockets of these services accept, for the services that use
+// each of them, in this order. All of them have been started. The engine is locked.
 func (e *Engine) serveLocked(services []*Service) {
 	users := map[*socket][]*Service{}
 	for _, s := range services {
@@ -160,10 +158,9 @@ func (e *Engine) serveLocked(services []*Service) {
 	}
 }
 
-// serve begins to accept from the socket, unless it does already: for its owner
-// and the runner that new sessions of that have from now on. On a shared one
-// each client is its first user's, whichever that is then, until another one is
-// chosen for it.
+// serve starts accepting from the socket, unless it already does: for its owner and the
+// runner of that owner's new sessions. On a shared socket each client begins with its
+// first user at that time, until another service is chosen.
 func (sk *socket) serve() {
 	if sk.served == sk.l {
 		return

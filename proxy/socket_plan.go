@@ -9,15 +9,15 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// socketPlan is how a reload moves sockets between services. All that can fail
-// is done while it is made, and taken back by cancel; move moves the rest.
+// socketPlan is how a reload moves sockets between services. Everything that can fail
+// is done when it is made, and undone by cancel; move does the rest.
 type socketPlan struct {
 	engine    *Engine
 	listeners map[*Service]*listenerSet
-	opened    []*socket                   // that there were not before
-	moved     map[*socket]*relay.Listener // what serves a socket that moves from then on
-	sharers   map[*socket]*sharers        // of those that move: who share them from then on
-	closing   []*socket                   // that no service wants any more
+	opened    []*socket                   // newly opened
+	moved     map[*socket]*relay.Listener // the new listener of a socket that moves
+	sharers   map[*socket]*sharers        // the new sharers of sockets that move
+	closing   []*socket                   // no longer wanted by any service
 	wanted    map[string]bool             // keys
 }
 
@@ -25,8 +25,8 @@ func (e *Engine) newSocketPlan() *socketPlan {
 	return &socketPlan{engine: e, listeners: map[*Service]*listenerSet{}, moved: map[*socket]*relay.Listener{}, sharers: map[*socket]*sharers{}, wanted: map[string]bool{}}
 }
 
-// planSocketsLocked plans for all services of a configuration. A service that
-// an operator has closed opens nothing. The engine is locked.
+// planSocketsLocked plans for all services of a configuration. A service closed by an
+// operator opens nothing. The engine is locked.
 func (e *Engine) planSocketsLocked(services []*Service, configs []ServiceConfig) (*socketPlan, error) {
 	p := e.newSocketPlan()
 	for i, s := range services {
@@ -50,11 +50,11 @@ func (e *Engine) planSocketsLocked(services []*Service, configs []ServiceConfig)
 			return nil, err
 		}
 	}
-	p.closing = slices.DeleteFunc(p.closing, p.uses) // one that another service shares
+	p.closing = slices.DeleteFunc(p.closing, p.uses) // without sockets that another service shares
 	return p, nil
 }
 
-// uses says whether a service has the socket from then on.
+// uses reports whether a service will have the socket.
 func (p *socketPlan) uses(sk *socket) bool {
 	for _, f := range p.listeners {
 		if slices.Contains(f.sockets, sk) {
@@ -64,7 +64,7 @@ func (p *socketPlan) uses(sk *socket) bool {
 	return false
 }
 
-// add plans for one service, which has old now.
+// add plans for one service, which now has old.
 func (p *socketPlan) add(s *Service, c ServiceConfig, old *listenerSet) error {
 	f := &listenerSet{}
 	p.listeners[s] = f
@@ -92,8 +92,8 @@ func (p *socketPlan) add(s *Service, c ServiceConfig, old *listenerSet) error {
 	return nil
 }
 
-// find gives the socket of a key that there is, or that was opened for another
-// service that shares it; nil: there is none.
+// find returns the existing socket of a key, or one opened for another service that
+// shares it, or nil.
 func (p *socketPlan) find(key string) *socket {
 	if i := slices.IndexFunc(p.opened, func(sk *socket) bool { return sk.key == key }); i >= 0 {
 		return p.opened[i]
@@ -101,8 +101,8 @@ func (p *socketPlan) find(key string) *socket {
 	return p.engine.sockets[key]
 }
 
-// findGiven gives the socket that services share at an address, of those that were
-// opened from outside; nil: there is none.
+// findGiven returns the socket at an address that was opened from outside and is
+// shared, or nil.
 func (p *socketPlan) findGiven(at net.Addr) *socket {
 	all := slices.Clone(p.opened)
 	for _, s := range p.engine.services {
@@ -117,8 +117,8 @@ func (p *socketPlan) findGiven(at net.Addr) *socket {
 	return all[i]
 }
 
-// addGiven adds what was opened for the service from outside, and gives the
-// addresses that are left to open. It is asked for again when these change.
+// addGiven adds what was opened for the service from outside, and returns the addresses
+// still to open. If these change, the sockets are requested again.
 func (p *socketPlan) addGiven(s *Service, c ServiceConfig, old *listenerSet, f *listenerSet) (rest []string, err error) {
 	var given []net.Listener
 	same := old != nil && slices.Equal(c.Listen, s.config().Listen)
@@ -150,7 +150,7 @@ func (p *socketPlan) addGiven(s *Service, c ServiceConfig, old *listenerSet, f *
 		return nil, err
 	}
 	for _, ln := range given {
-		if sk := p.findGiven(ln.Addr()); sk != nil && c.sharesBy() != "" { // to the one before it
+		if sk := p.findGiven(ln.Addr()); sk != nil && c.sharesBy() != "" { // given to the service before this one
 			ln.Close()
 			f.sockets = append(f.sockets, sk)
 			continue
@@ -164,13 +164,13 @@ func (p *socketPlan) addGiven(s *Service, c ServiceConfig, old *listenerSet, f *
 	return rest, nil
 }
 
-// borrow lets the service have a socket that there is. Another owner, runner
-// or setup has another listener on it; services that share it have one.
+// borrow gives an existing socket to the service. Another owner, runner or setup has
+// another listener on it; services that share it have the same.
 func (p *socketPlan) borrow(sk *socket, s *Service, c ServiceConfig) error {
 	shares := c.sharesBy() != ""
 	kept := sk.owner == s && s.run == p.engine.runner(c)
 	switch {
-	case shares && p.sharers[sk] != nil: // by the one before it
+	case shares && p.sharers[sk] != nil: // by the service before this one
 		return nil
 	case shares == (sk.sharers != nil) && (shares || kept) && (sk.l.Sock == c.Sock || sk.key == ""):
 		return nil
@@ -178,7 +178,7 @@ func (p *socketPlan) borrow(sk *socket, s *Service, c ServiceConfig) error {
 	l, err := sk.l.Dup(c.Sock)
 	switch {
 	case errors.Is(err, errors.ErrUnsupported) && sk.owner == s:
-		return nil // it was given, is no plain socket, and keeps its runner
+		return nil // it was given, is not a plain socket, and keeps its runner
 	case err != nil:
 		return err
 	}
@@ -186,8 +186,8 @@ func (p *socketPlan) borrow(sk *socket, s *Service, c ServiceConfig) error {
 	return nil
 }
 
-// cancel closes what the plan has opened. Clients may have come to a socket
-// that was opened beside another one: they are that one's.
+// cancel closes what the plan has opened. Clients that came to a socket beside another
+// one are left to that.
 func (p *socketPlan) cancel() {
 	for _, sk := range p.opened {
 		if sk.beside == nil {
@@ -206,8 +206,8 @@ func (p *socketPlan) cancel() {
 	}
 }
 
-// move ends accepting on all sockets that move; their clients wait in the
-// kernel until they are served again.
+// move stops accepting on all sockets that move; their clients wait in the backlog
+// until they are served again.
 func (p *socketPlan) move() {
 	for sk, l := range p.moved {
 		l.TakeFile(sk.l)

@@ -14,24 +14,23 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/internal/stats"
 )
 
-// serviceStats is what a service has counted of its sessions. The timings and
-// the atomics count by themselves, also on the data path; all else is guarded
-// by the service's queue.
+// serviceStats are a service's counts of its sessions. Timings and atomics need no
+// lock, also on the data path; all else is guarded by the service's queue.
 type serviceStats struct {
 	connect, wait, session *stats.Timings
 	total                  atomic.Int64 // sessions accepted
-	bytesIn, bytesOut      atomic.Int64 // of sessions that have ended
+	bytesIn, bytesOut      atomic.Int64 // of ended sessions
 	reported               reported
 
 	counts      SessionCounts        // without Active, Bypass and Total
-	queueCounts QueueInfo            // the counters of it
-	waits       stats.Recent         // of those that were admitted
-	tallies     []*tally             // of plans that run
+	queueCounts QueueInfo            // only the counters
+	waits       stats.Recent         // of admitted clients
+	tallies     []*tally             // of running plans
 	endings     map[EndingInfo]int64 // Count is 0 in the keys
 	closes      map[int]int64        // by the code of a Protocol's end
 	tlsFailures map[TLSFailure]int64 // Count is 0 in the keys, as in the next
 	plans       map[PlanCount]int64
-	inherited   ServiceInfo // what the processes before this one have counted
+	inherited   ServiceInfo // counts of previous processes
 }
 
 // TimesInfo are the histograms of one service since its start.
@@ -71,8 +70,8 @@ func (i *ServiceInfo) RefusedText() string {
 	return fmt.Sprintf("refused %d: %s", total, strings.Join(said, ", "))
 }
 
-// Bounds of the histograms: steps that an operator can name, around what is
-// usual, and so few that a thousand services are no burden.
+// Bounds of the histograms: steps that an operator can name, around usual values, and
+// so few that a thousand services are no burden.
 var (
 	connectBounds = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 	waitBounds    = []float64{.001, .01, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300}
@@ -84,8 +83,7 @@ func newServiceStats() serviceStats {
 		endings: map[EndingInfo]int64{}, closes: map[int]int64{}, plans: map[PlanCount]int64{}}
 }
 
-// endedLocked counts an ending, and the code that its Protocol ended with; 0 is
-// none.
+// endedLocked counts an ending, and its Protocol's close code; 0 is none.
 func (st *serviceStats) endedLocked(e *ending, code int) {
 	st.endings[EndingInfo{By: e.by, Phase: e.phase, Reason: e.reason}]++
 	if code >= closeAnybody {
@@ -96,7 +94,7 @@ func (st *serviceStats) endedLocked(e *ending, code int) {
 	}
 	switch {
 	case e.reason == ReasonNoHandshake:
-		return // it may have come for a file only
+		return // it may only be for a file
 	case e.phase == PhaseRelay:
 		if e.cut {
 			st.counts.Cut++
@@ -126,8 +124,7 @@ type CloseInfo struct {
 	Count int64 `json:"count"`
 }
 
-// closeAnybody is the first code that RFC 6455 leaves to libraries and
-// programs.
+// closeAnybody is the first code that RFC 6455 leaves to libraries and programs.
 const closeAnybody = 3000
 
 // Label returns the code as a metrics label: a number, or a range like
@@ -139,7 +136,7 @@ func (c CloseInfo) Label() string {
 	return strconv.Itoa(c.Code)
 }
 
-// closesOf gives them in the order of their codes.
+// closesOf returns them in the order of their codes.
 func closesOf(closes map[int]int64) (all []CloseInfo) {
 	for _, code := range slices.Sorted(maps.Keys(closes)) {
 		all = append(all, CloseInfo{code, closes[code]})
@@ -147,7 +144,7 @@ func closesOf(closes map[int]int64) (all []CloseInfo) {
 	return all
 }
 
-// endingsOf gives them in a fixed order.
+// endingsOf returns them in a fixed order.
 func endingsOf(endings map[EndingInfo]int64) []EndingInfo {
 	all := make([]EndingInfo, 0, len(endings))
 	for e, n := range endings {
@@ -161,12 +158,12 @@ func endingsOf(endings map[EndingInfo]int64) []EndingInfo {
 	return all
 }
 
-// times are those of the counters at this moment.
+// times returns the current counts of the timings.
 func (st *serviceStats) times() TimesInfo {
 	return TimesInfo{Connect: histogramOf(st.connect), Wait: histogramOf(st.wait), Session: histogramOf(st.session)}
 }
 
-// waitEndedLocked notes the end of a session's wait.
+// waitEndedLocked records the end of a session's wait.
 func (st *serviceStats) waitEndedLocked(sess *Session, at time.Time) {
 	for _, t := range st.tallies {
 		if len(t.held) < tallyMost {
@@ -177,8 +174,7 @@ func (st *serviceStats) waitEndedLocked(sess *Session, at time.Time) {
 	}
 }
 
-// totalsLocked are the service's counters, with those of the processes
-// before this one.
+// totalsLocked returns the service's counters, with those of previous processes.
 func (st *serviceStats) totalsLocked() (SessionCounts, QueueInfo) {
 	counts, line := st.counts, st.queueCounts
 	counts.add(&st.inherited.Sessions)
@@ -186,13 +182,13 @@ func (st *serviceStats) totalsLocked() (SessionCounts, QueueInfo) {
 	return counts, line
 }
 
-// reported are the bytes that were shown last. A session that ends while all
-// are read is missed until the next reading; a counter must not fall for that.
+// reported is the last count of bytes shown. A session that ends during a reading is
+// missed until the next one; the counter must not fall because of that.
 type reported struct{ in, out atomic.Int64 }
 
 func (s *reported) atLeast(in, out int64) (int64, int64) { return raise(&s.in, in), raise(&s.out, out) }
 
-// raise gives the greater of the two, and keeps it.
+// raise returns the greater of the two, and stores it.
 func raise(to *atomic.Int64, n int64) int64 {
 	for {
 		was := to.Load()

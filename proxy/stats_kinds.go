@@ -48,8 +48,8 @@ func (c *ReasonCount) count() *int64 { return &c.Count }
 func (c *PlanCount) count() *int64   { return &c.Count }
 func (c *TLSFailure) count() *int64  { return &c.Count }
 
-// kind is a pointer to a value that says what has happened and how often. As a
-// key its count is 0.
+// kind is a pointer to a value that says what has happened and how often. In a key the
+// count is 0.
 type kind[T any] interface {
 	*T
 	count() *int64
@@ -75,15 +75,15 @@ func kindsOf[T comparable, P kind[T]](counts map[T]int64, more ...T) (all []T) {
 	return all
 }
 
-// add adds what another process has counted of a backend of the same name.
+// add adds another process's counts for a backend of the same name.
 func (c *CheckCounts) add(o *CheckCounts) {
 	c.Total += o.Total
 	c.Seconds += o.Seconds
 	c.Failures = kindsOf(nil, append(slices.Clone(c.Failures), o.Failures...)...)
 }
 
-// checkStats is what the checks of a backend have come to in this process. It is
-// guarded by the service's queue.
+// checkStats are the results of a backend's checks in this process. They are guarded by
+// the service's queue.
 type checkStats struct {
 	total   int64
 	seconds float64
@@ -103,7 +103,7 @@ func (st *checkStats) addLocked(seconds float64, failed Reason) {
 	st.failed[ReasonCount{Reason: failed}]++
 }
 
-// infoLocked is nil where no check has been made.
+// infoLocked returns nil if no check was made.
 func (st *checkStats) infoLocked() *CheckCounts {
 	if st.total == 0 {
 		return nil

@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// wakeTimer wakes one goroutine at the earliest of the times that it is set
-// to.
+// wakeTimer wakes one goroutine at the earliest of the times set.
 type wakeTimer struct {
 	*wakeTimerState
 }
@@ -57,13 +56,13 @@ func (a wakeTimer) wait(ctx context.Context) bool {
 	}
 }
 
-// throttle lets one through in a while and counts the others.
+// throttle lets one event through per interval and counts the others.
 type throttle struct {
 	last   time.Time
 	missed int
 }
 
-// pass reports whether this one may go, and how many did not since the last.
+// pass reports whether this event may pass, and how many did not since the last.
 func (t *throttle) pass(every time.Duration) (ok bool, missed int) {
 	now := time.Now()
 	if now.Sub(t.last) < every {

@@ -70,7 +70,7 @@ func (c Config) Validate() []*ValueError {
 	return v.found
 }
 
-// complete is c with its defaults, and those of its backends.
+// complete returns c with its defaults, and those of its backends.
 func (c ServiceConfig) complete() ServiceConfig {
 	c = c.withDefaults()
 	all := make([]BackendConfig, len(c.Backends))
@@ -106,7 +106,7 @@ func (c *ServiceConfig) validateServing(v *values) {
 	c.validateShared(v)
 }
 
-// validateShared is about slots that other engines use, too.
+// validateShared checks the settings of slots that other engines use, too.
 func (c *ServiceConfig) validateShared(v *values) {
 	v.choice("scope", c.Scope, ScopeNode, ScopeCluster)
 	v.choice("lock.scope", c.Lock.Scope, ScopeNode, ScopeCluster)
@@ -114,19 +114,19 @@ func (c *ServiceConfig) validateShared(v *values) {
 	v.choice("lock.when_lost", c.Lock.WhenLost, Hold, Reject)
 	shared := c.Lock.Scope == ScopeCluster
 	if !shared && c.Hooks.OnExpire.set() {
-		v.wrong("hooks.on_expire", `write lock.scope = "cluster", or take it out`, "hooks.on_expire runs where a node loses a slot, and slots of one node are not lost")
+		v.wrong("hooks.on_expire", `write lock.scope = "cluster", or take it out`, "hooks.on_expire runs when a node loses a slot, and slots of a single node are never lost")
 	}
 	if shared && c.Lock.Slots <= 0 {
-		v.wrong("lock.slots", "write slots = 1", "service %q shares the slots of a lock, and has none", c.Name)
+		v.wrong("lock.slots", "write slots = 1", "service %q shares the slots of a lock, but has none", c.Name)
 	}
 	if c.Lock.Order == OrderShares && !shared {
-		v.wrong("lock.order", `write lock.scope = "cluster", or take it out`, "lock.order = \"shares\" is of nodes that share slots, and those of service %q are this node's", c.Name)
+		v.wrong("lock.order", `write lock.scope = "cluster", or take it out`, "lock.order = \"shares\" needs slots that nodes share, but those of service %q are this node's", c.Name)
 	}
 	if c.Lock.Order == OrderShares && c.Hooks.BeforeNext.set() {
-		v.wrong("hooks.before_next", `write lock.order = "strict", or take it out`, "hooks.before_next counts the clients of all nodes, and with lock.order = \"shares\" nobody does")
+		v.wrong("hooks.before_next", `write lock.order = "strict", or take it out`, "hooks.before_next counts the clients of all nodes, which nobody does with lock.order = \"shares\"")
 	}
 	if shared && len(c.Pause.Bypass) > 0 {
-		v.wrong("pause.bypass", "take it out, or the scope of the lock", "service %q: slots that nodes share are handed out in the order of arrival, and clients that bypass a pause would wait for those that it holds", c.Name)
+		v.wrong("pause.bypass", "take it out, or the scope of the lock", "service %q: slots that nodes share are handed out in the order of arrival, so clients that bypass a pause would wait behind those that it holds", c.Name)
 	}
 }
 
@@ -149,24 +149,24 @@ func (c *ServiceConfig) validateClients(v *values) {
 	v.number("send_proxy", c.SendProxy, 0, 2)
 }
 
-// validateNames is about the server names that the service takes.
+// validateNames checks the server names that the service accepts.
 func (c *ServiceConfig) validateNames(v *values) {
 	for i, name := range c.SNI {
 		key := fmt.Sprintf("sni[%d]", i)
 		switch {
 		case !isServerName(name):
-			v.wrong(key, `write "db.example.com", "*.example.com" for one label before it, or "*" for all others`, "sni %q is no server name", name)
+			v.wrong(key, `write "db.example.com", "*.example.com" for one label before it, or "*" for all others`, "sni %q is not a server name", name)
 		case slices.ContainsFunc(c.SNI[:i], func(n string) bool { return canonicalName(n) == canonicalName(name) }):
-			v.wrong(key, "take one out", "sni %q is there twice", name)
+			v.wrong(key, "take one out", "sni %q is listed twice", name)
 		}
 	}
 	if len(c.SNI) > 0 && c.Protocol != nil && c.TLS == nil {
-		v.wrong("sni", "give it a tls table as well, or take sni out", "service %q: sni is of TLS, and clients that speak %s without it have none", c.Name, c.Protocol.Name())
+		v.wrong("sni", "give it a tls table as well, or take sni out", "service %q: sni needs TLS, which clients that speak %s without it do not use", c.Name, c.Protocol.Name())
 	}
 }
 
-// isServerName says whether a client can ask for a name, or for one that a
-// wildcard stands for.
+// isServerName reports whether a client can ask for a name, or for one that matches a
+// wildcard.
 func isServerName(name string) bool {
 	if name == "*" {
 		return true
@@ -174,7 +174,7 @@ func isServerName(name string) bool {
 	name = strings.TrimPrefix(canonicalName(name), "*.")
 	_, err := netip.ParseAddr(name)
 	if err == nil || len(name) > 253 {
-		return false // RFC 6066: an address is no name
+		return false // RFC 6066: an address is not a name
 	}
 	for label := range strings.SplitSeq(name, ".") {
 		bad := strings.ContainsFunc(label, func(c rune) bool { return (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' })
@@ -264,7 +264,7 @@ func (h *Hook) validate(v *values, key string) {
 	}
 }
 
-// validate is for a backend that has its defaults.
+// validate checks a backend that has its defaults.
 func (c *BackendConfig) validate(v *values) {
 	v.addr("addr", c.Addr, false)
 	if c.Name != c.Addr { // an address may have slashes, a name may not

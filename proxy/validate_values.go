@@ -35,7 +35,7 @@ const (
 	maxAddr = 300  // bytes of an address: a name in the DNS has 253
 	maxNote = 1000 // bytes of a reason or a mark
 
-	leastInterval  = 10 * time.Millisecond // of checks: more would be a load of their own
+	leastInterval  = 10 * time.Millisecond // between checks: shorter ones would be a load of their own
 	mostKeepAlive  = 32767 * time.Second   // TCP_KEEPIDLE's
 	mostUserTimout = 576 * time.Hour       // TCP_USER_TIMEOUT is milliseconds in 31 bits
 )
@@ -57,7 +57,7 @@ func (e *ValueError) Error() string {
 	return e.Text + "; " + e.Hint
 }
 
-// values gathers what is wrong with the values of one thing.
+// values collects what is wrong with the values of one thing.
 type values struct {
 	prefix string // of the keys
 	found  []*ValueError
@@ -67,7 +67,7 @@ func (v *values) wrong(key, hint, format string, args ...any) {
 	v.found = append(v.found, &ValueError{Key: v.prefix + key, Text: fmt.Sprintf(format, args...), Hint: hint})
 }
 
-// first is the first that was found, as an error.
+// first returns the first error found.
 func (v *values) first() error {
 	if len(v.found) == 0 {
 		return nil
@@ -75,7 +75,7 @@ func (v *values) first() error {
 	return v.found[0]
 }
 
-// last is the key without its table, as sentences name it.
+// last returns the key without its table, for use in sentences.
 func last(key string) string {
 	key, _, _ = strings.Cut(key[strings.LastIndexByte(key, '.')+1:], "[")
 	return key
@@ -88,17 +88,17 @@ func (v *values) number(key string, n, least, most int) {
 	v.wrong(key, fmt.Sprintf("it is a number from %d to %d", least, most), "%s = %d is out of range", last(key), n)
 }
 
-// count takes what is switched off, too: a negative one.
+// count accepts a negative number, which means off, too.
 func (v *values) count(key string, n, most int) { v.number(key, max(n, 0), 0, most) }
 
-// duration takes what is switched off, too: a negative one.
+// duration accepts a negative one, which means off, too.
 func (v *values) duration(key string, d, most time.Duration) {
 	if d > most {
 		v.wrong(key, "at most "+text.Duration(most), "%s = %s is too long", last(key), text.Duration(d))
 	}
 }
 
-// needed is for a duration without which something would never end.
+// needed checks a duration without which something would never end.
 func (v *values) needed(key string, d, most time.Duration, hint, why string) {
 	if d <= 0 {
 		v.wrong(key, hint, "%s cannot be switched off: %s", last(key), why)
@@ -107,7 +107,7 @@ func (v *values) needed(key string, d, most time.Duration, hint, why string) {
 	v.duration(key, d, most)
 }
 
-// given is for a duration of an act: none, or one that is longer than 0.
+// given checks the duration of an act: none, or longer than 0.
 func (v *values) given(key string, d, most time.Duration) {
 	if d < 0 {
 		v.wrong(key, "leave it out for the default", "%s = %s is not longer than 0", key, text.Duration(d))
@@ -133,8 +133,8 @@ func (v *values) choice(key, value string, of ...string) {
 	v.wrong(key, "it is one of "+strings.Join(of, ", "), "unknown %s %q", last(key), value)
 }
 
-// name refuses what could not be said on a command line, as in
-// tcpctl drain SERVICE/BACKEND, or not be seen for what it is.
+// name rejects what could not be written on a command line, as in tcpctl drain
+// SERVICE/BACKEND, or is misleading when shown.
 func (v *values) name(key, what, name string) {
 	switch {
 	case name == "":
@@ -150,23 +150,23 @@ func (v *values) name(key, what, name string) {
 	}
 }
 
-// networks refuses the zero Prefix, which has no client in it: of a list of
-// those who may not come, it would keep none out.
+// networks rejects the zero Prefix, which contains no client: in a list of denied
+// networks it would keep nobody out.
 func (v *values) networks(key string, all []netip.Prefix) {
 	for i, p := range all {
 		if !p.IsValid() {
-			v.wrong(fmt.Sprintf("%s[%d]", key, i), `write "10.0.0.0/8"`, "%s has a network that is none", last(key))
+			v.wrong(fmt.Sprintf("%s[%d]", key, i), `write "10.0.0.0/8"`, "%s has an invalid network", last(key))
 		}
 	}
 }
 
-// argv refuses what no system can run; an empty list runs nothing, and is allowed.
+// argv rejects what no system can run; an empty list runs nothing, and is allowed.
 func (v *values) argv(key string, argv []string) {
 	switch {
 	case len(argv) > 0 && argv[0] == "":
 		v.wrong(key, `write ["/path/of/program"]`, "%s has no program", last(key))
 	case slices.ContainsFunc(argv, func(arg string) bool { return strings.IndexByte(arg, 0) >= 0 }):
-		v.wrong(key, "", "%s %.80q: no argument has a zero byte", last(key), argv)
+		v.wrong(key, "", "%s %.80q: an argument must not have a zero byte", last(key), argv)
 	}
 }
 
@@ -182,7 +182,7 @@ func (v *values) addr(key, addr string, listen bool) {
 	}
 }
 
-// note is for what people write: a reason, a mark.
+// note checks what people write: a reason, a mark.
 func (v *values) note(key, said string) {
 	if len(said) > maxNote {
 		v.wrong(key, fmt.Sprintf("at most %d", maxNote), "%s: %d bytes are too many", key, len(said))

@@ -164,7 +164,7 @@ func TestALockOverThreeNodes(t *testing.T) {
 	if err := os.WriteFile(files[0], []byte(node), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out, status := all[0].try("reload"); status == 0 || !strings.Contains(out, "lock.scope of service \"db\" changes only with a new start") {
+	if out, status := all[0].try("reload"); status == 0 || !strings.Contains(out, "lock.scope of service \"db\" can only change with a restart") {
 		t.Errorf("a reload that makes the lock this node's: status %d\n%s", status, out)
 	}
 

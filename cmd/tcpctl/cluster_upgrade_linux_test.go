@@ -234,7 +234,7 @@ func TestRule35AnUpgradeKeepsTicketsAndLease(t *testing.T) {
 		t.Errorf("%d clients at a time over two slots", b.most)
 	}
 	for _, in := range all {
-		if out := in.tcpctl("events"); strings.Contains(out, "no lease") || strings.Contains(out, "had a slot reset") {
+		if out := in.tcpctl("events"); strings.Contains(out, "no lease") || strings.Contains(out, "with a slot reset") {
 			t.Errorf("a lease was lost:\n%s", out)
 		}
 		in.ends()

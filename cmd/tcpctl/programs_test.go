@@ -148,8 +148,8 @@ trusted_proxies = ["10.9.9.9"]
 		{"oversized v1", trusting, "PROXY TCP4 " + strings.Repeat("1", 200) + "\r\n", "bad PROXY header"},
 		{"oversized v2", trusting, v2 + "\x21\x11\xff\xff", "bad PROXY header: a header of 65551 bytes is too long"},
 		{"nonsense v2", trusting, v2 + "\x91\x11\x00\x00", "bad PROXY header"},
-		{"cut v1", trusting, "PROXY TCP4 192.0.2.7", "bad PROXY header: the client ended before it was whole"},
-		{"cut v2", trusting, v2 + "\x21\x11\x00\x0c\x01", "bad PROXY header: the client ended before it was whole"},
+		{"cut v1", trusting, "PROXY TCP4 192.0.2.7", "bad PROXY header: the client ended before it was complete"},
+		{"cut v2", trusting, v2 + "\x21\x11\x00\x0c\x01", "bad PROXY header: the client ended before it was complete"},
 		{"forged", wary, "PROXY TCP4 10.0.0.1 192.0.2.8 1234 5678\r\nhello\n", "not a trusted proxy"},
 	} {
 		me := "" // not known where it was reset before it could tell: then anybody's
@@ -228,7 +228,7 @@ max_sessions = 1
 		}
 		out = in.tcpctl("sessions", "--ended")
 	}
-	if line := lineOf(out, slow.LocalAddr().String()+" "); !strings.Contains(line, "ended by proxy: bad PROXY header: it was not whole within 10s") {
+	if line := lineOf(out, slow.LocalAddr().String()+" "); !strings.Contains(line, "ended by proxy: bad PROXY header: it was incomplete after 10s") {
 		t.Errorf("its record: %s", line)
 	}
 	good.says("still here?")

@@ -35,7 +35,7 @@ func (s *Service) check(r *report, path string) {
 		r.needed(path+".tls.key", t.Key, "the file of the certificate's key")
 	}
 	if len(s.SNI) > 0 && s.WS != nil && s.TLS == nil {
-		r.wrong(path+".sni", "give it a tls table as well, or take sni out", "service %q: sni is of TLS, which WebSocket clients without it do not speak", s.Name)
+		r.wrong(path+".sni", "give it a tls table as well, or take sni out", "service %q: sni needs TLS, which WebSocket clients without it do not speak", s.Name)
 	}
 	if w := s.WS; w != nil {
 		if !strings.HasPrefix(w.Path, "/") {
