@@ -214,8 +214,8 @@ func (f *Fleet) places(ctx context.Context, service string) (*api.Places, error)
 }
 
 // electionWait is how long an act waits while no leader is known. If there is none by then, nothing
-// was done.
-const electionWait = 5 * time.Second
+// was done. Tests set it.
+var electionWait = 5 * time.Second
 
 // clusterDo is the act "cluster". It passes on to the leader what only that can do.
 func (f *Fleet) clusterDo(ctx context.Context, r api.Request) (string, error) {

@@ -49,7 +49,7 @@ func TestAClusterOverTheMesh(t *testing.T) {
 	fa, a := startVoter(t, "a", dir("a"), voters)
 	join := fa.Addr().String()
 	fb, b := startVoter(t, "b", dir("b"), voters, join)
-	_, c := startVoter(t, "c", dir("c"), voters, join)
+	fc, c := startVoter(t, "c", dir("c"), voters, join)
 	do := func(l *api.Local, args ...string) (string, error) {
 		res, err := l.Do(t.Context(), api.Request{Act: "cluster", Args: args, By: "ana"})
 		return strings.Join(res.Texts, " "), err
@@ -74,7 +74,7 @@ func TestAClusterOverTheMesh(t *testing.T) {
 		until(t, "three voters", func() bool { return vote(l) == 3 })
 	}
 	for _, to := range []string{"b", "c", "a"} {
-		text, err := do(c, "lead", to) // even just after the last change, when c knows no leader
+		text, err := do(c, "lead", to)
 		if err != nil || !strings.HasSuffix(text, to+" leads") {
 			t.Fatalf("lead: %q, %v", text, err)
 		}
@@ -104,6 +104,22 @@ func TestAClusterOverTheMesh(t *testing.T) {
 		_, err := do(a, "lead", "b")
 		return err != nil
 	})
+	fc.Close()
+	until(t, "a knows no leader", func() bool {
+		st, err := a.Status(t.Context())
+		return err == nil && st.Cluster.Leader == ""
+	})
+	begins, done := make(chan bool), make(chan error)
+	go func() {
+		close(begins)
+		_, err := do(a, "lead", "a")
+		done <- err
+	}()
+	<-begins // before b is started, let alone elects
+	startVoter(t, "b", dir("b"), voters, join)
+	if err := <-done; err != nil {
+		t.Errorf("an act that began without a leader: %v", err)
+	}
 }
 
 // TestNoClusterNoAct: without [cluster] the act is refused, and the mesh has its own stream

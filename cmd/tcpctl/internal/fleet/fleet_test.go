@@ -24,6 +24,7 @@ import (
 
 func TestMain(m *testing.M) {
 	proxytest.Parallel(8, 4)
+	electionWait = patience // 5 s is not always enough for an election here
 	goleak.VerifyTestMain(m)
 }
 
