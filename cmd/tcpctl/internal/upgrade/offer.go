@@ -14,15 +14,19 @@ import (
 // its descriptors.
 const variable = "TCPCTL_UPGRADE"
 
-// Deadlines of the phases: see the package comment. Only tests change them.
-var (
+// Deadlines of the phases: see the package comment.
+const (
 	openWithin    = 30 * time.Second // it reads its configuration, certificates too
 	acceptWithin  = 5 * time.Second  // meanwhile clients wait in the backlog
-	settleAfter   = time.Second
-	settleWithin  = 10 * time.Second // since its last message
 	releaseWithin = 10 * time.Second
-	lateAgain     = time.Second
 )
+
+var settleAfter = time.Second // only tests change it
+
+// limits are those of a Successor.
+type limits struct{ open, accept, settle, again time.Duration }
+
+var usual = limits{openWithin, acceptWithin, 10 * time.Second, time.Second} // settle: since its last message
 
 // ErrStopped says that this process is stopping, and so no successor starts.
 var ErrStopped = errors.New("upgrade: this process is stopping; start the new one when it has ended")
@@ -42,6 +46,8 @@ type Duties struct {
 	Resume func(counted proxy.Remaining)
 	// Stop, closed, ends the upgrade: this process is to end.
 	Stop <-chan struct{}
+
+	limits limits // of a test; zero: usual
 }
 
 // Observe is called on both sides at the moments of a handover at which a process

@@ -36,7 +36,10 @@ type Successor struct {
 // started, and this one serves as before. The offer's files stay the caller's,
 // which closes them after Settle.
 func Begin(path string, args, env []string, o Offer, d Duties) (*Successor, error) {
-	s := &Successor{duties: d, done: make(chan struct{}), exited: make(chan struct{}), late: time.NewTimer(openWithin)}
+	if d.limits == (limits{}) {
+		d.limits = usual
+	}
+	s := &Successor{duties: d, done: make(chan struct{}), exited: make(chan struct{}), late: time.NewTimer(d.limits.open)}
 	if err := s.start(path, args, env, o); err != nil {
 		return nil, fmt.Errorf("upgrade: %w", err)
 	}
@@ -79,7 +82,7 @@ func (s *Successor) next() event {
 			exited = nil
 			s.died = s.died || s.cmd.ProcessState == nil && s.cmd.Wait() != nil
 			if s.died {
-				died = time.After(lateAgain) // its last messages are on their way here, and then its end
+				died = time.After(s.duties.limits.again) // its last messages are on their way here, and then its end
 			}
 		case <-died:
 			s.fail(s.ended())
@@ -92,7 +95,7 @@ func (s *Successor) next() event {
 			case m.Counted != nil:
 				s.counted = *m.Counted
 				if s.phase == accepting {
-					s.late.Reset(settleWithin)
+					s.late.Reset(s.duties.limits.settle)
 				}
 				continue
 			case m.Failed != "":
@@ -105,7 +108,7 @@ func (s *Successor) next() event {
 			if !again {
 				// It may be this process that was stopped: messages may have
 				// arrived meanwhile.
-				again, late = true, time.After(lateAgain)
+				again, late = true, time.After(s.duties.limits.again)
 				continue
 			}
 			s.fail(fmt.Errorf("upgrade: the new process did not respond in time (phase %s); its log may say why", s.phase))
@@ -138,7 +141,7 @@ func (s *Successor) do(a act) {
 		Observe(true, "ready")
 		state, err := s.duties.StopListening()
 		if err == nil {
-			err = s.say(message{Go: &state}, acceptWithin)
+			err = s.say(message{Go: &state}, s.duties.limits.accept)
 			if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
 				err = s.ended() // since it was ready
 			}
@@ -152,10 +155,10 @@ func (s *Successor) do(a act) {
 			}
 			return
 		}
-		s.late.Reset(acceptWithin)
+		s.late.Reset(s.duties.limits.accept)
 		Observe(true, "go")
 	case yield:
-		s.late.Reset(settleWithin)
+		s.late.Reset(s.duties.limits.settle)
 		s.duties.Yield(s.PID)
 		Observe(true, "accepting")
 	case release:

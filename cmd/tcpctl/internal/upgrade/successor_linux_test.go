@@ -11,9 +11,10 @@ import (
 // TestLastMessageBeforeTheEnd: what the new process wrote before it died counts,
 // although its end is known first.
 func TestLastMessageBeforeTheEnd(t *testing.T) {
+	t.Parallel()
 	for range 20 {
 		s := &Successor{link: &link{received: make(chan message, 1)}, late: time.NewTimer(time.Hour),
-			exited: make(chan struct{}), phase: started, cmd: exec.Command("false")}
+			exited: make(chan struct{}), phase: started, duties: Duties{limits: usual}, cmd: exec.Command("false")}
 		if err := s.cmd.Start(); err != nil {
 			t.Fatal(err)
 		}

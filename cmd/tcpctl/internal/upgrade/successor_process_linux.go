@@ -43,7 +43,7 @@ func (s *Successor) start(path string, args, env []string, o Offer) error {
 	s.mu.Lock()
 	s.helpers.Go(func() {
 		defer s.mu.Unlock()
-		ours.SetWriteDeadline(time.Now().Add(openWithin))
+		ours.SetWriteDeadline(time.Now().Add(s.duties.limits.open))
 		ours.Write(text[n:]) // an error: it does not read, and misses a deadline
 	})
 	if fd, err := unix.PidfdOpen(s.PID, unix.PIDFD_NONBLOCK); err == nil {

@@ -31,6 +31,7 @@ func TestMain(m *testing.M) {
 		succeed(before)
 		return
 	}
+	proxytest.Parallel(16, 8) // they wait for processes
 	goleak.VerifyTestMain(m)
 }
 
@@ -104,6 +105,7 @@ type old struct {
 	mu      sync.Mutex
 	did     []string
 	movable error
+	limits  limits // zero: usual
 }
 
 func newOld(t *testing.T, fate string) *old {
@@ -142,6 +144,7 @@ func (o *old) begin(path string, args ...string) (*Successor, error) {
 		Release: func(int) { o.do("release") },
 		Resume:  func(c proxy.Remaining) { o.do(fmt.Sprint("resume ", c.Sessions)) },
 		Stop:    o.stop,
+		limits:  o.limits,
 	})
 }
 
@@ -208,28 +211,29 @@ func TestOneProcessFollowsAnother(t *testing.T) {
 	o.gone()
 }
 
+const short = time.Second // for what is to be late; all else has its time
+
 // TestTheNewOneFails, in each way and at each phase: the old one is as it was,
 // nothing of the new one is left, and what it had counted is known.
 func TestTheNewOneFails(t *testing.T) {
-	patient := map[string]*time.Duration{"halt offered": &openWithin, "halt started": &acceptWithin, "halt accepting": &settleWithin}
+	t.Parallel()
 	for _, c := range []struct {
 		fate, why string
+		limits    limits
 		did       []string
 	}{
-		{"refuse it", net.ErrClosed.Error(), nil},
-		{"die offered", "has ended before it was ready", nil},
-		{"halt offered", "did not respond in time (phase offered)", nil},
-		{"die started", "before it accepted clients", []string{"stop", "resume 0"}},
-		{"halt started", "did not respond in time (phase started)", []string{"stop", "resume 0"}},
-		{"die accepting", "soon after it had taken over", []string{"stop", "yield", "resume 77"}},
-		{"halt accepting", "did not respond in time (phase accepting)", []string{"stop", "yield", "resume 77"}},
+		{"refuse it", net.ErrClosed.Error(), usual, nil},
+		{"die offered", "has ended before it was ready", usual, nil},
+		{"halt offered", "did not respond in time (phase offered)", limits{short, acceptWithin, usual.settle, short / 10}, nil},
+		{"die started", "before it accepted clients", usual, []string{"stop", "resume 0"}},
+		{"halt started", "did not respond in time (phase started)", limits{openWithin, short, usual.settle, short / 10}, []string{"stop", "resume 0"}},
+		{"die accepting", "soon after it had taken over", usual, []string{"stop", "yield", "resume 77"}},
+		{"halt accepting", "did not respond in time (phase accepting)", limits{openWithin, acceptWithin, short, short / 10}, []string{"stop", "yield", "resume 77"}},
 	} {
 		t.Run(c.fate, func(t *testing.T) {
-			if limit := patient[c.fate]; limit != nil {
-				short(t, limit, time.Second) // the others have their time
-				short(t, &lateAgain, 100*time.Millisecond)
-			}
+			t.Parallel()
 			o := newOld(t, c.fate)
+			o.limits = c.limits
 			s, err := o.hand()
 			if strings.Contains(c.fate, "accepting") {
 				if err != nil {
@@ -244,12 +248,6 @@ func TestTheNewOneFails(t *testing.T) {
 			o.gone()
 		})
 	}
-}
-
-func short(t *testing.T, d *time.Duration, to time.Duration) {
-	was := *d
-	*d = to
-	t.Cleanup(func() { *d = was })
 }
 
 // TestNotNow: what must not be handed over is said when it comes to it.
@@ -286,15 +284,16 @@ func TestStopEndsAnUpgrade(t *testing.T) {
 
 // TestAScriptThatFails, and has a child that would keep the sockets.
 func TestAScriptThatFails(t *testing.T) {
+	t.Parallel()
 	for name, text := range map[string]string{
 		"ends":         "sleep 1000 & exit 1",
 		"ends quietly": "exec 3>&-; sleep 1000 & exit 1",
 		"stands still": "sleep 1000 & sleep 1000",
 	} {
 		t.Run(name, func(t *testing.T) {
-			short(t, &openWithin, 500*time.Millisecond)
-			short(t, &lateAgain, 100*time.Millisecond)
+			t.Parallel()
 			o := newOld(t, "")
+			o.limits = limits{short / 2, acceptWithin, usual.settle, short / 10}
 			if _, err := o.begin("/bin/sh", "sh", "-c", text); err == nil {
 				t.Error("it began")
 			}
