@@ -40,6 +40,17 @@ func serveDebug(t *testing.T) (*Server, *Client) {
 	return s, c
 }
 
+func wantProfile(t *testing.T, b io.Reader) {
+	t.Helper()
+	r, err := gzip.NewReader(b)
+	if err == nil {
+		_, err = io.Copy(io.Discard, r)
+	}
+	if err != nil {
+		t.Errorf("no profile: %v", err)
+	}
+}
+
 func TestDebugShowsTheProcess(t *testing.T) {
 	_, c := serveDebug(t)
 	read := func(what string, v url.Values) []byte {
@@ -56,15 +67,7 @@ func TestDebugShowsTheProcess(t *testing.T) {
 	if text := string(read("goroutines", url.Values{"each": {"1"}})); !strings.HasPrefix(text, "goroutine ") || !strings.Contains(text, " [select") {
 		t.Errorf("goroutines one by one: %s", text)
 	}
-	for _, what := range []string{"heap", "profile"} {
-		r, err := gzip.NewReader(bytes.NewReader(read(what, url.Values{"seconds": {"1"}})))
-		if err == nil {
-			_, err = io.Copy(io.Discard, r)
-		}
-		if err != nil {
-			t.Errorf("%s is no profile: %v", what, err)
-		}
-	}
+	wantProfile(t, bytes.NewReader(read("heap", nil)))
 	var p process.Info
 	if err := json.Unmarshal(read("process", nil), &p); err != nil || p.PID != os.Getpid() || p.Version != "1.2.3" || p.Go != runtime.Version() {
 		t.Errorf("process: %v, %+v", err, p)
@@ -107,6 +110,7 @@ func TestDebugTakesOneProfileAtATimeWithinBounds(t *testing.T) {
 
 // A client that leaves ends its profile, so the next can be taken.
 func TestDebugProfileEndsWithItsClient(t *testing.T) {
+	t.Parallel() // no other test takes profiles then
 	_, c := serveDebug(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
@@ -115,7 +119,9 @@ func TestDebugProfileEndsWithItsClient(t *testing.T) {
 	}
 	var err error
 	for began := time.Now(); time.Since(began) < 30*time.Second; time.Sleep(10 * time.Millisecond) {
-		if err = c.Debug(context.Background(), "profile", url.Values{"seconds": {"1"}}, io.Discard); err == nil {
+		var b bytes.Buffer
+		if err = c.Debug(context.Background(), "profile", url.Values{"seconds": {"1"}}, &b); err == nil {
+			wantProfile(t, &b)
 			return
 		}
 	}
