@@ -131,6 +131,7 @@ func TestDNSTruncatedAnswersComeByTCP(t *testing.T) {
 
 // Anything but an answer must be an error: an empty set would end a service.
 func TestRule40cFailuresAreNotAnswers(t *testing.T) {
+	t.Parallel()
 	for name, how := range map[string]func(*discovertest.NameServer){
 		"SERVFAIL":                          func(s *discovertest.NameServer) { s.Rcode = dns.RcodeServerFailure },
 		"REFUSED":                           func(s *discovertest.NameServer) { s.Rcode = dns.RcodeRefused },
