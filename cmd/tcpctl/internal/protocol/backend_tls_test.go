@@ -83,7 +83,7 @@ func TestBackendThatIsAnother(t *testing.T) {
 	t.Parallel()
 	v := bridge(t, secured(func(c *tls.Conn) { io.Copy(io.Discard, c) }), func(c *proxy.ServiceConfig, _ *WebSocket) {
 		c.Backends[0].TLS = &proxy.BackendTLS{Name: "desk.example.org"} // the certificate is for example.com
-		c.NoBackend, c.ConnectRetries = proxy.Reject, -1
+		c.NoBackend, c.ConnectTimeout, c.ConnectRetries = proxy.Reject, patience, -1
 	})
 	_, err := v.try("/")
 	refused(t, err, http.StatusBadGateway)

@@ -230,7 +230,7 @@ func TestHeldBackUpload(t *testing.T) {
 	got := make(chan int64, 1)
 	v := bridgeOf(t, spec, func(c *net.TCPConn) {
 		c.SetReadBuffer(256 << 10)
-		time.Sleep(8 * spec.Ping) // more than may be missed
+		time.Sleep(5 * spec.Ping) // more than may be missed
 		n, _ := io.Copy(io.Discard, c)
 		got <- n
 	}, nil)

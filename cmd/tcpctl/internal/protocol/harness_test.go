@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -25,7 +26,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	proxytest.Parallel(16, 8)
+	proxytest.Parallel(24, 4) // in each of four processes
 	goleak.VerifyTestMain(m)
 }
 
@@ -40,20 +41,24 @@ func TestOverTheOthers(t *testing.T) {
 	if os.Getenv(relayVariable) != "" {
 		t.Skip("that is what runs")
 	}
-	t.Parallel()
 	for _, way := range [][2]string{{"stream", ""}, {"stream", "1"}, {"auto", "1"}} {
 		if way[0] == "stream" && !relay.HasLoop {
 			continue // as auto
 		}
-		t.Run(way[0]+way[1], func(t *testing.T) {
-			t.Parallel()
-			self := exec.Command(os.Args[0], "-test.timeout=10m")
-			self.Env = append(os.Environ(), relayVariable+"="+way[0], tlsVariable+"="+way[1])
-			if out, err := self.CombinedOutput(); err != nil {
-				t.Errorf("%v\n%s", err, out)
+		var out strings.Builder
+		self := exec.Command(os.Args[0], "-test.timeout=10m")
+		self.Env = append(os.Environ(), relayVariable+"="+way[0], tlsVariable+"="+way[1])
+		self.Stdout, self.Stderr = &out, &out
+		if err := self.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := self.Wait(); err != nil {
+				t.Errorf("%v %v\n%s", way, err, &out)
 			}
 		})
 	}
+	t.Parallel() // they run from now on, and take the place of no other test
 }
 
 // patience only catches hangs.

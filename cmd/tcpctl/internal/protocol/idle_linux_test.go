@@ -155,7 +155,7 @@ func TestIdleUntilIdle(t *testing.T) {
 func TestIdleAndAlive(t *testing.T) {
 	t.Parallel()
 	spec := config.NewWS()
-	spec.Ping = 2 * time.Second // a client on a machine with much to do must not be late with its pongs
+	spec.Ping = 1500 * time.Millisecond // a client on a machine with much to do must not be late with its pongs
 	heard := make(chan string, 1)
 	v := bridgeOf(t, spec, func(c *net.TCPConn) { heard <- hears(t, c, 4) }, nil)
 	c := v.dial()
@@ -178,7 +178,7 @@ func TestIdleAndAlive(t *testing.T) {
 func TestIdleAndDead(t *testing.T) {
 	t.Parallel()
 	spec := config.NewWS()
-	spec.Ping = 2 * time.Second // likewise, while it still speaks
+	spec.Ping = 1500 * time.Millisecond // likewise, while it still speaks
 	v := bridgeOf(t, spec, echo, nil)
 	c := v.dial()
 	says(t, c, "one")

@@ -97,6 +97,7 @@ func (v *sharing) open(host, target string, lines ...string) (c *raw, status int
 	v.Helper()
 	c, resp := v.knock(opening(host, target, lines...))
 	if resp.StatusCode != http.StatusSwitchingProtocols {
+		c.Close() // which a refusal's end waits for
 		return c, resp.StatusCode, ""
 	}
 	return c, 101, c.hears()
