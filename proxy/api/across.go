@@ -90,7 +90,7 @@ func (d *ClusterDrain) Part(n *proxy.NodeReport) string {
 	return fmt.Sprintf("%d live", n.Live)
 }
 
-// progress follows a drain until no session is live there on any node.
+// progress follows a drain until none of its sessions is live on any node.
 func (d *ClusterDrain) progress(target string) Progress {
 	var parts []string
 	is := map[string]int{}
@@ -172,12 +172,12 @@ func (a *Act) Across(s *Status, target string) bool {
 	return s.OfAll(target) && slices.Contains(acrossActs, a.Name)
 }
 
-// across says whether an act on a target is for all nodes.
+// across reports whether an act on a target is for all nodes.
 func (l *Local) across(s *Status, a *Act, target string, r *Request) bool {
 	return !r.Here && l.Across != nil && a.Across(s, target)
 }
 
-// acrossActs are what a service of scope cluster has in common on all nodes.
+// acrossActs are the acts on a service of scope cluster that apply to all nodes.
 var acrossActs = []string{"pause", "resume", "drain", "maint", "ready", "weight", "restart", "roll"}
 
 // doAcross does an act on all nodes, with the defaults of this one.
@@ -189,8 +189,8 @@ func (l *Local) doAcross(s *Status, a *Act, target string, r Request) (string, e
 	return text, acrossError(err)
 }
 
-// planAcross has a plan of this node act on all nodes. What would be refused is refused before
-// it begins: abandon takes back what has begun by then. A roll begins with each backend.
+// planAcross makes a plan of this node act on all nodes. It refuses at once what would be
+// refused later; abandon undoes what has begun. A roll begins a window for each backend.
 func (l *Local) planAcross(ctx context.Context, s *Status, act, target string, r *Request) (abandon func() error, err error) {
 	all := &acrossPlan{local: l, node: s.Node.Name, target: target, request: *r}
 	all.request.Options, r.Cluster = termsOf(act, s, target, r).holds, all
@@ -214,8 +214,8 @@ func (l *Local) planAcross(ctx context.Context, s *Status, act, target string, r
 // An acrossPlan is a plan of this node on all nodes: proxy.ClusterWindows.
 type acrossPlan struct {
 	local        *Local
-	node         string // this one
-	target, roll string // roll "": it has one window, which
+	node         string // the name of this node
+	target, roll string // roll "": a single window, which
 	began        proxy.ClusterWindow
 	request      Request
 }
@@ -233,8 +233,8 @@ func (p *acrossPlan) Begin(ctx context.Context, backend string) (proxy.ClusterWi
 	return p.begin(ctx, p.target+"/"+backend)
 }
 
-// Others leaves out nodes that are lost, which Begin refuses without force; with it those that do
-// not answer, too.
+// Others leaves out lost nodes, which Begin refuses without force; with force also
+// those that do not answer.
 func (p *acrossPlan) Others(ctx context.Context) []proxy.ClusterView {
 	service, _ := SplitTarget(p.target)
 	all := slices.DeleteFunc(p.local.views(ctx, service), func(v proxy.ClusterView) bool { return v.Node == p.node })
@@ -251,7 +251,7 @@ func (p *acrossPlan) End() {
 	}
 }
 
-// acrossError is an error of Across with its status.
+// acrossError gives an error of Across its status.
 func acrossError(err error) error {
 	if errors.Is(err, proxy.ErrNoQuorum) {
 		return NoQuorum("no majority of the cluster's voters is reached: nothing was done", "tcpctl cluster status shows the voters; --here acts on this node alone")

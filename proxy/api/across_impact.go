@@ -19,11 +19,12 @@ type NodeImpact struct {
 	Unknown string `json:"unknown,omitempty"` // why the node could not be asked; the numbers are then unknown
 }
 
-// askWithin is how long nodes may take to say what they have.
+// askWithin is how long nodes may take to answer.
 const askWithin = 5 * time.Second
 
-// addNodes adds to the impacts of a request what it would mean on all nodes, where it is for
-// all: how many are live and wait on each, who would own a plan, and what would refuse it.
+// addNodes adds to the impacts of a request for all nodes what it would mean there: how
+// many sessions are live and wait on each node, who would own a plan, and what would refuse
+// it.
 func (l *Local) addNodes(ctx context.Context, s *Status, act string, r *Request, all []Impact) {
 	plan := act == "window" || act == "restart" || act == "roll"
 	for n := range all {
@@ -32,7 +33,7 @@ func (l *Local) addNodes(ctx context.Context, s *Status, act string, r *Request,
 			continue
 		}
 		one := *r
-		one.Act, one.Force = act, r.Force || !plan // others are not refused for nodes that are lost
+		one.Act, one.Force = act, r.Force || !plan // only plans are refused for lost nodes
 		warnings, err := l.Across.MayPlan(i.Target, &one)
 		if errors.Is(err, proxy.ErrNoQuorum) {
 			err = errors.New("no majority of the cluster's voters is reached: nothing would be done")
@@ -65,7 +66,7 @@ func (n *NodeImpact) text() string {
 	return fmt.Sprintf("%s: %d live, %d waiting", n.Node, n.Live, n.Waiting)
 }
 
-// impactOfNodes is what is there of a target, on all nodes that have its service.
+// impactOfNodes returns the state of a target on all nodes that have its service.
 func (l *Local) impactOfNodes(ctx context.Context, target string) (all []NodeImpact) {
 	service, backend := SplitTarget(target)
 	for _, v := range l.views(ctx, service) {
@@ -84,7 +85,7 @@ func (l *Local) impactOfNodes(ctx context.Context, target string) (all []NodeImp
 	return all
 }
 
-// views asks all nodes that have a service what it is there. LeftOut are those that are lost.
+// views asks all nodes with a service for its state there. LeftOut nodes are lost.
 func (l *Local) views(ctx context.Context, service string) (all []proxy.ClusterView) {
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
@@ -98,12 +99,12 @@ func (l *Local) views(ctx context.Context, service string) (all []proxy.ClusterV
 		case err != nil:
 			one.Unknown = err.Error()
 		case i < 0:
-			one.Unknown = "it is no member of the mesh"
+			one.Unknown = "it is not a member of the mesh"
 		case answers[i].Error != nil:
 			one.Unknown = answers[i].Error.Text
 		default:
 			if one.Service = answers[i].Result.Service(service); one.Service == nil {
-				one.Unknown = "it has the service no more"
+				one.Unknown = "it no longer has the service"
 			}
 		}
 		all = append(all, one)

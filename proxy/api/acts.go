@@ -177,7 +177,7 @@ var Acts = []Act{
 	},
 }
 
-// onBackend does it to each backend that a request names.
+// onBackend applies do to each backend of a request.
 func onBackend(do func(*proxy.Backend, *Request) (string, error)) func(*Local, *Status, *Act, Request) (Result, error) {
 	return each(func(e *proxy.Engine, target string, r *Request) (string, error) {
 		b, err := FindBackend(e, target)
@@ -188,7 +188,7 @@ func onBackend(do func(*proxy.Backend, *Request) (string, error)) func(*Local, *
 	})
 }
 
-// onService does it to each service that a request names.
+// onService applies do to each service of a request.
 func onService(do func(*proxy.Service, *Request) (string, error)) func(*Local, *Status, *Act, Request) (Result, error) {
 	return each(func(e *proxy.Engine, target string, r *Request) (string, error) {
 		s, err := FindService(e, target)
@@ -204,7 +204,7 @@ func weightOf(args []string) (int, error) {
 		n, err := strconv.Atoi(args[0])
 		switch bad := proxy.ValidateWeight(n); {
 		case errors.Is(err, strconv.ErrSyntax):
-		case bad != nil: // Atoi gives the nearest of what is out of its own range
+		case bad != nil: // Atoi returns the nearest value if out of range
 			return 0, AsError(bad)
 		case err == nil:
 			return n, nil

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// What is sent is one JSON object: the fields of a Request or WindowCall, and
-// beside them the options that are set.
+// A body is one JSON object: the fields of a Request or WindowCall, and the options
+// that are set.
 
 func (r Request) MarshalJSON() ([]byte, error) {
 	type plain Request
@@ -49,8 +49,8 @@ func encodeBody(own any, o *Options) ([]byte, error) {
 	return json.Marshal(all)
 }
 
-// decodeBody reads the fields of own, and then the options. An error says
-// which field is wrong and how, in the words of its sender.
+// decodeBody reads the fields of own, and then the options. An error says which field
+// is wrong and how.
 func decodeBody(text []byte, own any, o *Options, fields ...string) error {
 	var all map[string]json.RawMessage
 	if err := json.Unmarshal(text, &all); err != nil {
@@ -82,7 +82,7 @@ func decodeBody(text []byte, own any, o *Options, fields ...string) error {
 	return nil
 }
 
-// bodyKinds is what a field must be, for the error about another value.
+// bodyKinds says what a field must be, for the error about another value.
 var bodyKinds = map[string]string{"act": "a text", "targets": "a list of texts", "args": "a list of texts", "expect": "a text",
 	"service": "a text", "id": "a text", "token": "a text", "pid": "a whole number", "ended": "true or false", "failed": "a text"}
 

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// everyOption is an Options of which no field is zero, whatever it has.
+// everyOption is an Options without a zero field, whatever fields it has.
 func everyOption(t *testing.T) (o Options) {
 	t.Helper()
 	v := reflect.ValueOf(&o).Elem()
@@ -31,14 +31,14 @@ func everyOption(t *testing.T) (o Options) {
 	return o
 }
 
-// TestDurationsAreSeconds: on the wire, in names that say so, and nothing else
-// of a request is lost on the way.
+// TestDurationsAreSeconds in JSON, with names that say so, and nothing else in a
+// request is lost.
 func TestDurationsAreSeconds(t *testing.T) {
 	r := Request{Act: "drain", Targets: []string{"db/a"}, Args: []string{"1"}, Options: everyOption(t), Expect: "e"}
 	var again Request
 	fields := overTheWire(t, r, &again)
 	if !reflect.DeepEqual(again, r) {
-		t.Errorf("%+v came as %+v", r, again)
+		t.Errorf("%+v arrived as %+v", r, again)
 	}
 	if fields["limit_seconds"] != 0.25 || fields["max_seconds"] != 1.0 || fields["grace_seconds"] == nil || fields["max_wait_seconds"] == nil {
 		t.Errorf("as JSON: %v", fields)
@@ -48,11 +48,11 @@ func TestDurationsAreSeconds(t *testing.T) {
 	var back WindowCall
 	fields = overTheWire(t, w, &back)
 	if !reflect.DeepEqual(back, w) {
-		t.Errorf("%+v came as %+v", w, back)
+		t.Errorf("%+v arrived as %+v", w, back)
 	}
 	for name := range fields {
 		if name == "limit" || name == "max" || name == "grace" || name == "max_wait" {
-			t.Errorf("%s does not say in which unit", name)
+			t.Errorf("%s does not name its unit", name)
 		}
 	}
 	if text, _ := json.Marshal(Result{Undo: &Request{Act: "ready", Options: Options{Limit: 90 * time.Second}}}); !strings.Contains(string(text), `"limit_seconds":90}`) {
@@ -75,7 +75,7 @@ func overTheWire(t *testing.T, from, to any) (fields map[string]any) {
 	return fields
 }
 
-func TestARequestThatCannotBeMeant(t *testing.T) {
+func TestInvalidRequests(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"limit_seconds": 1e300}`:   "limit_seconds: 1e+300 seconds are too many",
 		`{"max_seconds": -1e10}`:     "max_seconds: -1e+10 seconds are too many",

@@ -126,7 +126,7 @@ func NoQuorum(text, hint string) *Error { return &Error{StatusNoQuorum, text, hi
 
 const clusterArgs = "init|add|remove|lead|rejoin|recover|slots [NODE] [SERVICE N]"
 
-// clusterVerbs are what the act "cluster" does, and what follows.
+// clusterVerbs are the verbs of the act "cluster", and what follows them.
 var clusterVerbs = map[string]string{"init": "", "rejoin": "", "recover": "", "add": " NODE", "remove": " NODE", "lead": " NODE", "slots": " SERVICE N"}
 
 func validateClusterArgs(args []string) error {
@@ -170,7 +170,7 @@ func (l *Local) changeCluster(_ *Status, a *Act, r Request) (Result, error) {
 	return Result{Texts: []string{text}}, nil
 }
 
-// impactOfCluster says what an act does to who votes.
+// impactOfCluster says how an act changes the voters.
 func impactOfCluster(s *Status, _ string, r *Request) Impact {
 	var i Impact
 	if s.Cluster == nil || len(r.Args) == 0 {
@@ -192,7 +192,7 @@ func impactOfCluster(s *Status, _ string, r *Request) Impact {
 	return i
 }
 
-// impactOfRecover says what is lost where one voter goes on alone.
+// impactOfRecover says what is lost if one voter continues alone.
 func impactOfRecover(c *Cluster) (lines []string, warning string) {
 	var lost []string
 	entry := uint64(0)
@@ -205,9 +205,9 @@ func impactOfRecover(c *Cluster) (lines []string, warning string) {
 		entry = max(entry, v.Entry)
 	}
 	lines = []string{
-		fmt.Sprintf("cluster %s goes on under a new id, with this node as its only voter and what it has, up to entry %d", c.ID, entry),
+		fmt.Sprintf("cluster %s continues under a new id, with this node as its only voter and its log, up to entry %d", c.ID, entry),
 		"what the others have agreed on since is lost: slots, pauses and places that were committed there",
-		"all leases end: sessions with slots are over, waiters keep their order within each node, on_expire runs for each slot",
+		"all leases end: sessions with slots end, waiters keep their order within each node, on_expire runs for each slot",
 	}
 	return lines, fmt.Sprintf("only if %s can never come back as they are: a majority that lives elsewhere gives out the same slots", strings.Join(lost, ", "))
 }

@@ -40,13 +40,13 @@ type ClusterFinding struct {
 }
 
 const (
-	// clockWatch is between the two questions that a clock's rate is known by.
+	// clockWatch is the time between the two queries that measure a clock's rate.
 	clockWatch = 2 * time.Second
-	// maxRate is by how much a clock may be off: leases are safe while two differ by no
-	// more than a ninth.
+	// maxRate is the largest error of a clock's rate: leases are safe while two clocks
+	// differ by at most a ninth.
 	maxRate = 0.05
-	maxSkew = 2 // seconds: times of events of two nodes are compared by people
-	// A disk is nearly full with less than both.
+	maxSkew = 2 // seconds: people compare the times of two nodes' events
+	// A disk is nearly full if less than both is free.
 	leastFree, leastShare = 256 << 20, 0.05
 )
 
@@ -69,10 +69,10 @@ func (f *ClusterDisk) NearlyFull() string {
 // DiskHint is the hint for a disk that is nearly full.
 const DiskHint = "make room: a voter whose disk is full stops voting"
 
-// clusterLook is one answer of a node, with when it came.
+// clusterLook is one answer of a node, with its time.
 type clusterLook struct {
 	*Status
-	at   time.Time // the middle of the question and its answer
+	at   time.Time // halfway between the query and the answer
 	took time.Duration
 }
 
@@ -103,11 +103,11 @@ func diagnoseCluster(ctx context.Context, self Source, peers func(id string) Sou
 			d.Nodes = append(d.Nodes, nodeOf(before, &second[j]))
 		}
 	}
-	d.judge()
+	d.diagnose()
 	return d, nil
 }
 
-// nodeOf is what two answers of a node say.
+// nodeOf evaluates two answers of a node.
 func nodeOf(before, after *Answer[clusterLook]) ClusterNode {
 	n := ClusterNode{Node: after.Node}
 	if after.Error != nil {
@@ -123,7 +123,7 @@ func nodeOf(before, after *Answer[clusterLook]) ClusterNode {
 	ours, theirs := st.at.Sub(before.Result.at).Seconds(), st.Cluster.ClockSeconds-before.Result.Cluster.ClockSeconds
 	if ours > 0 && theirs > 0 {
 		n.ClockRate = theirs / ours
-		n.ClockError = n.ClockRate * (st.took + before.Result.took).Seconds() / 2 / ours // it may have answered at any time
+		n.ClockError = n.ClockRate * (st.took + before.Result.took).Seconds() / 2 / ours // it may have answered at any time in between
 	}
 	return n
 }
@@ -132,15 +132,15 @@ func (d *ClusterDiagnosis) find(node, hint, format string, args ...any) {
 	d.Findings = append(d.Findings, ClusterFinding{node, fmt.Sprintf(format, args...), hint})
 }
 
-// judge finds what is wrong.
-func (d *ClusterDiagnosis) judge() {
+// diagnose finds what is wrong.
+func (d *ClusterDiagnosis) diagnose() {
 	formed := slices.ContainsFunc(d.Nodes, func(n ClusterNode) bool { return n.Cluster != nil && n.Cluster.ID != "" })
 	for i := range d.Nodes {
 		n := &d.Nodes[i]
 		switch {
 		case n.Error != "":
 			d.find(n.Node, "see to its process and the network; tcpctl mesh doctor shows how nodes find each other", "it does not answer: %s", n.Error)
-		case n.Cluster == nil: // a node of the mesh that has no cluster's locks
+		case n.Cluster == nil: // a node without locks of the cluster
 		default:
 			d.judgeNode(n, formed)
 		}
@@ -161,7 +161,7 @@ func (d *ClusterDiagnosis) judgeNode(n *ClusterNode, formed bool) {
 		d.find(n.Node, "see that it reaches a voter that its file names", "it does not know yet which cluster it belongs to")
 	}
 	for _, v := range c.Voters {
-		silent := slices.ContainsFunc(d.Nodes, func(o ClusterNode) bool { return o.Node == v.Name && o.Error != "" }) // which is said once
+		silent := slices.ContainsFunc(d.Nodes, func(o ClusterNode) bool { return o.Node == v.Name && o.Error != "" }) // reported once
 		if !v.Reached && v.Name != n.Node && !silent {
 			d.find(n.Node, "see to the process of "+v.Name+", and to the network between the two", "it does not reach the voter %s", v.Name)
 		}
@@ -177,7 +177,7 @@ func (d *ClusterDiagnosis) judgeNode(n *ClusterNode, formed bool) {
 	}
 }
 
-// judgeQuorum looks for a leader, and for voters that are missing.
+// judgeQuorum checks for a leader and missing voters.
 func (d *ClusterDiagnosis) judgeQuorum(formed bool) {
 	if !formed {
 		return
@@ -213,7 +213,7 @@ func (d *ClusterDiagnosis) judgeQuorum(formed bool) {
 	}
 }
 
-// judgeSame looks for what has to be the same on all nodes.
+// judgeSame checks what must be equal on all nodes.
 func (d *ClusterDiagnosis) judgeSame() {
 	for _, one := range [...]struct {
 		what, hint string
@@ -222,7 +222,7 @@ func (d *ClusterDiagnosis) judgeSame() {
 		{"belong to different clusters", "tcpctl cluster rejoin has a node join that of the others; two clusters of one name: give them meshes of their own", func(n *ClusterNode) string { return n.Cluster.ID }},
 		{"run different versions", "tcpctl upgrade --nodes", func(n *ClusterNode) string { return n.Version }},
 		{"have different lease in [cluster]", "write on all what tcpctl cluster status shows of the leader: it is fixed when a cluster is made", func(n *ClusterNode) string { return secondsText(n.Cluster.File.LeaseSeconds) }},
-		{"have different election in [cluster]", "write the same on all, and start them anew one after another", func(n *ClusterNode) string { return secondsText(n.Cluster.File.ElectionSeconds) }},
+		{"have different election in [cluster]", "write the same on all, and restart them one after another", func(n *ClusterNode) string { return secondsText(n.Cluster.File.ElectionSeconds) }},
 		{"have different voters in [cluster]", "write the same on all, and reload", func(n *ClusterNode) string {
 			return strings.Join(slices.Sorted(slices.Values(n.Cluster.File.Voters)), " ")
 		}},
@@ -231,7 +231,7 @@ func (d *ClusterDiagnosis) judgeSame() {
 	}
 }
 
-// same finds that nodes differ in what of says.
+// same reports that nodes differ in a value.
 func (d *ClusterDiagnosis) same(what, hint string, of func(n *ClusterNode) string) {
 	var values []string
 	with := map[string][]string{}

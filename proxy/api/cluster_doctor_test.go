@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// healthy are three nodes whose cluster is well.
+// healthy returns three nodes of a healthy cluster.
 func healthy() *ClusterDiagnosis {
 	d := &ClusterDiagnosis{}
 	for _, name := range []string{"edge-1", "edge-2", "edge-3"} {
@@ -63,7 +63,7 @@ func TestClusterDoctor(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := healthy()
 			c.ill(d)
-			d.judge()
+			d.diagnose()
 			var said []string
 			for _, f := range d.Findings {
 				if f.Hint == "" {
@@ -73,7 +73,7 @@ func TestClusterDoctor(t *testing.T) {
 			}
 			for _, want := range c.says {
 				if !strings.Contains(strings.Join(said, "\n"), want) {
-					t.Errorf("it does not say %q", want)
+					t.Errorf("no finding says %q", want)
 				}
 			}
 			if len(said) != len(c.says) {
@@ -83,7 +83,7 @@ func TestClusterDoctor(t *testing.T) {
 	}
 }
 
-// clocked answers with a clock that runs at a rate.
+// clocked answers with a clock that runs at a given rate.
 type clocked struct {
 	Source
 	began time.Time

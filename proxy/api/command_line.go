@@ -82,7 +82,7 @@ func (r *Request) CommandLine() string {
 	return strings.Join(words, " ")
 }
 
-// quote writes a word so that a shell takes it as it is.
+// quote quotes a word for a shell.
 func quote(s string) string {
 	odd := func(r rune) bool {
 		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("_@%+=:,./-", r)

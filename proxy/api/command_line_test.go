@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestCommandLineIsForAShell: whatever the words of an act are, a shell that is
-// given its command line makes the same of it.
+// TestCommandLineIsForAShell: a shell that is given the command line of an act reads
+// the same words, whatever they are.
 func TestCommandLineIsForAShell(t *testing.T) {
 	sh, err := exec.LookPath("sh")
 	if err != nil {

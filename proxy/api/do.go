@@ -33,7 +33,7 @@ func (l *Local) Do(ctx context.Context, r Request) (Result, error) {
 		return Result{}, err
 	}
 	if a.On == OnSession {
-		return a.apply(l, status, a, r) // only the live sessions show which it means
+		return a.apply(l, status, a, r) // only the live sessions show which sessions are meant
 	}
 	if a.Name == "probe" {
 		r.Targets = status.backendsOf(r.Targets)
@@ -57,7 +57,7 @@ func (l *Local) Do(ctx context.Context, r Request) (Result, error) {
 	return a.apply(l, status, a, r)
 }
 
-// each does it to one target of a request after the other.
+// each applies do to the targets of a request, one after the other.
 func each(do func(*proxy.Engine, string, *Request) (string, error)) func(*Local, *Status, *Act, Request) (Result, error) {
 	return func(l *Local, before *Status, a *Act, r Request) (Result, error) { return l.toEach(do, before, a, r) }
 }
@@ -69,7 +69,7 @@ func (l *Local) toEach(do func(*proxy.Engine, string, *Request) (string, error),
 		one := r
 		one.Targets = []string{target}
 		text, across, err := l.toOne(do, before, a, target, &one)
-		if errors.Is(err, proxy.ErrAlready) { // rule 12a: its goal is reached, and may be saved
+		if errors.Is(err, proxy.ErrAlready) { // rule 12a: its goal is already reached, and may be saved
 			text, err = strings.TrimPrefix(err.Error(), "proxy: "), nil
 		} else {
 			changed = true
@@ -82,7 +82,7 @@ func (l *Local) toEach(do func(*proxy.Engine, string, *Request) (string, error),
 		if s := l.Engine.Service(service); a.Plan && s != nil {
 			res.Plan = s.Plan().Report().ID
 		}
-		if r.Save && !across { // all nodes remember what holds on them
+		if r.Save && !across { // with across all nodes remember it anyway
 			if err := l.Save(savedAs(a, target, &one), &one); err != nil {
 				return res, doneBefore(Refused(fmt.Sprintf("%s %s is done, but could not be saved: %v", a.Name, target, err),
 					"it lasts until the next start; repeat it with --save"), res.Texts)
@@ -99,7 +99,7 @@ func (l *Local) toEach(do func(*proxy.Engine, string, *Request) (string, error),
 	return res, nil
 }
 
-// toOne does an act to one target, across all nodes or here.
+// toOne applies an act to one target, on all nodes or here.
 func (l *Local) toOne(do func(*proxy.Engine, string, *Request) (string, error), before *Status, a *Act, target string, r *Request) (text string, across bool, err error) {
 	abandon := func() error { return nil }
 	switch {
@@ -119,7 +119,7 @@ func (l *Local) toOne(do func(*proxy.Engine, string, *Request) (string, error), 
 	return text, false, nil
 }
 
-// noteAct writes an act on one target into the event log.
+// noteAct records an act on one target in the event log.
 func (l *Local) noteAct(a *Act, target string, r *Request, text string) {
 	ev := proxy.Event{Kind: proxy.EventOperator, By: r.By, Text: text, Command: r.CommandLine()}
 	if a.On == OnService || a.On == OnBackend {
@@ -128,7 +128,7 @@ func (l *Local) noteAct(a *Act, target string, r *Request, text string) {
 	l.Engine.Operator().Note(ev)
 }
 
-// doneBefore adds to a refusal what was done until then.
+// doneBefore adds to a refusal what was done before.
 func doneBefore(e *Error, texts []string) *Error {
 	if len(texts) == 0 {
 		return e
@@ -138,16 +138,16 @@ func doneBefore(e *Error, texts []string) *Error {
 	return &more
 }
 
-// savedAs is the backend that an act is about.
+// savedAs returns the backend of an act.
 func savedAs(a *Act, target string, r *Request) string {
 	if a.On == OnBackend {
 		return target
 	}
-	c, _ := proxy.ParseBackend(r.Args[0]) // which add has taken
+	c, _ := proxy.ParseBackend(r.Args[0]) // add has already accepted it
 	return target + "/" + cmp.Or(c.Name, c.Addr)
 }
 
-// checkTargets finds each target, in the state that r expects.
+// checkTargets looks up each target, and checks its state if r expects one.
 func (l *Local) checkTargets(s *Status, a *Act, r *Request) error {
 	for _, target := range r.Targets {
 		var err error

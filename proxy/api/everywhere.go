@@ -71,7 +71,7 @@ func Members(ctx context.Context, self Source) ([]Member, error) {
 	return members(st)
 }
 
-// members are those of a status.
+// members returns the members in a status.
 func members(st *Status) ([]Member, error) {
 	m := st.Mesh
 	switch {
@@ -113,8 +113,8 @@ func AskAll[T any](ctx context.Context, self Source, peers func(id string) Sourc
 	return askSome(ctx, self, peers, func(string) func(context.Context, Source) (T, error) { return ask })
 }
 
-// askSome is AskAll with a question for each node, by its label; one for which
-// it is nil is left alone.
+// askSome is AskAll with a function for each node, by its label; a node for which it is
+// nil is not asked.
 func askSome[T any](ctx context.Context, self Source, peers func(string) Source, of func(node string) func(context.Context, Source) (T, error)) ([]Answer[T], error) {
 	nodes, err := Members(ctx, self)
 	if err != nil {
@@ -147,7 +147,7 @@ func askSome[T any](ctx context.Context, self Source, peers func(string) Source,
 	return all, nil
 }
 
-// outcomeOf classifies what came back. Over the network, all but an answer leaves
+// outcomeOf classifies a result. Over the network everything except an answer leaves
 // the outcome open.
 func outcomeOf(err error, here bool) (Outcome, *Error) {
 	var e *Error

@@ -9,7 +9,7 @@ import (
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
-// manyPeers is the status of a node with so many others.
+// manyPeers is the status of a node with this many peers.
 type manyPeers struct {
 	Source
 	peers int
@@ -23,8 +23,8 @@ func (m manyPeers) Status(context.Context) (*Status, error) {
 	return st, nil
 }
 
-// TestManyNodesAreAskedSideBySide, and never more of them at a time than the control socket of the asking node has room for: a
-// hundred at once had a third of them unknown.
+// TestManyNodesAreAskedSideBySide, but at most as many at a time as fit into the control
+// socket of the asking node: with a hundred at once a third of them were unknown.
 func TestManyNodesAreAskedSideBySide(t *testing.T) {
 	var mu sync.Mutex
 	now, most, full := 0, 0, make(chan struct{})

@@ -33,7 +33,7 @@ func noService(name string, names []string) *Error {
 	return unknownOf(fmt.Sprintf("there is no service %q", name), names)
 }
 
-// unknownOf says which there are.
+// unknownOf adds the known names as a hint.
 func unknownOf(text string, names []string) *Error {
 	if len(names) == 0 {
 		return Unknown(text, "there is none")
@@ -59,8 +59,8 @@ func FindBackend(e *proxy.Engine, target string) (*proxy.Backend, error) {
 	return nil, unknownOf(fmt.Sprintf("there is no backend %q", target), have)
 }
 
-// hasBackend says whether the service, or any where none is named, has one of
-// that name.
+// hasBackend reports whether the service, or any service if none is named, has a
+// backend of that name.
 func hasBackend(e *proxy.Engine, service, name string) bool {
 	for _, s := range e.Operator().Services() {
 		if service == "" || s.Name == service {
@@ -72,7 +72,7 @@ func hasBackend(e *proxy.Engine, service, name string) bool {
 	return false
 }
 
-// findAct is Lookup, or says which acts there are.
+// findAct is Lookup with an error that names the known acts.
 func findAct(name string) (*Act, error) {
 	if a := Lookup(name); a != nil {
 		return a, nil

@@ -6,8 +6,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// refusal is the engine's error with a hint: its own, or one that fits the
-// state of the target.
+// refusal is the engine's error with a hint: its own, or one for the target's state.
 func refusal(s *Status, a *Act, target string, err error) *Error {
 	e := *AsError(err)
 	if e.Hint == "" && !strings.Contains(e.Text, "; ") {

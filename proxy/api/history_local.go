@@ -9,7 +9,7 @@ import (
 
 var _ Historian = (*Local)(nil)
 
-// past is what the instance remembers, or why it does not.
+// past returns the instance's history, or why there is none.
 func (l *Local) past() (History, error) {
 	if l.History == nil {
 		return nil, Refused("this process keeps no history", "ask the instance itself: tcpctl history")

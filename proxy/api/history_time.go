@@ -55,7 +55,7 @@ func ParseStretch(text string, now time.Time) (s Stretch, err error) {
 		}
 	}
 	if !s.Since.Before(s.Until) {
-		return s, Wrong(fmt.Sprintf("the stretch %q is empty", text), "its first time comes before its second")
+		return s, Wrong(fmt.Sprintf("the period %q is empty", text), "its first time comes before its second")
 	}
 	return s, nil
 }

@@ -31,6 +31,6 @@ func TestParseTime(t *testing.T) {
 		t.Errorf("%v, %v", s, err)
 	}
 	if _, err := ParseStretch("now..1h", now); err == nil {
-		t.Error("an empty stretch")
+		t.Error("an empty period was accepted")
 	}
 }

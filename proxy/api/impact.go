@@ -8,7 +8,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// impactOfTaking says what it costs to take a backend out of service.
+// impactOfTaking says what taking a backend out of service means.
 func impactOfTaking(how string) func(*Status, string, *Request) Impact {
 	return func(s *Status, target string, r *Request) Impact {
 		service, name := SplitTarget(target)
@@ -16,7 +16,7 @@ func impactOfTaking(how string) func(*Status, string, *Request) Impact {
 		if svc == nil || b == nil {
 			return Impact{Warning: "there is no backend " + target}
 		}
-		// All targets of one request go together: each alone could be spared.
+		// All targets of a request count together: the service might do without any single one.
 		i := impactOn(svc, func(o proxy.BackendInfo) bool {
 			return o.Eligible && o.Name != name && !slices.Contains(r.Targets, service+"/"+o.Name)
 		})
@@ -34,7 +34,7 @@ func impactOfTaking(how string) func(*Status, string, *Request) Impact {
 	}
 }
 
-// impactOfWeight says what 0 costs; another weight takes nothing away.
+// impactOfWeight says what weight 0 means; other weights take nothing away.
 func impactOfWeight(s *Status, target string, r *Request) Impact {
 	if n, err := weightOf(r.Args); err != nil || n > 0 {
 		return Impact{}
@@ -113,8 +113,8 @@ func impactOfKick(s *Status, target string, r *Request) Impact {
 	return Impact{Lines: []string{"its client sees a reset"}, Cut: 1}
 }
 
-// impactOn begins an impact with what all of them have: the eligible backends
-// before and after.
+// impactOn begins an impact with what all have in common: the eligible backends before
+// and after.
 func impactOn(svc *proxy.ServiceInfo, after func(proxy.BackendInfo) bool) Impact {
 	i := Impact{Backends: len(svc.Backends)}
 	for _, b := range svc.Backends {
@@ -128,14 +128,14 @@ func impactOn(svc *proxy.ServiceInfo, after func(proxy.BackendInfo) bool) Impact
 	return i
 }
 
-// warned adds the line on the backends, and raises the confirmation where
-// the act would leave none, or cut live sessions.
+// warned adds the line on the backends, and requires a stronger confirmation if the act
+// would leave none, or cut live sessions.
 func (i Impact) warned() Impact {
 	if i.Eligible[0] != i.Eligible[1] {
 		i.Lines = append(i.Lines, fmt.Sprintf("eligible backends %d/%d -> %d/%d",
 			i.Eligible[0], i.Backends, i.Eligible[1], i.Backends))
 	}
-	if i.Cut > 0 && i.Level < LevelTyped { // else the configuration has decided it
+	if i.Cut > 0 && i.Level < LevelTyped { // otherwise the configuration decides it
 		if i.Warning != "" {
 			i.Warning += ", and "
 		}
@@ -174,8 +174,8 @@ func queueRoom(svc *proxy.ServiceInfo) string {
 	return fmt.Sprintf("which has %d and takes %d", svc.Queue.Waiting, svc.Queue.Max)
 }
 
-// impactOfPlan says how a plan goes on or ends, and warns of an abort that would
-// open a service too early.
+// impactOfPlan says how a plan continues or ends, and warns of an abort that would open
+// a service too early.
 func impactOfPlan(s *Status, _ string, r *Request) (i Impact) {
 	p := s.Plan
 	if p == nil || len(r.Args) == 0 || len(r.Args) > 1 && r.Args[1] != p.ID {
@@ -202,17 +202,17 @@ func nextStep(p *proxy.PlanInfo) string {
 	return "no step remains"
 }
 
-// impactOfRestart says what the restart of a backend means to clients.
+// impactOfRestart says what restarting a backend means for clients.
 func impactOfRestart(s *Status, target string, r *Request) Impact {
 	i := impactOfTaking("restart")(s, target, r)
 	if svc := s.Service(func() string { name, _ := SplitTarget(target); return name }()); svc != nil && i.Warning != "" && i.Cut == 0 {
-		// Clients are held, as is meant: that is no reason for force.
+		// Clients are held, as intended: that needs no force.
 		i.Warning, i.Level = "", LevelDialog
 	}
 	return i
 }
 
-// impactOfRoll says what a roll means to clients.
+// impactOfRoll says what a roll means for clients.
 func impactOfRoll(s *Status, target string, r *Request) Impact {
 	svc := s.Service(target)
 	if svc == nil {

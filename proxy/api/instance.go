@@ -30,7 +30,7 @@ func (l *Local) reload(_ *Status, _ *Act, r Request) (Result, error) {
 	return Result{Texts: changes}, nil
 }
 
-// someOf keeps an event a sentence that can be read.
+// someOf limits the texts of an event to a readable number.
 func someOf(texts []string) string {
 	const most = 8
 	if len(texts) <= most {

@@ -17,7 +17,7 @@ func (l *Local) kick(_ *Status, _ *Act, r Request) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	at, n := map[int][]string{}, len(found) // their ids by process; 0 is this one
+	at, n := map[int][]string{}, len(found) // ids by process; 0 is this process
 	for _, s := range found {
 		at[s.PID] = append(at[s.PID], s.ID)
 	}
@@ -63,7 +63,7 @@ func (l *Local) kick(_ *Status, _ *Act, r Request) (Result, error) {
 	return Result{Texts: append([]string{did}, ended...)}, nil
 }
 
-// sessionsOf finds the live sessions that r is for.
+// sessionsOf returns the live sessions that r selects.
 func (l *Local) sessionsOf(r *Request) (found []proxy.SessionInfo, err error) {
 	q := SessionQuery{Service: r.Service, Backend: r.Backend, Client: r.Client}
 	keep, err := q.filter(l.Engine)
@@ -79,8 +79,8 @@ func (l *Local) sessionsOf(r *Request) (found []proxy.SessionInfo, err error) {
 	return found, nil
 }
 
-// endedOf has a line for each session that r names and that has ended before;
-// one that has never been is an error.
+// endedOf returns a line for each session in r that has already ended; one that never
+// existed is an error.
 func (l *Local) endedOf(r *Request, live []proxy.SessionInfo) (lines []string, err error) {
 	for _, id := range r.Targets {
 		switch {
@@ -94,7 +94,7 @@ func (l *Local) endedOf(r *Request, live []proxy.SessionInfo) (lines []string, e
 	return lines, nil
 }
 
-// kickAt kicks sessions of one process, and says how many it found.
+// kickAt kicks sessions of one process, and returns how many it found.
 func (l *Local) kickAt(pid int, r Request) (int, error) {
 	switch {
 	case pid != 0:

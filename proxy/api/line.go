@@ -90,7 +90,7 @@ type PlaceRun struct {
 	To      uint64 `json:"to"`      // last arrival, inclusive
 }
 
-// has reports whether a node has a client in it, by the node's id in the mesh.
+// has reports whether a node, by its id in the mesh, has a client in it.
 func (p *Places) has(id string) bool {
 	ofNode := func(process string) bool { return len(process) > 2 && strings.HasPrefix(id, process[:len(process)-2]) }
 	return slices.ContainsFunc(p.Held, func(h HeldPlace) bool { return ofNode(h.Process) }) ||
@@ -101,7 +101,7 @@ func (p *Places) has(id string) bool {
 // maxLine is how many waiters a Line lists.
 const maxLine = 5000
 
-// lineWait bounds what a node that does not answer costs a reader.
+// lineWait bounds how long a node that does not answer delays a reader.
 const lineWait = 2 * time.Second
 
 // Liner is a Source that can return its part of a Line.
@@ -150,7 +150,7 @@ func LineOf(ctx context.Context, self Source, peers func(id string) Source, serv
 	answers, err := AskAll(ctx, self, peers, func(ctx context.Context, src Source) (*NodeLine, error) {
 		l, ok := src.(Liner)
 		if !ok {
-			return nil, Refused("it does not tell of its queue", "")
+			return nil, Refused("it does not report its queue", "")
 		}
 		ctx, cancel := context.WithTimeout(ctx, lineWait)
 		defer cancel()
@@ -162,7 +162,7 @@ func LineOf(ctx context.Context, self Source, peers func(id string) Source, serv
 	return newLine(service, answers), nil
 }
 
-// newLine puts together what the nodes have said.
+// newLine combines the answers of the nodes.
 func newLine(service string, answers []Answer[*NodeLine]) *Line {
 	m := lineMaker{line: &Line{Service: service, Holders: []LineClient{}, Waiters: []LineClient{}}}
 	for i := range answers {
@@ -183,7 +183,7 @@ func newLine(service string, answers []Answer[*NodeLine]) *Line {
 	return m.line
 }
 
-// shares takes the slots that nodes hand out by themselves.
+// shares adds the slots that nodes hand out by themselves.
 func (m *lineMaker) shares() {
 	for _, place := range m.places.Shares {
 		s := LineShare{Node: place.Node, Slots: place.Slots}
@@ -194,7 +194,7 @@ func (m *lineMaker) shares() {
 	}
 }
 
-// lineMaker is a Line that is being made.
+// lineMaker builds a Line.
 type lineMaker struct {
 	line   *Line
 	places *Places // the newest; nil: none yet
@@ -202,20 +202,20 @@ type lineMaker struct {
 	silent []*Answer[*NodeLine] // without a result
 }
 
-// lineNode is a process of a node that has answered, and those of its clients that were not found
-// in the places yet.
+// lineNode is a process of a node that has answered, and its clients that were not
+// found in the places yet.
 type lineNode struct {
 	node    string
 	process string
 	lock    proxy.LockInfo
-	waiters []proxy.WaiterInfo // by arrival; those of 0 the cluster has not heard of
+	waiters []proxy.WaiterInfo // by arrival; the cluster does not know those with 0
 	found   []bool
 	holders map[uint64]proxy.HolderInfo // by token
 }
 
 func (m *lineMaker) add(a *Answer[*NodeLine]) {
 	if a.Error != nil || a.Result == nil {
-		if a.Error == nil || a.Error.Status != http.StatusNotFound { // a service need not be on each
+		if a.Error == nil || a.Error.Status != http.StatusNotFound { // not every node needs to have the service
 			m.silent = append(m.silent, a)
 		}
 		return
@@ -240,7 +240,7 @@ func (m *lineMaker) addProcess(node string, r *NodeLine) {
 	m.nodes = append(m.nodes, n)
 }
 
-// unknownClients says that a node has not told of its clients, and why.
+// unknownClients says that the clients of a node are unknown, and why.
 func unknownClients(node string, e *Error) string {
 	const its = ": its clients are not known"
 	switch {
@@ -252,7 +252,7 @@ func unknownClients(node string, e *Error) string {
 	return node + its + ": " + e.Text
 }
 
-// find is a process; nil: its node has not answered.
+// find returns a process, or nil if its node has not answered.
 func (m *lineMaker) find(process string) *lineNode {
 	for _, n := range m.nodes {
 		if n.process == process {
@@ -262,8 +262,8 @@ func (m *lineMaker) find(process string) *lineNode {
 	return nil
 }
 
-// holders takes the slots in use, and the sessions with a token that the places do
-// not have: they have just got one, or kept it without a lease.
+// holders adds the slots in use, and sessions with a token that is missing in the
+// places: they have just got it, or kept it without a lease.
 func (m *lineMaker) holders() {
 	add := func(n *lineNode, h *proxy.HolderInfo) {
 		m.line.Holders = append(m.line.Holders, LineClient{Node: n.node, Token: h.Token, HeldSeconds: h.HeldSeconds, LeaseSeconds: n.lock.LeaseSeconds,
@@ -281,7 +281,7 @@ func (m *lineMaker) holders() {
 			delete(n.holders, held.Token)
 			continue
 		}
-		var w proxy.WaiterInfo // it was granted a moment ago, or is dialling; zero: it has gone
+		var w proxy.WaiterInfo // granted just now, or dialling; zero: it has gone
 		for _, w = range n.take(held.Arrival, held.Arrival) {
 		}
 		w.State, w.Position, w.Reason, w.Arrival = WaiterGranted, 0, "", held.Arrival
@@ -302,7 +302,7 @@ const (
 	WaiterGranted = "granted" // a slot, and no session has begun yet
 )
 
-// waiters takes the places in their order, and behind them the waiters that have none.
+// waiters adds the places in their order, and after them the waiters without one.
 func (m *lineMaker) waiters() {
 	position := 0
 	add := func(c LineClient) {
@@ -323,11 +323,11 @@ func (m *lineMaker) waiters() {
 			m.line.Beyond += max(position-max(first-1, maxLine), 0)
 			continue
 		}
-		for _, w := range n.take(run.From, run.To) { // one that its node does not have any more has gone
+		for _, w := range n.take(run.From, run.To) { // a place without a waiter on its node is gone
 			position++
 			w.Position = position
 			if w.State == proxy.WaiterNext && position > 1 {
-				w.State = proxy.WaiterWaiting // of its node's own
+				w.State = proxy.WaiterWaiting // for its node's own reason
 			}
 			add(LineClient{Node: n.node, WaiterInfo: w, LeaseSeconds: n.lock.LeaseSeconds})
 		}
@@ -342,10 +342,10 @@ func (m *lineMaker) waiters() {
 	}
 	sort.SliceStable(rest, func(i, j int) bool { return rest[i].WaitedSeconds > rest[j].WaitedSeconds })
 	for _, c := range rest {
-		if len(m.line.Shares) > 0 { // nodes keep this order, to about 250 ms
+		if len(m.line.Shares) > 0 { // nodes keep this order within about 250 ms
 			position++
 			if c.Position = position; c.State == proxy.WaiterNext && position > 1 {
-				c.State = proxy.WaiterWaiting // of its node's own
+				c.State = proxy.WaiterWaiting // for its node's own reason
 			}
 		}
 		add(c)

@@ -9,7 +9,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// lineText is a line as a reader checks it: holders, waiters, what is not known.
+// lineText is a line in text form: holders, waiters, unknown parts.
 func lineText(l *Line) (all []string) {
 	for _, c := range l.Holders {
 		all = append(all, strings.TrimSpace(fmt.Sprintf("%d %s %s %s", c.Token, c.Node, c.State, c.Client)))
@@ -24,8 +24,8 @@ func waiter(arrival uint64, client, state string) proxy.WaiterInfo {
 	return proxy.WaiterInfo{ID: "s" + client, Client: client, Arrival: arrival, State: state, Reason: proxy.ReasonCluster, WaitedSeconds: 100 - float64(arrival)}
 }
 
-// TestALineOfAllNodes: places are those of the newest voter, clients those of their
-// nodes, and what does not fit together is shown as it is.
+// TestALineOfAllNodes: places come from the newest voter, clients from their nodes, and
+// inconsistent parts are shown as they are.
 func TestALineOfAllNodes(t *testing.T) {
 	t.Parallel()
 	const one, two, three = "1111111111111111", "2222222222222222", "3333333333333333"
@@ -57,7 +57,7 @@ func TestALineOfAllNodes(t *testing.T) {
 	}
 }
 
-// TestALineWithoutAVoter: who waits is known, and where is not.
+// TestALineWithoutAVoter: the waiters are known, but not their places.
 func TestALineWithoutAVoter(t *testing.T) {
 	t.Parallel()
 	n := &NodeLine{Lock: proxy.LockInfo{Slots: 1, Holders: []proxy.HolderInfo{{ID: "s1", Client: "a", Token: 3}}}, Waiters: []proxy.WaiterInfo{waiter(5, "b", proxy.WaiterNext)}}
@@ -68,8 +68,8 @@ func TestALineWithoutAVoter(t *testing.T) {
 	}
 }
 
-// TestALongLine lists the first waiters and counts the others, also those of a node
-// that has not answered.
+// TestALongLine lists the first waiters and counts the others, including those of a
+// node that has not answered.
 func TestALongLine(t *testing.T) {
 	t.Parallel()
 	n := &NodeLine{Process: "11", Places: &Places{Waiting: []PlaceRun{{Node: "edge-2", Process: "22", From: 1, To: maxLine - 1}, {Node: "edge-1", Process: "11", From: 1, To: 2}, {Node: "edge-2", Process: "22", From: 9000, To: 9009}}},

@@ -144,7 +144,7 @@ func (l *Local) Status(ctx context.Context) (*Status, error) {
 	return s, nil
 }
 
-// planShown is how long a plan that has ended is part of the status.
+// planShown is how long a finished plan stays in the status.
 const planShown = 5 * time.Minute
 
 func (l *Local) Queue(ctx context.Context, service string) ([]proxy.WaiterInfo, error) {

@@ -44,16 +44,16 @@ func (l *Local) do(act string, args ...string) (Result, error) {
 	return l.Do(context.Background(), r)
 }
 
-// TestEveryRefusalHasAHint: and one that helps.
+// TestEveryRefusalHasAHint that helps.
 func TestEveryRefusalHasAHint(t *testing.T) {
 	l := local(t, pair())
 	for _, step := range []struct {
 		act  string
 		on   []string
-		hint string // "": it is done
+		hint string // "": it succeeds
 	}{
 		{"drain", []string{"db/a"}, ""},
-		{"probe", []string{"db/a"}, "tcpctl ready db/a"}, // see below: it is in maint then
+		{"probe", []string{"db/a"}, "tcpctl ready db/a"}, // it is in maint by then
 		{"add", []string{"db", "127.0.0.1:3,name=a"}, "tcpctl status db lists its backends; append ,name=NAME to the address for another name"},
 		{"pause", []string{"db"}, ""},
 		{"pause by ben", []string{"db"}, "tcpctl resume db ends it"},
@@ -80,19 +80,19 @@ func TestEveryRefusalHasAHint(t *testing.T) {
 		case step.hint == "" && err != nil:
 			t.Errorf("%s %v: %v", step.act, step.on, err)
 		case step.hint != "" && (!errors.As(err, &refused) || !strings.Contains(refused.Error(), step.hint)):
-			t.Errorf("%s %v: %v; it does not say %q", step.act, step.on, err, step.hint)
+			t.Errorf("%s %v: %v; the hint should be %q", step.act, step.on, err, step.hint)
 		}
 	}
 }
 
-// TestRule12aRepeatingIsSafe: an act that finds its goal reached succeeds, says
-// so, and cannot be undone, since it has done nothing.
+// TestRule12aRepeatingIsSafe: an act whose goal is already reached succeeds and says
+// so, but cannot be undone, since it has done nothing.
 func TestRule12aRepeatingIsSafe(t *testing.T) {
 	l := local(t, pair())
 	for _, step := range []struct {
 		act string
 		on  []string
-		say string // the second time
+		say string // the text of the second time
 	}{
 		{"drain", []string{"db/a"}, "db/a: already drained, by ana@edge-01"},
 		{"maint", []string{"db/a"}, "db/a: already in maint, by ana@edge-01"},
@@ -111,18 +111,17 @@ func TestRule12aRepeatingIsSafe(t *testing.T) {
 		}
 		again, err := l.do(step.act, step.on...)
 		if err != nil || len(again.Texts) != 1 || !strings.HasPrefix(again.Texts[0], step.say) || again.Undo != nil {
-			t.Errorf("%s again: %+v, %v; it is to say %q", step.act, again, err, step.say)
+			t.Errorf("%s again: %+v, %v; want %q", step.act, again, err, step.say)
 		}
 	}
 	// Another name at the same address is another backend, and another address
 	// under the same name is refused.
 	if _, err := l.do("add", "db", "127.0.0.1:4,name=c"); err == nil {
-		t.Error("two backends of one name")
+		t.Error("two backends with one name")
 	}
 }
 
-// TestRule12aKickOfWhoHasEnded is done, and that of a session that never was
-// is a mistake.
+// TestRule12aKickOfWhoHasEnded succeeds, and for a session that never existed it fails.
 func TestRule12aKickOfWhoHasEnded(t *testing.T) {
 	c := pair()
 	c.Pause.Max = time.Minute
@@ -156,7 +155,7 @@ func TestRule12aKickOfWhoHasEnded(t *testing.T) {
 	}
 }
 
-// TestProbesGoSideBySide: none of these answers before all have been asked.
+// TestProbesGoSideBySide: no backend answers before all have been asked.
 func TestProbesGoSideBySide(t *testing.T) {
 	const n = 8
 	var slow atomic.Bool
@@ -216,7 +215,7 @@ func TestProbesGoSideBySide(t *testing.T) {
 	}
 }
 
-// TestProbesOfALockGoOneAfterAnother, or they would take each other's slot.
+// TestProbesOfALockGoOneAfterAnother: otherwise they would take each other's slot.
 func TestProbesOfALockGoOneAfterAnother(t *testing.T) {
 	c := pair()
 	c.Lock.Slots = 1
@@ -239,8 +238,8 @@ func TestProbesOfALockGoOneAfterAnother(t *testing.T) {
 	}
 }
 
-// TestSaveIsForOneBackendAtATime: what was done before a refusal is saved, and
-// undoing what was saved is saved, too.
+// TestSaveIsForOneBackendAtATime: what was done before a refusal is saved, and so is
+// undoing it.
 func TestSaveIsForOneBackendAtATime(t *testing.T) {
 	l := local(t, pair())
 	var saved []string
@@ -260,10 +259,10 @@ func TestSaveIsForOneBackendAtATime(t *testing.T) {
 		t.Errorf("%+v, %v", res, err)
 	}
 	if _, err := ask(Request{Act: "drain", Targets: []string{"db/a", "db/x"}}); err == nil {
-		t.Error("there is no db/x")
+		t.Error("db/x does not exist")
 	}
 	if _, err := ask(Request{Act: "ready", Targets: []string{"db/a", "db/b"}}); err != nil {
-		t.Error(err) // they are, and it is saved that they are
+		t.Error(err) // already so, but saved nevertheless
 	}
 	if _, err := ask(Request{Act: "add", Targets: []string{"db"}, Args: []string{"127.0.0.1:3"}}); err != nil {
 		t.Error(err)

@@ -114,7 +114,7 @@ func (p *Peer) Unreachable(now time.Time) string {
 // SetLabels gives this node and each peer a unique Label. Strangers may claim any
 // name without changing the labels of others.
 func (m *Mesh) SetLabels() {
-	count := map[string]int{"all": 2} // which --peer takes for every node
+	count := map[string]int{"all": 2} // "all" means every node for --peer
 	count[m.Node]++
 	for i := range m.Peers {
 		if !m.Peers[i].Stranger() {
@@ -136,8 +136,8 @@ func (m *Mesh) SetLabels() {
 // Label returns the label of one of several nodes with the same name.
 func Label(name, id string) string { return name + "#" + id[:min(len(id), 8)] }
 
-// oneAddr is one of the addresses of this node: one that means something to
-// others, if there is one.
+// oneAddr returns an address of this node, if possible one that means something to
+// others.
 func (m *Mesh) oneAddr() string {
 	all := strings.Split(m.Listen, ", ")
 	for _, a := range all {

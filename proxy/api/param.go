@@ -20,7 +20,7 @@ type Param struct {
 	Help    string   // one line, without a full stop
 	Choices []string // the only valid values; nil: see Kind
 
-	field func(*Options) any // its field in a request; nil: only the client uses it
+	field func(*Options) any // its field in a request; nil: used only by the client
 }
 
 // Kind is the kind of a Param's values.

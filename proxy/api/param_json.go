@@ -21,7 +21,7 @@ func (p Param) Key() string {
 	return key
 }
 
-// setJSON reads a value as programs send it.
+// setJSON reads a value from JSON.
 func (p Param) setJSON(o *Options, raw json.RawMessage) error {
 	to := p.field(o)
 	d, timed := to.(*time.Duration)
@@ -42,7 +42,7 @@ func (p Param) setJSON(o *Options, raw json.RawMessage) error {
 	return nil
 }
 
-// jsonKinds is what a value must be, for the error about another value.
+// jsonKinds says what a value must be, for the error about another value.
 var jsonKinds = map[Kind]string{KindSwitch: "true or false", KindText: "a text", KindChoice: "a text",
 	KindDuration: "a number of seconds", KindRate: "a number a second", KindCount: "a whole number"}
 

@@ -6,13 +6,12 @@ import (
 	"time"
 )
 
-// TestEachParamOfEachAct is read from a command line, and written on one
-// again, as the same.
+// TestEachParamOfEachAct is read from a command line, and written to one unchanged.
 func TestEachParamOfEachAct(t *testing.T) {
 	values := map[Kind][]string{KindText: {"a b"}, KindDuration: {"5m", "90s", "05:00"}, KindRate: {"50/s", "3/m"}, KindCount: {"2"}, KindSwitch: {"true"}}
 	for _, a := range Acts {
 		if a.apply == nil {
-			t.Errorf("%s does nothing", a.Name)
+			t.Errorf("%s has no function", a.Name)
 		}
 		for _, p := range a.Params {
 			all := values[p.Kind()]
@@ -59,7 +58,7 @@ func TestEachParamOfEachAct(t *testing.T) {
 	}
 }
 
-// TestWordsThatAreNoRequest are refused as wrong usage, and say how it is right.
+// TestWordsThatAreNoRequest are refused as wrong usage, with a hint what is right.
 func TestWordsThatAreNoRequest(t *testing.T) {
 	for _, words := range [][]string{
 		{"plan", "bogus"}, {"plan"}, {"weight", "db/a", "-1"}, {"weight", "db/a", "1.5"}, {"weight", "db/a"}, {"mark", ""}, {"mark", " "}, {"mark"},
@@ -78,7 +77,7 @@ func TestWordsThatAreNoRequest(t *testing.T) {
 	}
 }
 
-// AsErrorOrNil is AsError for what may be no error.
+// AsErrorOrNil is AsError for an error that may be nil.
 func AsErrorOrNil(err error) *Error {
 	if err == nil {
 		return nil
@@ -104,7 +103,7 @@ func TestParseDuration(t *testing.T) {
 	}
 }
 
-// TestParseRate: what strconv.ParseFloat would read besides is no rate.
+// TestParseRate: other numbers that strconv.ParseFloat accepts are not rates.
 func TestParseRate(t *testing.T) {
 	for text, want := range map[string]float64{"50/s": 50, "3/m": 0.05, "50": 50, "0.5/s": 0.5} {
 		if got, err := ParseRate(text); got != want || err != nil {

@@ -57,7 +57,7 @@ func (l *Local) Report(_ context.Context, id string) (proxy.Report, error) {
 	if p := l.Engine.Operator().Plan(id); p != nil {
 		return p.Report(), nil
 	}
-	for _, r := range l.Engine.Operator().Reports() { // from before this process
+	for _, r := range l.Engine.Operator().Reports() { // of earlier processes
 		if id == "" || r.ID == id {
 			return r, nil
 		}
@@ -65,7 +65,7 @@ func (l *Local) Report(_ context.Context, id string) (proxy.Report, error) {
 	return proxy.Report{}, l.noReport(id)
 }
 
-// plan finds a plan of this process.
+// plan returns a plan of this process.
 func (l *Local) plan(id string) (*proxy.Plan, error) {
 	if p := l.Engine.Operator().Plan(id); p != nil {
 		return p, nil
@@ -135,7 +135,7 @@ func (l *Local) openWindow(ctx context.Context, w WindowCall) (WindowAnswer, err
 	return WindowAnswer{Token: p.Token(), Report: p.Report()}, nil
 }
 
-// startWindow begins a window, on all nodes that have the service where that is its scope.
+// startWindow begins a window, on all nodes that have the service if its scope is cluster.
 func (l *Local) startWindow(ctx context.Context, st *Status, s *proxy.Service, r *Request) (*proxy.Plan, error) {
 	if !st.OfAll(s.Name()) || r.Here || l.Across == nil {
 		return s.StartWindow(planOptions(r))
@@ -159,8 +159,8 @@ func planOptions(r *Request) proxy.PlanOptions {
 		MinUp: r.MinUp, MaxWait: r.MaxWait, Cluster: r.Cluster}
 }
 
-// steer is the act "plan": it pauses, continues or aborts the plan that is named,
-// or else the newest one that runs.
+// steer is the act "plan": it pauses, continues or aborts the named plan, or the newest
+// one that runs.
 func (l *Local) steer(_ *Status, _ *Act, r Request) (Result, error) {
 	id := ""
 	if len(r.Args) == 2 {
@@ -200,7 +200,7 @@ func (l *Local) steer(_ *Status, _ *Act, r Request) (Result, error) {
 
 const (
 	planArgs = "pause|next|abort [ID]"
-	halfDone = "its command still runs, and clients would be admitted to a backend that it has half changed"
+	halfDone = "its command still runs, and clients would be admitted to a half-changed backend"
 )
 
 func validatePlanArgs(args []string) error {
@@ -213,7 +213,7 @@ func validatePlanArgs(args []string) error {
 	return nil
 }
 
-// commandRuns says whether the plan is a window at its operator's command.
+// commandRuns reports whether the plan is a window whose operator's command runs.
 func commandRuns(p *proxy.PlanInfo) bool {
 	for _, st := range p.Steps {
 		if st.State == proxy.StepRunning {

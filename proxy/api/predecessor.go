@@ -24,7 +24,7 @@ type PredecessorInfo struct {
 	Waiting int `json:"waiting"` // waiting clients
 }
 
-// earlierWait bounds what a predecessor that does not answer costs a reader.
+// earlierWait bounds how long a predecessor that does not answer delays a reader.
 const earlierWait = 2 * time.Second
 
 func (l *Local) predecessors() []Predecessor {
@@ -43,7 +43,7 @@ func (p *Predecessor) info(e *proxy.Engine) PredecessorInfo {
 	return i
 }
 
-// earlierSessions are those of the predecessors. One that does not answer adds
+// earlierSessions returns the sessions of predecessors. One that does not answer adds
 // none.
 func (l *Local) earlierSessions(ctx context.Context, q SessionQuery) (all []proxy.SessionInfo) {
 	l.eachEarlier(ctx, func(ctx context.Context, p Predecessor) error {
@@ -74,7 +74,7 @@ func (l *Local) Live(ctx context.Context, q SessionQuery) iter.Seq[proxy.Session
 	}
 }
 
-// earlierQueue are the waiters of the predecessors: they come before ours.
+// earlierQueue returns the waiters of predecessors: they come before ours.
 func (l *Local) earlierQueue(ctx context.Context, service string) (all []proxy.WaiterInfo) {
 	l.eachEarlier(ctx, func(ctx context.Context, p Predecessor) error {
 		some, err := p.Queue(ctx, service)
@@ -84,7 +84,7 @@ func (l *Local) earlierQueue(ctx context.Context, service string) (all []proxy.W
 	return all
 }
 
-// kickEarlier kicks sessions of one predecessor, and says how many.
+// kickEarlier kicks sessions of one predecessor, and returns how many.
 func (l *Local) kickEarlier(pid int, r Request) (n int) {
 	r.Service, r.Backend, r.Client = "", "", ""
 	l.eachEarlier(context.Background(), func(ctx context.Context, p Predecessor) error {
@@ -100,8 +100,8 @@ func (l *Local) kickEarlier(pid int, r Request) (n int) {
 	return n
 }
 
-// eachEarlier asks each predecessor. What one refuses that the newest process
-// does not, such as a drain of a backend that it does not have, is noted.
+// eachEarlier asks each predecessor. If one refuses what the newest process does not,
+// such as a drain of a backend that it does not have, that is noted.
 func (l *Local) eachEarlier(ctx context.Context, ask func(context.Context, Predecessor) error) {
 	for _, p := range l.predecessors() {
 		within, cancel := context.WithTimeout(ctx, earlierWait)

@@ -9,13 +9,13 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// probesAtOnce bounds how many backends are checked at the same time: one that
-// does not answer takes the whole of its check's timeout.
+// probesAtOnce bounds how many backends are checked at the same time: one that does not
+// answer takes its check's whole timeout.
 const probesAtOnce = 16
 
-// probe checks the backends side by side, and counts those that failed; those of a service with a lock one
-// after another, since each check takes a slot. Of several, one that cannot be
-// checked is reported like the others.
+// probe checks the backends in parallel, and counts the failures; those of a service
+// with a lock are checked in turn, since each check takes a slot. Of several backends,
+// one that cannot be checked is reported like the others.
 func (l *Local) probe(s *Status, a *Act, r Request) (Result, error) {
 	var failed atomic.Int32
 	texts, errs := make([]string, len(r.Targets)), make([]error, len(r.Targets))
@@ -35,7 +35,7 @@ func (l *Local) probe(s *Status, a *Act, r Request) (Result, error) {
 		l.Engine.Operator().Note(proxy.Event{Kind: proxy.EventOperator, Service: service, Backend: backend, By: r.By,
 			Text: texts[i], Command: alone.CommandLine()})
 	}
-	lines := map[string][]int{} // of targets that go one after another
+	lines := map[string][]int{} // of targets checked in turn
 	for i, target := range r.Targets {
 		service, _ := SplitTarget(target)
 		if svc := s.Service(service); svc != nil && svc.Lock != nil {

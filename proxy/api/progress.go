@@ -9,7 +9,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// drainProgress follows a drain or maint until no session is left.
+// drainProgress follows a drain or maint until no session remains.
 func drainProgress(s *Status, target string, r *Request) Progress {
 	b := s.Backend(target)
 	if d := s.Cluster.Drain(target); b != nil && d != nil && !r.Here && s.OfAll(target) {
@@ -17,7 +17,7 @@ func drainProgress(s *Status, target string, r *Request) Progress {
 	}
 	switch {
 	case b == nil:
-		return Progress{Done: true, Failed: true, Text: target + " does not exist any more"}
+		return Progress{Done: true, Failed: true, Text: target + " no longer exists"}
 	case b.Admin == proxy.AdminReady && r.Limit == 0:
 		return Progress{Done: true, Failed: true, Text: target + " is ready again: the " + r.Act + " was ended before it was done"}
 	case b.Admin == proxy.AdminReady:
@@ -40,7 +40,7 @@ func drainProgress(s *Status, target string, r *Request) Progress {
 func removeProgress(s *Status, target string, r *Request) Progress {
 	b := s.Backend(target)
 	if b == nil {
-		return Progress{Done: true, Text: target + " does not exist any more"}
+		return Progress{Done: true, Text: target + " no longer exists"}
 	}
 	if b.Admin == proxy.AdminReady {
 		return drainProgress(s, target, r)
@@ -52,7 +52,7 @@ func readyProgress(s *Status, target string, r *Request) Progress {
 	b := s.Backend(target)
 	switch {
 	case b == nil:
-		return Progress{Done: true, Failed: true, Text: target + " does not exist any more"}
+		return Progress{Done: true, Failed: true, Text: target + " no longer exists"}
 	case b.State == proxy.StateUp:
 		return Progress{Done: true, Text: target + " is up"}
 	}
@@ -63,7 +63,7 @@ func pauseProgress(s *Status, target string, r *Request) Progress {
 	svc := s.Service(target)
 	switch {
 	case svc == nil:
-		return Progress{Done: true, Failed: true, Text: target + " does not exist any more"}
+		return Progress{Done: true, Failed: true, Text: target + " no longer exists"}
 	case svc.Pause == nil || svc.State == proxy.StateReleasing:
 		return Progress{Done: true, Failed: true, TimedOut: true, Text: "pause limit passed: " + target + " is open again"}
 	case svc.Pause.Scope == proxy.ScopeCluster && s.Cluster.Plan(target) != nil:
@@ -78,14 +78,14 @@ func resumeProgress(s *Status, target string, r *Request) Progress {
 	svc := s.Service(target)
 	switch {
 	case svc == nil:
-		return Progress{Done: true, Failed: true, Text: target + " does not exist any more"}
+		return Progress{Done: true, Failed: true, Text: target + " no longer exists"}
 	case svc.State != proxy.StateReleasing:
 		return Progress{Done: true, Text: target + " is " + svc.State}
 	}
 	return Progress{Text: fmt.Sprintf("releasing %s: %d wait", target, svc.Queue.Waiting)}
 }
 
-// stopProgress says how many remain of a stop; the end of the process ends it.
+// stopProgress says how many clients remain during a stop, which ends with the process.
 func stopProgress(s *Status, _ string, r *Request) Progress {
 	active, waiting := s.clients()
 	t := termsOf("stop", s, "", r)

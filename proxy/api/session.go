@@ -18,7 +18,7 @@ func SessionText(s *proxy.SessionInfo, rate float64) string {
 	return fmt.Sprintf("%s %s on %s/%s, %s old, %s/s", s.ID, s.Client, s.Service, s.Backend, age, text.Bytes(rate))
 }
 
-// sessionTexts names some of several, each with the rate of its whole life.
+// sessionTexts describes some of the sessions, each with its average rate.
 func sessionTexts(all []proxy.SessionInfo) (texts []string) {
 	const most = 5
 	for i := range all {

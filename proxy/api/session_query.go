@@ -8,7 +8,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// filter makes a test of the query, refusing what names nothing.
+// filter returns a predicate for the query, and refuses unknown names.
 func (q SessionQuery) filter(e *proxy.Engine) (func(*proxy.SessionInfo) bool, error) {
 	var prefix netip.Prefix
 	if q.Client != "" {

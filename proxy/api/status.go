@@ -87,12 +87,12 @@ func (s *Status) Backend(target string) *proxy.BackendInfo {
 	return nil
 }
 
-// backendsOf puts all its backends in the place of a service.
+// backendsOf replaces a service by all of its backends.
 func (s *Status) backendsOf(targets []string) (all []string) {
 	for _, target := range targets {
 		svc := s.Service(target)
 		if svc == nil || len(svc.Backends) == 0 {
-			all = append(all, target) // the error about it comes later
+			all = append(all, target) // reported as an error later
 			continue
 		}
 		for _, b := range svc.Backends {

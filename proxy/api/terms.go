@@ -34,8 +34,7 @@ func defaultsOf(act string, s *Status, target string) (o Options) {
 	return o
 }
 
-// terms are the options of one request on one target as they hold, whether they
-// were given or are the defaults.
+// terms are the options in force for one request on one target, given or default.
 type terms struct {
 	act   string
 	given *Options
@@ -48,7 +47,7 @@ func termsOf(act string, s *Status, target string, r *Request) terms {
 	def := defaultsOf(act, s, target)
 	for _, p := range params {
 		if value := p.Text(&def); value != "" && p.Text(&t.holds) == "" {
-			p.Set(&t.holds, value) // which is what Text has written: it is no error
+			p.Set(&t.holds, value) // no error: Text has written it
 		}
 	}
 	name, _ := SplitTarget(target)
@@ -58,7 +57,7 @@ func termsOf(act string, s *Status, target string, r *Request) terms {
 	return t
 }
 
-// mark says that an option was not given.
+// mark says that an option is a default.
 func (t *terms) mark(p Param) string {
 	if p.Text(t.given) == "" {
 		return " (default)"
@@ -66,8 +65,7 @@ func (t *terms) mark(p Param) string {
 	return ""
 }
 
-// limitLine says how long live sessions may take, and what happens then; "" where
-// that is not known.
+// limitLine says how long live sessions may take, and what happens then; "" if unknown.
 func (t *terms) limitLine() string {
 	switch {
 	case t.holds.Limit == 0 && (t.act == "drain" || t.act == "remove"):
@@ -89,7 +87,7 @@ func (t *terms) limitLine() string {
 	return fmt.Sprintf("limit %s%s, then %s%s", text.Duration(t.holds.Limit), limit, then, choice)
 }
 
-// quietLine says which live sessions are ended before that; "" where none are.
+// quietLine says which live sessions end before that; "": none.
 func (t *terms) quietLine() string {
 	if t.holds.Quiet == 0 {
 		return ""
@@ -117,9 +115,8 @@ func (t *terms) rateLine() string {
 	return fmt.Sprintf("%g a second%s", t.holds.Rate, t.mark(paramRate))
 }
 
-// limitedBy adds what happens to live sessions at the limit. A cut that was asked
-// for is warned of; one that the configuration has decided needs no force, but its
-// confirmation is the same.
+// limitedBy adds what happens to live sessions at the limit. It warns of a requested
+// cut; one that the configuration prescribes needs no force, but the same confirmation.
 func (i *Impact) limitedBy(t *terms, active int) {
 	if active > 0 && t.act != "weight" {
 		i.add(t.quietLine())

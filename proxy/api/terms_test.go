@@ -8,7 +8,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// TestImpactSaysWhatHolds: what is not given has a default, which decides as much.
+// TestImpactSaysWhatHolds: an option that is not given has a default, which counts as much.
 func TestImpactSaysWhatHolds(t *testing.T) {
 	backend := func(name string) proxy.BackendInfo {
 		return proxy.BackendInfo{Name: name, State: proxy.StateUp, Admin: proxy.AdminReady, Eligible: true, Active: 2}

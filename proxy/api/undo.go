@@ -7,7 +7,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// undo is the request that takes r back, until its target changes.
+// undo returns the request that reverts r, until its target changes.
 func (l *Local) undo(before *Status, a *Act, r Request) *Request {
 	if a.Undo == "" || len(r.Targets) != 1 {
 		return nil
@@ -20,10 +20,10 @@ func (l *Local) undo(before *Status, a *Act, r Request) *Request {
 	switch a.Name {
 	case "weight":
 		u.Args = []string{fmt.Sprint(before.Backend(r.Targets[0]).Weight)}
-		u.Force = true // it was so before
+		u.Force = true // the state existed before
 	case "drain", "maint":
 		if admin := before.Backend(r.Targets[0]).Admin; admin != proxy.AdminReady {
-			u.Act = admin // from drain to maint, or back
+			u.Act = admin // from drain to maint, or vice versa
 			if admin == proxy.AdminDrain {
 				u.Act = "drain"
 			}

@@ -12,8 +12,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// TestValuesThatCannotBe are wrong usage of an act, whether it is to be done or
-// only looked at, on whichever way they come, and nothing is done.
+// TestValuesThatCannotBe are wrong usage of an act, also in a dry run, however they
+// arrive, and nothing is done.
 func TestValuesThatCannotBe(t *testing.T) {
 	l := local(t, pair())
 	long := strings.Repeat("x", 5000)
