@@ -239,7 +239,7 @@ func (b *Backend) changeAdmin(state string, o DrainOptions) (text string, err er
 			err = already("%s: already %s%s, by %s", b.target(), pastOf(state, b.active), remaining(b.active), h.by)
 			return
 		}
-		if text, err = b.holdLocked(state, o); err == nil && b.active == 0 {
+		if text = b.holdLocked(state, o); b.active == 0 {
 			b.service.backends.emptiedLocked(b)
 		}
 	})
@@ -266,16 +266,21 @@ func remaining(active int) string {
 }
 
 // holdLocked takes the backend out of service for an operator.
-func (b *Backend) holdLocked(state string, o DrainOptions) (did string, err error) {
+func (b *Backend) holdLocked(state string, o DrainOptions) (did string) {
 	setDefault(&o.Then, ThenKeep)
+	b.setHoldLocked(holdOperator, b.newHold(state, o))
+	return fmt.Sprintf("%s %s: %s remaining", state, b.target(), text.Plural(b.active, "session"))
+}
+
+// newHold makes a hold whose limit, if it has one, begins now.
+func (b *Backend) newHold(state string, o DrainOptions) *hold {
 	h := &hold{state: state, by: o.By, reason: o.Reason, since: time.Now(), then: o.Then, quiet: o.Quiet, startedWith: b.active}
 	if o.Limit > 0 {
 		until := h.since.Add(o.Limit)
 		h.until = &until
 		b.service.timer.set(until)
 	}
-	b.setHoldLocked(holdOperator, h)
-	return fmt.Sprintf("%s %s: %s remaining", state, b.target(), text.Plural(b.active, "session")), nil
+	return h
 }
 
 // Ready puts the backend back in service. After maint, its health is unknown: its
@@ -355,10 +360,7 @@ func (b *Backend) Remove(o DrainOptions) (text string, err error) {
 		case b.holds[holdOperator] != nil:
 			text = "remove " + b.target() + ": it is already out of service"
 		default:
-			if text, err = b.holdLocked(AdminDrain, o); err != nil {
-				return
-			}
-			text = "remove" + strings.TrimPrefix(text, AdminDrain)
+			text = "remove" + strings.TrimPrefix(b.holdLocked(AdminDrain, o), AdminDrain)
 		}
 		b.removing = true
 		b.service.backends.forgetEmptyLocked(b)

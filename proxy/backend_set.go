@@ -18,13 +18,12 @@ type backendSet struct {
 	weighed    []*balance.Backend // scratch, too: the same backends
 }
 
-// chooseLocked returns the backend for a session, or nil and the reason.
-func (bs *backendSet) chooseLocked(sess *Session) (*Backend, Reason) {
-	from, why := bs.candidatesLocked(sess)
-	if why != "" {
-		return nil, why
+// chooseLocked returns the backend for a session, or nil.
+func (bs *backendSet) chooseLocked(sess *Session) *Backend {
+	if from, why := bs.candidatesLocked(sess); why == "" {
+		return bs.pickLocked(sess, from)
 	}
-	return bs.pickLocked(sess, from), ""
+	return nil
 }
 
 // candidatesLocked returns the possible backends of a session, valid until the next

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
@@ -18,7 +17,7 @@ func (c *clusterState) holdBackendLocked(p *clusterPause) {
 	if b == nil || b.holds[holdPlan].runs() {
 		return
 	}
-	p.hold = p.newHold(s, b)
+	p.hold = p.newHold(b)
 	s.engine.note(Event{Kind: EventAdmin, Service: s.name, Backend: b.name, By: p.By,
 		Text: fmt.Sprintf("%s is being drained on all nodes, for a restart: %s live here", b.target(), text.Plural(b.active, "session"))})
 	b.setHoldLocked(holdPlan, p.hold)
@@ -27,13 +26,9 @@ func (c *clusterState) holdBackendLocked(p *clusterPause) {
 	}
 }
 
-func (p *clusterPause) newHold(s *Service, b *Backend) *hold {
-	h := &hold{state: AdminDrain, by: p.By, reason: p.Reason, since: time.Now(), then: p.Then, quiet: p.Quiet, startedWith: b.active, cluster: p}
-	if p.Limit > 0 {
-		until := h.since.Add(p.Limit)
-		h.until = &until
-		s.timer.set(until)
-	}
+func (p *clusterPause) newHold(b *Backend) *hold {
+	h := b.newHold(AdminDrain, DrainOptions{Limit: p.Limit, Then: p.Then, Quiet: p.Quiet, By: p.By, Reason: p.Reason})
+	h.cluster = p
 	return h
 }
 

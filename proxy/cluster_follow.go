@@ -122,9 +122,7 @@ func (c *clusterState) setAdminLocked(b *Backend, to ClusterBackend) {
 		}
 		return
 	}
-	if _, err := b.holdLocked(to.Admin, to.DrainOptions); err != nil {
-		return
-	}
+	b.holdLocked(to.Admin, to.DrainOptions)
 	if b.holds[holdOperator].everywhere = true; b.active == 0 {
 		c.service.backends.emptiedLocked(b)
 	}
@@ -142,7 +140,7 @@ func (c *clusterState) adoptLocked(b *Backend) {
 	}
 	if p := c.pause; p != nil && !p.over && p.Backend == b.name && b.holds[holdPlan] == nil {
 		if p.hold == nil {
-			p.hold = p.newHold(c.service, b)
+			p.hold = p.newHold(b)
 		}
 		b.holds[holdPlan] = p.hold
 	}

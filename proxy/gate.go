@@ -145,7 +145,7 @@ func (s *Session) unreserveLocked() {
 // tried, keeping its slot. It reports false if there is none.
 func (s *Session) tryAnotherBackend() (ok bool) {
 	s.service.queue.Update(func() {
-		b, _ := s.service.backends.chooseLocked(s)
+		b := s.service.backends.chooseLocked(s)
 		if b == nil {
 			return
 		}

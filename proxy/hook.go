@@ -155,7 +155,7 @@ func (h *hookState) beginLocked(hook Hook, call HookCall, sess *Session, now tim
 		return lock.Skip, ReasonHook
 	}
 	call.Service, call.Session, call.Client = s.name, sess.ID(), sess.client.Name()
-	if b, _ := s.backends.chooseLocked(sess); b != nil {
+	if b := s.backends.chooseLocked(sess); b != nil {
 		call.Backend = b.name
 	} else if len(s.backends.all) == 1 {
 		call.Backend = s.backends.all[0].name

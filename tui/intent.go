@@ -75,12 +75,7 @@ func (n notice) apply(m *model) tea.Cmd {
 }
 
 // refuse shows why something is not done.
-type refuse string
-
-func (r refuse) apply(m *model) tea.Cmd {
-	m.message.say(refusal(string(r)))
-	return nil
-}
+func refuse(text string) intent { return fail{refusal(text)} }
 
 // fail shows an error.
 type fail struct{ err error }

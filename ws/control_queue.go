@@ -1,14 +1,14 @@
 package ws
 
 // enqueueControl queues a control frame, which the holder of writeMu sends
-// before its next frame, or flush if writeMu is free. It returns false after a
+// before its next frame, or flush if writeMu is free. It does nothing after a
 // Close frame, which no frame may follow (RFC 6455, section 5.5.1).
-func (c *Conn) enqueueControl(op byte, payload []byte) bool {
+func (c *Conn) enqueueControl(op byte, payload []byte) {
 	frame := controlFrame(op, payload, c.client)
 	c.controlMu.Lock()
 	defer c.controlMu.Unlock()
 	if c.closeQueued {
-		return false
+		return
 	}
 	if op == opClose {
 		c.closeQueued = true
@@ -17,7 +17,6 @@ func (c *Conn) enqueueControl(op byte, payload []byte) bool {
 	}
 	c.controlQueue = append(c.controlQueue, frame...)
 	c.hasQueued.Store(true)
-	return true
 }
 
 // dequeueControl moves the queue to unsent. writeMu is held.

@@ -152,10 +152,3 @@ func (m *Mesh) oneAddr() string {
 func (m *Mesh) Members() []Peer {
 	return slices.DeleteFunc(slices.Clone(m.Peers), func(p Peer) bool { return !p.Member() })
 }
-
-// Fleet is a Source that also reaches other nodes.
-type Fleet interface {
-	// Peer returns another node, by its id or label, as a Source. Whether the node can
-	// be reached is only known when it is asked.
-	Peer(node string) Planner
-}

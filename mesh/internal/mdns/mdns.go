@@ -9,6 +9,9 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"golang.org/x/net/ipv4"
+	"golang.org/x/net/ipv6"
 )
 
 // Node is one node as it announces itself. Nothing of it is proved.
@@ -57,10 +60,10 @@ func (s *sockets) receive(ctx context.Context) (in <-chan datagram, stop func())
 	ch := make(chan datagram)
 	var wg sync.WaitGroup
 	if s.v4 != nil {
-		wg.Go(func() { s.read4(ch, ctx.Done()) })
+		wg.Go(func() { read(s.v4.ReadFrom, func(c *ipv4.ControlMessage) int { return c.IfIndex }, ch, ctx.Done()) })
 	}
 	if s.v6 != nil {
-		wg.Go(func() { s.read6(ch, ctx.Done()) })
+		wg.Go(func() { read(s.v6.ReadFrom, func(c *ipv6.ControlMessage) int { return c.IfIndex }, ch, ctx.Done()) })
 	}
 	return ch, func() {
 		s.close()

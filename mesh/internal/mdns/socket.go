@@ -117,28 +117,14 @@ func (s *sockets) sendTo(to netip.AddrPort, body []byte) {
 	}
 }
 
-// read4 and read6 pass packets on until the socket is closed.
-func (s *sockets) read4(out chan<- datagram, done <-chan struct{}) {
+// read passes packets on until the socket is closed. interfaceOf is not called with nil, which is what the system does not tell.
+func read[C any](readFrom func([]byte) (int, *C, net.Addr, error), interfaceOf func(*C) int, out chan<- datagram, done <-chan struct{}) {
 	buf := make([]byte, maxPacket)
 	for {
-		n, cm, from, err := s.v4.ReadFrom(buf)
+		n, cm, from, err := readFrom(buf)
 		index := 0
 		if cm != nil {
-			index = cm.IfIndex
-		}
-		if !deliver(out, done, buf[:n], index, from, err) {
-			return
-		}
-	}
-}
-
-func (s *sockets) read6(out chan<- datagram, done <-chan struct{}) {
-	buf := make([]byte, maxPacket)
-	for {
-		n, cm, from, err := s.v6.ReadFrom(buf)
-		index := 0
-		if cm != nil {
-			index = cm.IfIndex
+			index = interfaceOf(cm)
 		}
 		if !deliver(out, done, buf[:n], index, from, err) {
 			return

@@ -77,10 +77,11 @@ func serve(t *testing.T, in *instance) *control.Client {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	s, err := control.Serve(filepath.Join(dir, "s"), in, control.Options{Node: "edge", Log: slog.New(slog.DiscardHandler)})
+	s, err := control.Open(filepath.Join(dir, "s"), in, control.Options{Node: "edge", Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.Start()
 	t.Cleanup(s.Close)
 	c := control.Dial(s.Path())
 	t.Cleanup(c.Close)

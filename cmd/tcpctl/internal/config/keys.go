@@ -256,20 +256,3 @@ func (k *Key) Allowed() string {
 	}
 	return ""
 }
-
-// Snippet is a key with its example, below the header of its table.
-func Snippet(k Key) string {
-	table, key := "", k.Path
-	if i := strings.LastIndexByte(k.Path, '.'); i > 0 {
-		table, key = k.Path[:i], k.Path[i+1:]
-	}
-	line := key + " = " + k.Example + "\n"
-	if table == "" {
-		return line
-	}
-	table = strings.Replace(table, "services.*", "services.db", 1)
-	if of, list := strings.CutSuffix(table, ".*"); list {
-		return "[[" + of + "]]\n" + line
-	}
-	return "[" + table + "]\n" + line
-}

@@ -26,12 +26,12 @@ func (x *index) header() (string, int) {
 	return path, len(parts)
 }
 
-// pair reads key = value, and reports whether there was a key.
-func (x *index) pair(table string, depth int) bool {
+// pair reads key = value, if there is a key.
+func (x *index) pair(table string, depth int) {
 	at := x.here()
 	parts := x.key()
 	if len(parts) == 0 || x.tooDeep(depth+len(parts), at) {
-		return false
+		return
 	}
 	path := x.way(table, parts, at)
 	x.note(path, at, false)
@@ -40,7 +40,6 @@ func (x *index) pair(table string, depth int) bool {
 		x.space()
 		x.value(path, depth+len(parts))
 	}
-	return true
 }
 
 // value skips a value and indexes the keys in it.

@@ -25,6 +25,15 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
+// Serve is Open and Start.
+func Serve(path string, source api.Source, o Options) (*Server, error) {
+	s, err := Open(path, source, o)
+	if err == nil {
+		s.Start()
+	}
+	return s, err
+}
+
 // socketPath returns a short path in the test's own folder.
 func socketPath(t *testing.T) string {
 	t.Helper()

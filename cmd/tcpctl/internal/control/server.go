@@ -88,15 +88,6 @@ func Open(path string, source api.Source, o Options) (*Server, error) {
 	return s, nil
 }
 
-// Serve is Open and Start.
-func Serve(path string, source api.Source, o Options) (*Server, error) {
-	s, err := Open(path, source, o)
-	if err == nil {
-		s.Start()
-	}
-	return s, err
-}
-
 // keepSocket recreates the socket if its file was removed.
 func (s *Server) keepSocket() {
 	tick := time.NewTicker(time.Second)

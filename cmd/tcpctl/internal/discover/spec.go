@@ -21,9 +21,6 @@ const (
 	KindFile   = "file"   // what a file has
 )
 
-// Kinds are all of them.
-var Kinds = []string{KindDNS, KindSRV, KindConsul, KindExec, KindFile}
-
 // Spec says what is asked for a service's backends, and how.
 type Spec struct {
 	// Name tells the sources of one service apart. What an operator does to a

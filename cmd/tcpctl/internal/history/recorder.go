@@ -259,10 +259,16 @@ func (r *Recorder) LostSeconds() uint64 { return r.lostSeconds.Load() }
 // LostEvents is how many events are missing, since the start.
 func (r *Recorder) LostEvents() uint64 { return r.lostEvents.Load() }
 
-var errNone = errors.New("no file is open")
+// ask runs a query on the file, or says why there is none.
+func ask[T any](ctx context.Context, r *Recorder, question func(*view) (T, error)) (answer T, err error) {
+	err = r.view(ctx, func(v *view) error {
+		answer, err = question(v)
+		return err
+	})
+	return answer, err
+}
 
-// view runs a query on the file, or says why there is none.
-func (r *Recorder) view(ctx context.Context, ask func(context.Context, *view) error) error {
+func (r *Recorder) view(ctx context.Context, ask func(*view) error) error {
 	r.mu.Lock()
 	s, failed := r.store, r.failed
 	r.mu.Unlock()
@@ -273,17 +279,16 @@ func (r *Recorder) view(ctx context.Context, ask func(context.Context, *view) er
 	case s == nil && failed != "":
 		return api.Refused("there is no history at the moment: "+failed, "it goes on by itself when that is mended")
 	case s == nil:
-		return api.Refused("there is no history at the moment: "+errNone.Error(), "ask again in a second")
+		return api.Refused("there is no history at the moment: no file is open", "ask again in a second")
 	}
 	ctx, cancel := context.WithTimeout(ctx, readWait)
 	defer cancel()
 	v := &view{ctx: ctx, db: s.read, now: cmp.Or(r.now.Load(), time.Now().Unix())}
 	err := v.begin()
 	if err == nil {
-		err = ask(ctx, v)
+		err = ask(v)
 	}
-	var refusal *api.Error
-	if err != nil && !errors.As(err, &refusal) {
+	if _, refused := errors.AsType[*api.Error](err); err != nil && !refused {
 		err = api.Refused(fmt.Sprintf("the history cannot be read: %v", err), "ask for a shorter stretch, or look at its file with sqlite3")
 	}
 	return err

@@ -156,12 +156,8 @@ func stepFor(since, until int64, points int) int64 {
 }
 
 // Series are the numbers of a stretch.
-func (r *Recorder) Series(ctx context.Context, q api.SeriesQuery) (all []api.Series, err error) {
-	err = r.view(ctx, func(_ context.Context, v *view) error {
-		all, err = v.series(q)
-		return err
-	})
-	return all, err
+func (r *Recorder) Series(ctx context.Context, q api.SeriesQuery) ([]api.Series, error) {
+	return ask(ctx, r, func(v *view) ([]api.Series, error) { return v.series(q) })
 }
 
 func (v *view) series(q api.SeriesQuery) ([]api.Series, error) {
@@ -292,12 +288,8 @@ func bounds(s api.Stretch) (since, until int64, err error) {
 }
 
 // Timeline lists events.
-func (r *Recorder) Timeline(ctx context.Context, q api.TimelineQuery) (all []proxy.Event, err error) {
-	err = r.view(ctx, func(_ context.Context, v *view) error {
-		all, err = v.timeline(q)
-		return err
-	})
-	return all, err
+func (r *Recorder) Timeline(ctx context.Context, q api.TimelineQuery) ([]proxy.Event, error) {
+	return ask(ctx, r, func(v *view) ([]proxy.Event, error) { return v.timeline(q) })
 }
 
 // timelineMost is the default limit of a list of events.

@@ -14,12 +14,8 @@ import (
 )
 
 // Incident is what a stretch of time meant to clients, and who did what.
-func (r *Recorder) Incident(ctx context.Context, q api.Stretch) (i *api.Incident, err error) {
-	err = r.view(ctx, func(_ context.Context, v *view) error {
-		i, err = v.incident(q)
-		return err
-	})
-	return i, err
+func (r *Recorder) Incident(ctx context.Context, q api.Stretch) (*api.Incident, error) {
+	return ask(ctx, r, func(v *view) (*api.Incident, error) { return v.incident(q) })
 }
 
 // graphPoints is the number of points in a report's graphs.

@@ -12,12 +12,8 @@ import (
 )
 
 // Moment is how everything was at a time.
-func (r *Recorder) Moment(ctx context.Context, at time.Time) (m *api.Moment, err error) {
-	err = r.view(ctx, func(_ context.Context, v *view) error {
-		m, err = v.moment(at)
-		return err
-	})
-	return m, err
+func (r *Recorder) Moment(ctx context.Context, at time.Time) (*api.Moment, error) {
+	return ask(ctx, r, func(v *view) (*api.Moment, error) { return v.moment(at) })
 }
 
 func (v *view) moment(at time.Time) (*api.Moment, error) {

@@ -13,12 +13,8 @@ import (
 )
 
 // Top is who used a service most.
-func (r *Recorder) Top(ctx context.Context, q api.TopQuery) (top *api.Top, err error) {
-	err = r.view(ctx, func(_ context.Context, v *view) error {
-		top, err = v.top(q)
-		return err
-	})
-	return top, err
+func (r *Recorder) Top(ctx context.Context, q api.TopQuery) (*api.Top, error) {
+	return ask(ctx, r, func(v *view) (*api.Top, error) { return v.top(q) })
 }
 
 // topShown is the default number of rows.

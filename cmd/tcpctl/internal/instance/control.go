@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/httpd"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/metrics"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
@@ -46,7 +47,7 @@ func (in *Instance) openControl() (*control.Server, error) {
 
 // openMetrics opens the address for metrics; "" means none. It uses the predecessor's socket if
 // that listens on the address.
-func (in *Instance) openMetrics(addr string) (*metrics.Server, error) {
+func (in *Instance) openMetrics(addr string) (*httpd.Server, error) {
 	if addr == "" {
 		return nil, nil
 	}

@@ -15,8 +15,8 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/filewatch"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fleet"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/history"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/httpd"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/logfile"
-	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/metrics"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/notify"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/process"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/sshd"
@@ -38,9 +38,9 @@ type Instance struct {
 	local   *api.Local
 	notify  *notify.Notifier
 	control *control.Server
-	metrics *metrics.Server // nil: none; guarded by reloading
-	ssh     *sshd.Server    // nil: none; guarded by reloading
-	state   stateFile       // guarded by reloading
+	metrics *httpd.Server // nil: none; guarded by reloading
+	ssh     *sshd.Server  // nil: none; guarded by reloading
+	state   stateFile     // guarded by reloading
 	systemd *systemd.Manager
 	sources *discover.Manager
 	files   *filewatch.Watcher // of lists and secrets in files besides the configuration

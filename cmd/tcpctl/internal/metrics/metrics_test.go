@@ -24,6 +24,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/build"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/httpd"
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
@@ -230,12 +231,13 @@ func TestOfAnEngine(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer engine.Close()
-	s, err := Serve("127.0.0.1:0", &api.Local{Engine: engine}, Options{})
+	s, err := Open("127.0.0.1:0", &api.Local{Engine: engine}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.Start()
 	defer s.Close()
-	if _, err := Serve(s.Addr().String(), &api.Local{Engine: engine}, Options{}); err == nil || !strings.HasPrefix(err.Error(), "metrics: ") {
+	if _, err := Open(s.Addr().String(), &api.Local{Engine: engine}, Options{}); err == nil || !strings.HasPrefix(err.Error(), "metrics: ") {
 		t.Errorf("twice at one address: %v", err)
 	}
 	c, err := net.Dial("tcp", engine.Service("db").Info().Listen[0])
@@ -270,7 +272,7 @@ func TestOfAnEngine(t *testing.T) {
 	scrape(t, s, "/healthz", 200)
 }
 
-func scrape(t *testing.T, s *Server, path string, want int) string {
+func scrape(t *testing.T, s *httpd.Server, path string, want int) string {
 	t.Helper()
 	client := http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
 	r, err := client.Get(fmt.Sprintf("http://%s%s", s.Addr(), path))

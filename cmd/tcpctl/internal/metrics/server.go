@@ -1,10 +1,11 @@
 // Package metrics exposes an engine to monitoring: /metrics for Prometheus, /healthz and /readyz
 // for an outer load balancer or an orchestrator.
 //
-//	m, err := metrics.Serve("127.0.0.1:9284", source, metrics.Options{Log: logger})
+//	m, err := metrics.Open("127.0.0.1:9284", source, metrics.Options{Log: logger})
 //	if err != nil {
 //		return err
 //	}
+//	m.Start()
 //	defer m.Close() // after the engine's end: until then it says "not ready"
 //
 // All numbers come from api.Status: nothing is counted a second time.
@@ -46,11 +47,8 @@ type Options struct {
 // atATime bounds the concurrent scrapes.
 const atATime = 4
 
-// Server serves on one address.
-type Server struct{ *httpd.Server }
-
 // Open takes addr, "host:port", for source, which is served from Start on.
-func Open(addr string, source api.Source, o Options) (*Server, error) {
+func Open(addr string, source api.Source, o Options) (*httpd.Server, error) {
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	ln, err := relay.AdoptOrListen(o.Socket, addr, relay.Sock{})
 	if err != nil {
@@ -61,19 +59,10 @@ func Open(addr string, source api.Source, o Options) (*Server, error) {
 		ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug), // errors of unknown clients are not worth more
 	}
 	connlimit.Bound(h, max(o.MaxConns, 2))
-	return &Server{httpd.New(h, ln, func(err error) { o.Log.Warn("metrics are not served any more", "error", err) })}, nil
+	return httpd.New(h, ln, func(err error) { o.Log.Warn("metrics are not served any more", "error", err) }), nil
 }
 
-// Serve is Open and Start.
-func Serve(addr string, source api.Source, o Options) (*Server, error) {
-	s, err := Open(addr, source, o)
-	if err == nil {
-		s.Start()
-	}
-	return s, err
-}
-
-// Handler is what a Server serves.
+// Handler is what the server of Open serves.
 func Handler(source api.Source, o Options) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(&collector{source: source, dropped: o.Dropped},

@@ -165,9 +165,9 @@ func (p *Part) refused(l *link, err error) {
 	}
 	switch {
 	case other, version, errors.Is(err, errLease), errors.Is(err, errRecovered):
-		p.noteOnce(true, "cluster: "+l.peer.Name+" is refused: "+plain(err))
+		p.noteOnce("cluster: " + l.peer.Name + " is refused: " + plain(err))
 	case cluster.Newer(err) || errors.Is(err, cluster.ErrCorrupt) || errors.Is(err, raftlog.ErrMessage):
-		p.noteOnce(true, "cluster: what "+l.peer.Name+" says is refused: "+plain(err))
+		p.noteOnce("cluster: what " + l.peer.Name + " says is refused: " + plain(err))
 	default:
 		p.cfg.Log.Debug("cluster: a stream has ended", "peer", l.peer.Name, "error", err)
 	}

@@ -70,7 +70,7 @@ func (p *Part) joinLog(l *link, id string) (*raftlog.Node, error) {
 		return nil, nil // until the operator has it rejoin
 	}
 	if !named {
-		p.noteOnce(true, fmt.Sprintf("cluster: %s takes this node for a voter, and the files differ: voters here does not name both; reload the same file on all nodes", l.peer.Name))
+		p.noteOnce(fmt.Sprintf("cluster: %s takes this node for a voter, and the files differ: voters here does not name both; reload the same file on all nodes", l.peer.Name))
 		return nil, nil
 	}
 	if err := p.keepCluster(id); err != nil {
@@ -169,7 +169,7 @@ func (p *Part) addVoters() {
 	p.wg.Go(func() {
 		err := p.addVoter(node, id)
 		if err != nil && p.ctx.Err() == nil && !errors.Is(err, cluster.ErrNotLeader) && !errors.Is(err, raftlog.ErrClosed) {
-			p.noteOnce(true, fmt.Sprintf("cluster: %s does not become a voter: %s", p.Name(id), plain(err)))
+			p.noteOnce(fmt.Sprintf("cluster: %s does not become a voter: %s", p.Name(id), plain(err)))
 		}
 		p.mu.Lock()
 		p.adding = false

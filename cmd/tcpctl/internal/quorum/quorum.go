@@ -232,8 +232,8 @@ func (p *Part) changed(s raftlog.Status) {
 
 func (p *Part) note(alarm bool, text string) { p.cfg.Note(alarm, text) }
 
-// noteOnce makes an event of what comes again and again, once in ten minutes.
-func (p *Part) noteOnce(alarm bool, text string) {
+// noteOnce makes an alarm of what comes again and again, once in ten minutes.
+func (p *Part) noteOnce(text string) {
 	p.mu.Lock()
 	again := time.Since(p.noted[text]) < 10*time.Minute
 	if !again {
@@ -244,6 +244,6 @@ func (p *Part) noteOnce(alarm bool, text string) {
 	}
 	p.mu.Unlock()
 	if !again {
-		p.note(alarm, text)
+		p.note(true, text)
 	}
 }

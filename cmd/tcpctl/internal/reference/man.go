@@ -29,7 +29,7 @@ var (
 
 // manPages adds the manual pages to the files, one for each command and one
 // for each reference. They have no date: a build of the same source is the same.
-func manPages(root *cobra.Command, files map[string][]byte) error {
+func manPages(root *cobra.Command, files map[string][]byte) {
 	files["man/tcpctl.1"] = page("tcpctl", "1", root.Short, overview(root))
 	for _, c := range visible(root) {
 		name := strings.ReplaceAll(c.CommandPath(), " ", "-")
@@ -56,7 +56,6 @@ func manPages(root *cobra.Command, files map[string][]byte) error {
 		text := title.ReplaceAll(comments.ReplaceAll(files[p.file], nil), []byte("# DESCRIPTION\n"))
 		files[fmt.Sprintf("man/%s.%s", p.name, p.section)] = page(p.name, p.section, p.about, text)
 	}
-	return nil
 }
 
 // overview is the page of tcpctl itself: the commands in the groups of its

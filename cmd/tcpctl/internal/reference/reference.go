@@ -51,9 +51,7 @@ func Files(root string, cmd *cobra.Command, documents []Document) (map[string][]
 	put("openapi.json", text, failed)
 	text, failed = src.routeList()
 	put("api.md", text, failed)
-	if err == nil {
-		err = manPages(cmd, files)
-	}
+	manPages(cmd, files)
 	return files, err
 }
 

@@ -29,7 +29,6 @@ const (
 	hasDied                  // the other; for as long as the link is open
 	isLate                   // the deadline of the phase is over
 	isStopped                // this process is to end, by a signal or because the predecessor says so
-	eventCount
 )
 
 // act is what one of the two does.
