@@ -16,8 +16,8 @@ import (
 
 const switching = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 
-// answers is a server that reads a request, writes an answer in which KEY is what
-// proves that it has read it, and reads on until its client leaves.
+// answers is a server that reads a request, writes answer with KEY replaced by the
+// Sec-WebSocket-Accept value, and reads until its client leaves.
 func answers(answer string) func(*net.TCPConn) {
 	return func(c *net.TCPConn) {
 		r, err := http.ReadRequest(bufio.NewReader(c))
@@ -30,8 +30,7 @@ func answers(answer string) func(*net.TCPConn) {
 	}
 }
 
-// connecting is a service whose TCP clients are brought to a WebSocket, at the
-// backend of a testBridge.
+// connecting is a service that connects TCP clients to a WebSocket backend: that of a testBridge.
 func connecting(t *testing.T, serve func(*net.TCPConn)) *testBridge {
 	t.Helper()
 	return bridge(t, serve, func(c *proxy.ServiceConfig, _ *WebSocket) {
@@ -43,9 +42,9 @@ func connecting(t *testing.T, serve func(*net.TCPConn)) *testBridge {
 	})
 }
 
-// TestConnectToAServerThatIsNone: a server that does not prove that it speaks
-// WebSocket gets no byte of a client, which is reset; the record says what was
-// wrong, and nothing of the secrets in the URL.
+// TestConnectToAServerThatIsNone: a server that does not prove that it speaks WebSocket gets no
+// byte from the client, which is reset; the record says what was wrong, without the secrets in the
+// URL.
 func TestConnectToAServerThatIsNone(t *testing.T) {
 	for name, c := range map[string]struct{ answer, said string }{
 		"no key":                  {switching + "\r\n", "Sec-WebSocket-Accept does not match"},
@@ -64,9 +63,9 @@ func TestConnectToAServerThatIsNone(t *testing.T) {
 			t.Parallel()
 			v := connecting(t, answers(c.answer))
 			client, err := net.Dial("tcp", v.addr)
-			if err == nil { // else the reset has come before the dial's end
+			if err == nil { // otherwise the reset came before the dial returned
 				client.SetDeadline(time.Now().Add(patience))
-				if _, err := io.WriteString(client, "hello"); err == nil { // else that was the reset, which is told once
+				if _, err := io.WriteString(client, "hello"); err == nil { // otherwise this write got the reset, which is reported once
 					if b, err := io.ReadAll(client); err == nil || len(b) > 0 {
 						t.Errorf("the client reads %q, %v", b, err)
 					}
@@ -86,9 +85,9 @@ func TestConnectToAServerThatIsNone(t *testing.T) {
 	}
 }
 
-// TestConnectToAServerThatSpeaksFirst: what comes in one piece with the answer is
-// the client's, whatever its frames: empty ones, fragments with a ping of a payload
-// between them, text, a length in 8 bytes.
+// TestConnectToAServerThatSpeaksFirst: frames that arrive together with the answer reach the
+// client, of whatever form: empty ones, fragments with a ping between them, text, a length in 8
+// bytes.
 func TestConnectToAServerThatSpeaksFirst(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 65536)

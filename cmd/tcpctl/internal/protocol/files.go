@@ -19,9 +19,8 @@ import (
 // services together: descriptors belong to the process.
 var fileLimit = sync.OnceValue(func() *ws.WebLimit { return ws.NewWebLimit(proxy.NewDescriptors(0).Files) })
 
-// files serves the files of a folder: no list of what is there, nothing that a
-// link leads to outside of it, and no file or folder whose name begins with a
-// dot unless dots says so.
+// files serves the files of a folder: no listings, nothing outside of it that a link leads to, and
+// no file or folder whose name begins with a dot unless dots is set.
 func files(dir string, dots bool) http.Handler {
 	server := http.FileServer(folder{dir, dots})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -35,8 +34,7 @@ func files(dir string, dots bool) http.Handler {
 	})
 }
 
-// folder is an http.FileSystem. It keeps nothing open, so the folder can be
-// replaced by another one.
+// folder is an http.FileSystem. It keeps nothing open, so that the folder can be replaced.
 type folder struct {
 	dir  string
 	dots bool
@@ -63,7 +61,7 @@ func (d folder) Open(name string) (http.File, error) {
 
 func openIn(root *os.Root, name string) (http.File, error) {
 	name = cmp.Or(name, ".")
-	info, err := root.Stat(name) // before it is opened: a pipe would wait for its writer
+	info, err := root.Stat(name) // before Open, which would wait for the writer of a pipe
 	switch {
 	case err != nil:
 		return nil, err
@@ -82,8 +80,8 @@ func hasDot(name string) bool {
 	return strings.HasPrefix(name, ".") || strings.Contains(name, "/.")
 }
 
-// notThere turns errors that a client must not see into "it does not exist".
-// A lack of descriptors is this process's trouble, and no 404.
+// notThere turns errors that a client must not see into fs.ErrNotExist. A lack of descriptors is
+// this process's problem and not a 404.
 func notThere(err error) error {
 	if errors.Is(err, fs.ErrPermission) {
 		return fs.ErrPermission

@@ -16,9 +16,9 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-const bigSize = 64 << 20 // more than sockets hold
+const bigSize = 64 << 20 // more than socket buffers hold
 
-// site is a folder of files, some of which are not to be given out.
+// site makes a folder of files, some of which must not be served.
 func site(t *testing.T) string {
 	t.Helper()
 	top := t.TempDir()
@@ -109,9 +109,8 @@ func TestFiles(t *testing.T) {
 
 const page = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
-// TestFilesAreNoSessions: connections for files are in no count, neither of
-// sessions nor of an address, and take nothing of the process's budget; and
-// over one of them a WebSocket may follow.
+// TestFilesAreNoSessions: connections for files count neither as sessions nor towards an address's
+// limit, and take nothing from the process's budget; a WebSocket may follow on one of them.
 func TestFilesAreNoSessions(t *testing.T) {
 	t.Parallel()
 	spec := config.NewWS()
@@ -130,7 +129,7 @@ func TestFilesAreNoSessions(t *testing.T) {
 	})
 	client := v.dial()
 	says(t, client, "one")
-	// Beside it, the address can still fetch files, and have no second session.
+	// Meanwhile, the address can still fetch files, but cannot have a second session.
 	c, resp := v.knock(page)
 	if io.Copy(io.Discard, resp.Body); resp.StatusCode != 200 {
 		t.Error(resp.Status)
@@ -164,14 +163,14 @@ func TestFilesAreNoSessions(t *testing.T) {
 	}
 }
 
-// TestManyOpenings: an address whose sessions are limited cannot have any
-// number of connections that never say what they are for.
+// TestManyOpenings: connections that never send a request are limited for an address whose sessions
+// are.
 func TestManyOpenings(t *testing.T) {
 	t.Parallel()
 	spec := config.NewWS()
 	v := bridgeOf(t, spec, echo, func(c *proxy.ServiceConfig, _ *WebSocket) { c.MaxSessionsPerIP = 1 })
 	for range 40 {
-		if c, err := net.Dial("tcp", v.addr); err == nil { // else it is reset already
+		if c, err := net.Dial("tcp", v.addr); err == nil { // otherwise it was reset already
 			defer c.Close()
 		}
 	}
@@ -183,8 +182,8 @@ func TestManyOpenings(t *testing.T) {
 	v.until("the others are waited for", func(proxy.ServiceInfo) bool { return len(v.engine.Operator().Sessions(false)) == 16 })
 }
 
-// TestFilesDoNotStarveSessions: however many connections are kept for files,
-// there is room for sessions.
+// TestFilesDoNotStarveSessions: however many connections are open for files, there is room for
+// sessions.
 func TestFilesDoNotStarveSessions(t *testing.T) {
 	t.Parallel()
 	spec := config.NewWS()
@@ -208,8 +207,8 @@ func TestFilesDoNotStarveSessions(t *testing.T) {
 	says(t, v.dial(), "one")
 }
 
-// TestStopEndsDownloads: a file whose client does not read does not hold up a stop, nor
-// a reload that takes the service away.
+// TestStopEndsDownloads: a client that does not read its file delays neither a stop nor a reload
+// that removes the service.
 func TestStopEndsDownloads(t *testing.T) {
 	t.Parallel()
 	for name, stop := range map[string]func(*testBridge) error{
@@ -241,13 +240,13 @@ func TestStopEndsDownloads(t *testing.T) {
 				}
 			}
 			if n, err := io.Copy(io.Discard, c.r); err == nil && n >= bigSize {
-				t.Error("it was waited for")
+				t.Error("the stop waited for the download")
 			}
 		})
 	}
 }
 
-// TestRefusedAfterAFile: that, too, is a rejection.
+// TestRefusedAfterAFile: a refused request counts as a rejection after a file, too.
 func TestRefusedAfterAFile(t *testing.T) {
 	t.Parallel()
 	spec := config.NewWS()

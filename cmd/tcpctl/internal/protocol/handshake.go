@@ -14,10 +14,10 @@ import (
 	"github.com/tcpctl/tcpctl/ws"
 )
 
-// pendingClient makes a ws.Pending a proxy.PendingClient.
+// pendingClient adapts a ws.Pending to proxy.PendingClient.
 type pendingClient struct {
 	*ws.Pending
-	service string // that it is for, of several; "": of the one that was asked
+	service string // the chosen one of several; "": the only one
 }
 
 // Service is the service that the client is for.
@@ -79,7 +79,7 @@ func parseAddr(s string) (netip.Addr, bool) {
 	return ap.Addr().Unmap().WithZone(""), err == nil
 }
 
-// clientConn makes a ws.Conn a proxy.ProtocolConn.
+// clientConn adapts a ws.Conn to proxy.ProtocolConn.
 type clientConn struct{ *ws.Conn }
 
 // WriteTo is ws.Conn's, with an error that says to the engine how the
@@ -92,13 +92,13 @@ func (c clientConn) WriteTo(dst io.Writer) (int64, error) {
 // Frames is the connection for a loop of the engine.
 func (c clientConn) Frames() relay.Frames { return &clientFrames{c.Conn.Frames(), c} }
 
-// clientFrames makes a ws.Frames a relay.Frames.
+// clientFrames adapts a ws.Frames to relay.Frames.
 type clientFrames struct {
 	*ws.Frames
 	conn clientConn
 }
 
-// The frames' room is the headroom of package ws.
+// FrameRoom and FrameHeadroom must be equal.
 var _ = [1]struct{}{}[relay.FrameRoom-ws.FrameHeadroom]
 
 func (f *clientFrames) Attach(host relay.FramesHost) { f.Frames.Attach(host) }
@@ -117,7 +117,7 @@ func (f *clientFrames) Ended(by error) error { return endError(f.Frames.Ended(by
 func (f *clientFrames) CloseWrite() error    { return f.conn.CloseWrite() }
 func (f *clientFrames) CloseGoing() error    { return f.conn.CloseGoing() }
 
-// endError gives an error of package ws the engine's reason for it.
+// endError adds the engine's reason to an error of package ws.
 func endError(err error) error {
 	var end *ws.CloseError
 	if !errors.As(err, &end) {

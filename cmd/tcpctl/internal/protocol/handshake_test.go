@@ -19,7 +19,7 @@ import (
 	"github.com/tcpctl/tcpctl/ws"
 )
 
-// firstLine says what the first line of a connection is.
+// firstLine sends the first line of each connection to lines.
 func firstLine(lines chan<- string) func(*net.TCPConn) {
 	return func(c *net.TCPConn) {
 		line, _ := bufio.NewReader(c).ReadString('\n')
@@ -40,8 +40,8 @@ func TestSendProxy(t *testing.T) {
 	}
 }
 
-// TestForwardedFor: the address in a header counts where it comes from a
-// trusted proxy, and as far as trusted proxies vouch for it.
+// TestForwardedFor: addresses in X-Forwarded-For are believed if a trusted proxy sent them, up to
+// the first that is not itself trusted.
 func TestForwardedFor(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -72,7 +72,7 @@ func TestForwardedFor(t *testing.T) {
 	}
 }
 
-// Access rules are for the client that a proxy speaks for.
+// TestForwardedForIsJudged: access rules apply to the forwarded client address.
 func TestForwardedForIsJudged(t *testing.T) {
 	t.Parallel()
 	v := bridge(t, echo, func(c *proxy.ServiceConfig, _ *WebSocket) {
@@ -86,11 +86,11 @@ func TestForwardedForIsJudged(t *testing.T) {
 	says(t, v.dial(), "from the proxy itself")
 }
 
-// TestProxyHeaderAndHandshakeInOne: what is behind a PROXY header is not lost.
+// TestProxyHeaderAndHandshakeInOne: a handshake in the same segment as the PROXY header is not lost.
 func TestProxyHeaderAndHandshakeInOne(t *testing.T) {
 	t.Parallel()
 	if os.Getenv(tlsVariable) != "" {
-		t.Skip("that is TestProxyHeaderBeforeTLS")
+		t.Skip("see TestProxyHeaderBeforeTLS")
 	}
 	lines := make(chan string, 1)
 	v := bridge(t, firstLine(lines), func(c *proxy.ServiceConfig, _ *WebSocket) {
@@ -108,7 +108,7 @@ func TestProxyHeaderAndHandshakeInOne(t *testing.T) {
 		t.Errorf("answered %q", line)
 	}
 	if got := <-lines; !strings.HasPrefix(got, "PROXY TCP4 10.9.8.7 ") {
-		t.Errorf("the backend was told %q", got)
+		t.Errorf("the backend got %q", got)
 	}
 }
 
@@ -140,8 +140,7 @@ func TestWebBesideTheBridge(t *testing.T) {
 	}
 }
 
-// TestStopDoesNotWaitForKeepAlive: a connection over which a page came, and
-// that is kept for another, ends when the service does.
+// TestStopDoesNotWaitForKeepAlive: an idle keep-alive connection ends when the service does.
 func TestStopDoesNotWaitForKeepAlive(t *testing.T) {
 	t.Parallel()
 	spec := config.NewWS()
@@ -187,7 +186,7 @@ func TestTextWhereAsked(t *testing.T) {
 	says(t, c, "grün")
 }
 
-// TestSlowHeaders: the deadline is for all of them.
+// TestSlowHeaders: the deadline is for all headers together.
 func TestSlowHeaders(t *testing.T) {
 	t.Parallel()
 	spec := config.NewWS()
@@ -204,14 +203,14 @@ func TestSlowHeaders(t *testing.T) {
 		time.Sleep(5 * time.Millisecond)
 	}
 	if err == io.EOF {
-		t.Error("it was never cut")
+		t.Error("it was never closed")
 	}
 	if r := v.record(); r.Reason != proxy.ReasonNoHandshake || r.By != proxy.ByClient {
 		t.Errorf("record %+v", r)
 	}
 }
 
-// TestReload keeps what stays the same, and lets go of what does not.
+// TestReload keeps what is unchanged, and replaces the rest.
 func TestReload(t *testing.T) {
 	t.Parallel()
 	v := bridge(t, echo, nil)

@@ -39,11 +39,11 @@ const (
 // runner with clients that speak TLS.
 func TestOverTheOthers(t *testing.T) {
 	if os.Getenv(relayVariable) != "" {
-		t.Skip("that is what runs")
+		t.Skip("these tests run over it already")
 	}
 	for _, way := range [][2]string{{"stream", ""}, {"stream", "1"}, {"auto", "1"}} {
 		if way[0] == "stream" && !relay.HasLoop {
-			continue // as auto
+			continue // same as auto
 		}
 		var out strings.Builder
 		self := exec.Command(os.Args[0], "-test.timeout=10m")
@@ -64,24 +64,24 @@ func TestOverTheOthers(t *testing.T) {
 // patience only catches hangs.
 const patience = time.Minute
 
-// testBridge is an engine with one service for WebSocket clients, and a backend
-// that does with each what the test says.
+// testBridge is an engine with one service for WebSocket clients, and a backend that handles each
+// as the test says.
 type testBridge struct {
 	*testing.T
 	engine  *proxy.Engine
 	config  proxy.ServiceConfig
 	svc     *proxy.Service
 	addr    string
-	tls     *tls.Config // nil: clients speak none, or a test does that itself
+	tls     *tls.Config // nil: no TLS, or the test does it itself
 	backend net.Listener
 
-	dialUnder func(net.Conn) net.Conn // what clients speak TLS over; nil: the connection itself
+	dialUnder func(net.Conn) net.Conn // wraps the connection beneath TLS; may be nil
 
 	records chan proxy.Record
 
 	mu    sync.Mutex
 	conns []net.Conn
-	under map[string]net.Conn // what a client's frames go over, by its address
+	under map[string]net.Conn // the connections beneath clients' frames, by client address
 	wg    sync.WaitGroup
 }
 
@@ -151,13 +151,13 @@ func (v *testBridge) end() {
 	v.wg.Wait()
 }
 
-// echo gives back what comes, and ends when the client does.
+// echo sends back what it reads until the client ends.
 func echo(c *net.TCPConn) {
 	io.Copy(c, c)
 	c.CloseWrite()
 }
 
-// secure has the clients of a service speak TLS, if that is what runs.
+// secure makes the clients of a service speak TLS, if these tests run over TLS.
 func (v *testBridge) secure(c *proxy.ServiceConfig) {
 	if os.Getenv(tlsVariable) != "" && c.TLS == nil && c.Protocol != nil {
 		v.tls = overTLS(c)
@@ -185,7 +185,7 @@ func (v *testBridge) netDial(ctx context.Context, network, addr string) (net.Con
 	return over, nil
 }
 
-// beneath is what a client's frames go over.
+// beneath returns the connection beneath a client's frames.
 func (v *testBridge) beneath(c *ws.Conn) net.Conn {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -195,19 +195,19 @@ func (v *testBridge) beneath(c *ws.Conn) net.Conn {
 	return c.NetConn()
 }
 
-// httpClient fetches files.
+// httpClient returns a client that fetches files.
 func (v *testBridge) httpClient() http.Client {
 	return http.Client{Timeout: patience, Transport: &http.Transport{DialContext: v.netDial}}
 }
 
-// try comes as a client of path.
+// try connects as a client of path.
 func (v *testBridge) try(path string) (*ws.Conn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	return (&ws.Dialer{HandshakeTimeout: patience, NetDial: v.netDial}).Dial(ctx, "ws://"+v.addr+path)
 }
 
-// dial is try that works.
+// dial is try that must succeed.
 func (v *testBridge) dial() *ws.Conn {
 	v.Helper()
 	c, err := v.try("/")
@@ -219,7 +219,7 @@ func (v *testBridge) dial() *ws.Conn {
 	return c
 }
 
-// arrive is try on a goroutine, for a client that will wait.
+// arrive is try in a goroutine, for a client that will wait.
 func (v *testBridge) arrive() <-chan arrival {
 	ch := make(chan arrival, 1)
 	go func() {
@@ -234,7 +234,7 @@ type arrival struct {
 	err error
 }
 
-// in is a client whose handshake has been answered.
+// in waits until a handshake is answered, and returns the client.
 func (v *testBridge) in(ch <-chan arrival) *ws.Conn {
 	v.Helper()
 	a := <-ch
@@ -261,16 +261,16 @@ func retryAfter(err error) string {
 	return refusal.Response.Header.Get("Retry-After")
 }
 
-// says sends a line and hears it again.
+// says sends a line and expects its echo.
 func says(t *testing.T, c *ws.Conn, line string) {
 	t.Helper()
 	fmt.Fprintln(c, line)
 	if got, err := bufio.NewReader(c).ReadString('\n'); got != line+"\n" {
-		t.Fatalf("heard %q, %v", got, err)
+		t.Fatalf("read %q, %v", got, err)
 	}
 }
 
-// ends reads to the end, which must be a Close with code.
+// ends reads to the end, which must be a Close frame with code.
 func ends(t *testing.T, c *ws.Conn, code ws.CloseCode) {
 	t.Helper()
 	io.Copy(io.Discard, c)
@@ -286,7 +286,7 @@ func (v *testBridge) record() proxy.Record {
 	case r := <-v.records:
 		return r
 	case <-time.After(patience):
-		v.Fatal("no record came")
+		v.Fatal("timeout waiting for a record")
 		return proxy.Record{}
 	}
 }
@@ -296,7 +296,7 @@ func (v *testBridge) until(what string, ok func(proxy.ServiceInfo) bool) {
 	v.Helper()
 	for end := time.Now().Add(patience); !ok(v.svc.Info()); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
-			v.Fatalf("it never came to this: %s; it is %+v", what, v.svc.Info())
+			v.Fatalf("timeout waiting for: %s; it is %+v", what, v.svc.Info())
 		}
 	}
 }

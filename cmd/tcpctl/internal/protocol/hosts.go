@@ -11,13 +11,11 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// hostsFor returns which hosts a handshake over conn may name; nil is any.
-// They are the configured ones. Where there are none, every host is
-// allowed, except on a listener that only this machine reaches: a web page
-// whose name was made to resolve to 127.0.0.1 (DNS rebinding) runs in a browser
-// on this machine, too, and its Origin and its Host are the same. Such a
-// listener allows addresses, localhost and its own name only, and whatever a
-// trusted proxy forwards: no page can send the header that marks it.
+// hostsFor returns which hosts a handshake over conn may name; nil is any. They are the configured
+// ones. Without any, every host is allowed, except on a listener that only this machine reaches: a
+// web page whose name was made to resolve to 127.0.0.1 (DNS rebinding) also runs in a browser on
+// this machine, and its Origin and Host are equal. Such a listener allows only addresses, localhost
+// and its own name, and whatever a trusted proxy forwards: no page can send the forwarding headers.
 func hostsFor(hosts []string, conn net.Conn, a proxy.Arrival) func(string, *http.Request) bool {
 	if len(hosts) > 0 {
 		return func(host string, _ *http.Request) bool { return matchesHost(hosts, host) }
@@ -35,7 +33,7 @@ func hostsFor(hosts []string, conn net.Conn, a proxy.Arrival) func(string, *http
 	}
 }
 
-// matchesHost knows "*" for a part of a name, as origins do.
+// matchesHost understands "*" in patterns, as in origins.
 func matchesHost(hosts []string, host string) bool {
 	return slices.ContainsFunc(hosts, func(pattern string) bool {
 		ok, _ := path.Match(strings.ToLower(strings.Trim(pattern, "[]")), host)
@@ -43,8 +41,8 @@ func matchesHost(hosts []string, host string) bool {
 	})
 }
 
-// onlyLocal reports whether a listener is on loopback, by one of its connections. One
-// on every address has such connections, too.
+// onlyLocal reports whether a listener is on loopback. The local address of a connection is not
+// enough: a listener on every address has connections over loopback, too.
 func onlyLocal(local net.Addr, listen []string) bool {
 	tcp, ok := local.(*net.TCPAddr)
 	if !ok || !tcp.IP.IsLoopback() {
@@ -57,7 +55,7 @@ func onlyLocal(local net.Addr, listen []string) bool {
 	})
 }
 
-// listenNames are the names among the addresses of a listener.
+// listenNames returns the names among the addresses of a listener.
 func listenNames(listen []string) (names []string) {
 	for _, addr := range listen {
 		if host, _, err := net.SplitHostPort(addr); err == nil && host != "" {

@@ -18,22 +18,22 @@ import (
 	"github.com/tcpctl/tcpctl/ws"
 )
 
-// untilIdle waits until the goroutines that carry anything now have ended: every session
-// is quiet, and is waited for in an epoll. Other tests' sessions begin meanwhile.
+// untilIdle waits until the relay goroutines that exist now have ended, so that every session is
+// quiet and waits in an epoll. Sessions of other tests may begin meanwhile.
 func (v *testBridge) untilIdle() {
 	v.Helper()
 	if v.tls != nil && os.Getenv(relayVariable) == "stream" {
-		return // there each session of TLS has its goroutines
+		return // there, each TLS session has goroutines
 	}
 	v.until("relayed", func(i proxy.ServiceInfo) bool { return i.Sessions.Active == 1 })
 	before := carriers()
 	v.until("in the idle set", func(proxy.ServiceInfo) bool {
-		time.Sleep(20 * time.Millisecond) // all goroutines of the process stand still for each look
+		time.Sleep(20 * time.Millisecond) // each look stops all goroutines of the process
 		return !slices.ContainsFunc(carriers(), func(one string) bool { return slices.Contains(before, one) })
 	})
 }
 
-// carriers are the goroutines of the stream runner that carry something.
+// carriers returns the relay goroutines of the stream runner.
 func carriers() (ids []string) {
 	all := make([]byte, 4<<20)
 	for _, one := range strings.Split(string(all[:runtime.Stack(all, true)]), "\n\n") {
@@ -45,8 +45,7 @@ func carriers() (ids []string) {
 	return ids
 }
 
-// TestIdle: what may happen to a session that has no goroutine just now is
-// the same as with one.
+// TestIdle: everything that may happen to a session works while it has no goroutine.
 func TestIdle(t *testing.T) {
 	t.Parallel()
 	for name, happens := range map[string]func(t *testing.T, v *testBridge, c *ws.Conn, backend *net.TCPConn){
@@ -69,7 +68,7 @@ func TestIdle(t *testing.T) {
 		"the client says goodbye": func(t *testing.T, v *testBridge, c *ws.Conn, backend *net.TCPConn) {
 			c.CloseWith(4001, "")
 			if n, err := backend.Read(make([]byte, 1)); err != io.EOF {
-				t.Errorf("the backend heard %d bytes, %v", n, err)
+				t.Errorf("the backend read %d bytes, %v", n, err)
 			}
 			backend.Close()
 			if r := v.record(); r.CloseCode != 4001 || r.Reason != proxy.ReasonFIN {
@@ -95,7 +94,7 @@ func TestIdle(t *testing.T) {
 			backend.CloseWrite()
 			all, err := io.ReadAll(c)
 			if string(all) != "bye" || err != nil {
-				t.Errorf("heard %q, %v", all, err)
+				t.Errorf("read %q, %v", all, err)
 			}
 			ends(t, c, ws.NormalClosure)
 		},
@@ -151,7 +150,7 @@ func TestIdleUntilIdle(t *testing.T) {
 	}
 }
 
-// TestIdleAndAlive: one that answers them is not.
+// TestIdleAndAlive: an idle client that answers pings is kept.
 func TestIdleAndAlive(t *testing.T) {
 	t.Parallel()
 	spec := config.NewWS()
@@ -174,7 +173,7 @@ func TestIdleAndAlive(t *testing.T) {
 	}
 }
 
-// TestIdleAndDead: a client that answers no pings is found out.
+// TestIdleAndDead: a client that answers no pings is dropped.
 func TestIdleAndDead(t *testing.T) {
 	t.Parallel()
 	spec := config.NewWS()

@@ -8,8 +8,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// TestRateLimit holds back what goes either way, and no answer to a ping, also where
-// that is within TLS.
+// TestRateLimit: data is delayed in both directions, answers to pings are not, also over TLS.
 func TestRateLimit(t *testing.T) {
 	t.Parallel()
 	const size = 251 << 13

@@ -11,8 +11,7 @@ import (
 	"github.com/tcpctl/tcpctl/ws"
 )
 
-// A client that waits has no answer to its handshake, and gets it with its
-// slot.
+// TestQueueBeforeTheAnswer: a waiting client's handshake is answered when it gets its slot.
 func TestQueueBeforeTheAnswer(t *testing.T) {
 	t.Parallel()
 	v := bridge(t, echo, oneSlot)
@@ -66,8 +65,8 @@ func TestQueueTimeoutBeforeTheAnswer(t *testing.T) {
 	refused(t, err, 503)
 }
 
-// One that still waits after a while gets its answer, and is kept alive; what
-// it sends early is for the backend, and its end is seen behind it.
+// TestHeldInTheQueue: the handshake of a client that waits for long is answered, and the client is
+// kept alive; what it sends early reaches the backend, and its end is noticed behind that.
 func TestHeldInTheQueue(t *testing.T) {
 	t.Parallel()
 	for name, leave := range map[string]func(*ws.Conn){
@@ -94,7 +93,7 @@ func TestHeldInTheQueue(t *testing.T) {
 			first.Close()
 			io.WriteString(second, "waited\n")
 			if got, err := bufio.NewReader(second).ReadString('\n'); got != "I have waited\n" {
-				t.Fatalf("heard %q, %v", got, err)
+				t.Fatalf("read %q, %v", got, err)
 			}
 			second.Close()
 			v.until("no client is left", func(i proxy.ServiceInfo) bool { return i.Sessions.Active == 0 && i.Queue.Waiting == 0 })

@@ -11,20 +11,19 @@ import (
 	"github.com/tcpctl/tcpctl/ws"
 )
 
-// reasons of refused handshakes, for the engine.
+// reasons are the engine's reasons for refused handshakes.
 var reasons = map[ws.Refusal]proxy.Reason{
 	ws.RefusedHost: proxy.ReasonHost, ws.RefusedPath: proxy.ReasonPath, ws.RefusedOrigin: proxy.ReasonOrigin,
 	ws.RefusedMethod: proxy.ReasonMethod, ws.RefusedUpgrade: proxy.ReasonNoUpgrade, ws.RefusedVersion: proxy.ReasonVersion,
 	refusedAddress: proxy.ReasonDenied, ws.RefusedAuth: proxy.ReasonAuth, ws.RefusedSubprotocol: proxy.ReasonSubprotocol, ws.RefusedEncoding: proxy.ReasonEncoding, ws.RefusedMalformed: proxy.ReasonMalformed,
 }
 
-// refusal makes the engine's refusal of a refused handshake: with what the
-// client asked for, and what to configure if it is to be allowed. The spec is that
-// of the service; nil: it is of several.
+// refusal converts a refused handshake for the engine, with what the client asked for and what to
+// configure to allow it. spec is the service's; nil: several services share the address.
 func refusal(bad *ws.RefusedError, spec *config.WS) *proxy.Refusal {
 	r := &proxy.Refusal{Reason: reasons[bad.Kind], Detail: fmt.Sprintf("answered %d", bad.Status)}
 	switch bad.Kind {
-	case ws.RefusedHost, ws.RefusedOrigin, ws.RefusedPath: // they say it themselves
+	case ws.RefusedHost, ws.RefusedOrigin, ws.RefusedPath: // the error names it
 	default:
 		r.Detail += ", " + bad.Reason
 	}
@@ -59,7 +58,7 @@ func refusal(bad *ws.RefusedError, spec *config.WS) *proxy.Refusal {
 	return r
 }
 
-// describe writes what a request asks for.
+// describe returns what a request asks for.
 func describe(r *http.Request) string {
 	text := fmt.Sprintf(": %s %s for host %s", r.Method, quote(r.URL.Path), quote(r.Host))
 	if all := r.Header.Values("Origin"); len(all) > 0 {
@@ -79,10 +78,10 @@ func bareHost(r *http.Request) string {
 	return host
 }
 
-// quoteMost bounds what is repeated of a client's words, in bytes.
+// quoteMost bounds what is quoted from a client, in bytes.
 const quoteMost = 120
 
-// quote makes a client's words harmless and short.
+// quote escapes and shortens what a client sent.
 func quote(s string) string {
 	if len(s) > quoteMost {
 		s = s[:quoteMost] + "..."

@@ -12,7 +12,7 @@ import (
 	"github.com/tcpctl/tcpctl/ws"
 )
 
-// events are the texts of one kind so far.
+// events returns the texts of all events of a kind so far.
 func (v *testBridge) events(kind string) (texts []string) {
 	page, _ := v.engine.Operator().Events(0)
 	for _, e := range page.Events {
@@ -23,8 +23,8 @@ func (v *testBridge) events(kind string) (texts []string) {
 	return texts
 }
 
-// TestRefusalsAreReported: each is an event with what was asked for and what to
-// configure, and a rejection by the proxy.
+// TestRefusalsAreReported: each refusal is an event with what was asked for and what to configure,
+// and counts as a rejection by the proxy.
 func TestRefusalsAreReported(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -76,7 +76,7 @@ func TestRefusalsAreReported(t *testing.T) {
 	}
 }
 
-// A flood of refusals is told once for each reason.
+// TestRefusalsAreReportedSeldom: a flood of refusals is one event for each reason.
 func TestRefusalsAreReportedSeldom(t *testing.T) {
 	t.Parallel()
 	v := bridge(t, echo, nil)
@@ -92,7 +92,7 @@ func TestRefusalsAreReportedSeldom(t *testing.T) {
 	}
 }
 
-// A client whose offer of subprotocols comes to nothing is let in, and told of.
+// TestUnknownSubprotocolIsReported: a client that offers only unknown subprotocols is admitted, with an event.
 func TestUnknownSubprotocolIsReported(t *testing.T) {
 	t.Parallel()
 	v := bridge(t, echo, nil)
@@ -116,7 +116,6 @@ func TestUnknownSubprotocolIsReported(t *testing.T) {
 	}
 }
 
-// TestHosts: which names a handshake may be for.
 func TestHosts(t *testing.T) {
 	t.Parallel()
 	local, wild := []string{"127.0.0.1:0"}, []string{"0.0.0.0:0"}
@@ -138,17 +137,17 @@ func TestHosts(t *testing.T) {
 		{local, nil, nil, nil, "127.0.0.1.evil.example", false},
 		{local, nil, nil, nil, "localhost.evil.example", false},
 		{local, nil, nil, nil, "evillocalhost", false},
-		{wild, nil, nil, nil, "desk.example.com", true}, // it may be called anything
+		{wild, nil, nil, nil, "desk.example.com", true}, // it may have any name
 		{local, []string{"desk.example.com"}, nil, nil, "desk.example.com:8443", true},
 		{local, []string{"*.example.com"}, nil, nil, "desk.example.com", true},
 		{local, []string{"*"}, nil, nil, "evil.example", true},
 		{local, []string{"desk.example.com"}, nil, nil, "127.0.0.1", false},
 		{wild, []string{"desk.example.com"}, nil, nil, "other.example.com", false},
 		{local, []string{"[::1]"}, nil, nil, "[::1]:80", true},
-		// A proxy in front passes on what it was asked for.
+		// A proxy in front passes on the client's Host.
 		{local, nil, []string{"X-Forwarded-For: 192.0.2.1"}, loopback, "desk.example.com", true},
 		{local, nil, []string{"X-Forwarded-For: 192.0.2.1"}, nil, "desk.example.com", false},
-		{local, nil, nil, loopback, "desk.example.com", false}, // a browser here comes from there, too
+		{local, nil, nil, loopback, "desk.example.com", false}, // a browser on this machine comes from loopback, too
 		{local, []string{"desk.example.com"}, []string{"X-Forwarded-Host: desk.example.com"}, loopback, "127.0.0.1", true},
 		{local, []string{"desk.example.com"}, []string{"X-Forwarded-Host: desk.example.com"}, nil, "127.0.0.1", false},
 		{local, []string{"desk.example.com"}, []string{"Forwarded: host=desk.example.com"}, loopback, "127.0.0.1", true},
@@ -166,7 +165,7 @@ func TestHosts(t *testing.T) {
 	}
 }
 
-// TestRebinding: a page whose name was made to resolve to us has it in both.
+// TestRebinding: a page whose name was made to resolve to this machine (DNS rebinding) has that name in Host and Origin.
 func TestRebinding(t *testing.T) {
 	t.Parallel()
 	v := bridge(t, echo, nil)
@@ -176,8 +175,8 @@ func TestRebinding(t *testing.T) {
 	}
 }
 
-// TestForwardedOrigin: behind a proxy with a Host of its own, the origin is
-// compared with what that was asked for.
+// TestForwardedOrigin: behind a proxy that sets its own Host, the origin is compared with the
+// forwarded host.
 func TestForwardedOrigin(t *testing.T) {
 	t.Parallel()
 	for _, trusted := range [][]netip.Prefix{nil, loopback} {
@@ -191,7 +190,7 @@ func TestForwardedOrigin(t *testing.T) {
 	}
 }
 
-// TestForwardedAddress: the other headers that say who the client is.
+// TestForwardedAddress: the other headers with the client's address.
 func TestForwardedAddress(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -220,7 +219,7 @@ func TestForwardedAddress(t *testing.T) {
 	}
 }
 
-// TestPlainHTTPOnTLS is told what to do.
+// TestPlainHTTPOnTLS: the answer says what to do.
 func TestPlainHTTPOnTLS(t *testing.T) {
 	t.Parallel()
 	v := bridge(t, echo, func(c *proxy.ServiceConfig, _ *WebSocket) { overTLS(c) })
@@ -231,14 +230,15 @@ func TestPlainHTTPOnTLS(t *testing.T) {
 	if r := v.record(); r.By != proxy.ByProxy || r.Reason != proxy.ReasonTLS || !strings.Contains(r.Detail, "plain HTTP") {
 		t.Errorf("record %+v", r)
 	}
-	c := v.connect() // and what is neither
+	c := v.connect() // neither TLS nor HTTP
 	io.WriteString(c, "hello there\r\n")
 	if b, err := io.ReadAll(c); strings.Contains(string(b), "HTTP") {
 		t.Errorf("%q, %v", b, err)
 	}
 }
 
-// TestCloseCodesAreFew: codes that are anybody's count by the thousand.
+// TestCloseCodesAreFew: codes that applications choose are counted in ranges of 1000, so that clients cannot create
+// many counters.
 func TestCloseCodesAreFew(t *testing.T) {
 	t.Parallel()
 	v := bridge(t, echo, nil)

@@ -50,8 +50,8 @@ func TestDrainLimit(t *testing.T) {
 	ends(t, c, ws.GoingAway)
 }
 
-// TestQuietDrain: the client gets a Close frame with 1001, and what it says before
-// its own arrives at the backend.
+// TestQuietDrain: the client gets a Close frame with 1001, and what it sends before its own Close
+// reaches the backend.
 func TestQuietDrain(t *testing.T) {
 	t.Parallel()
 	seen := make(chan string, 1)
@@ -68,13 +68,13 @@ func TestQuietDrain(t *testing.T) {
 	}
 	head := make([]byte, 4)
 	if _, err := io.ReadFull(c.r, head); err != nil || head[0] != 0x88 || int(head[2])<<8+int(head[3]) != int(ws.GoingAway) {
-		t.Fatalf("it gets % x, %v", head, err)
+		t.Fatalf("it got % x, %v", head, err)
 	}
 	io.CopyN(io.Discard, c.r, int64(head[1])-2)
 	c.Write(frame(0x82, []byte(" two")))
 	c.Write(frame(0x88, []byte{3, 0xe9}))
 	if got := <-seen; got != "one two, <nil>" {
-		t.Errorf("the backend has seen %s", got)
+		t.Errorf("the backend read %s", got)
 	}
 	if r := v.record(); r.Reason != proxy.ReasonQuietDrain || r.CloseCode != 1001 || r.By != proxy.ByOperator {
 		t.Errorf("record %+v", r)
@@ -111,19 +111,19 @@ func TestBackendEnds(t *testing.T) {
 	c := v.dial()
 	n, err := io.Copy(io.Discard, c)
 	if n != size || err != nil {
-		t.Errorf("%d of %d came: %v", n, size, err)
+		t.Errorf("%d of %d bytes arrived: %v", n, size, err)
 	}
 	ends(t, c, ws.NormalClosure)
 }
 
-// TestCloseBehindBytes: a Close is the end of stream behind all that came
-// before, and the backend may still answer.
+// TestCloseBehindBytes: a Close frame becomes the end of the stream after all earlier data, and the
+// backend may still answer.
 func TestCloseBehindBytes(t *testing.T) {
 	t.Parallel()
 	const size = 500_000
 	got := make(chan []byte, 1)
 	v := bridge(t, func(c *net.TCPConn) {
-		time.Sleep(50 * time.Millisecond) // so that all of it is under way
+		time.Sleep(50 * time.Millisecond) // until all of it is on its way
 		all, _ := io.ReadAll(c)
 		got <- all
 		io.WriteString(c, "thank you")
@@ -146,7 +146,7 @@ func TestCloseBehindBytes(t *testing.T) {
 		t.Error(err)
 	}
 	if all := <-got; !bytes.Equal(all, want) {
-		t.Errorf("%d bytes came", len(all))
+		t.Errorf("%d bytes arrived", len(all))
 	}
 	if r := v.record(); r.CloseCode != 4000 || r.Reason != proxy.ReasonFIN {
 		t.Errorf("record %+v", r)
@@ -161,13 +161,13 @@ func TestProtocolViolation(t *testing.T) {
 		reset <- err
 	}, nil)
 	c := v.dial()
-	v.beneath(c).Write([]byte{0x82, 0x01, 'x'}) // not masked
+	v.beneath(c).Write([]byte{0x82, 0x01, 'x'}) // unmasked
 	ends(t, c, ws.ProtocolError)
 	if r := v.record(); r.CloseCode != 1002 || r.By != proxy.ByClient {
 		t.Errorf("record %+v", r)
 	}
 	if err := <-reset; err == nil {
-		t.Error("the backend takes it for a good end")
+		t.Error("the backend saw a clean end")
 	}
 }
 
@@ -182,7 +182,7 @@ func TestBothWaysAtOnce(t *testing.T) {
 	}()
 	n, err := io.Copy(&same{}, io.LimitReader(c, size))
 	if n != size || err != nil {
-		t.Fatalf("%d came back: %v", n, err)
+		t.Fatalf("%d bytes came back: %v", n, err)
 	}
 	c.Close()
 	if r := v.record(); r.BytesIn != size || r.BytesOut != size {
@@ -190,10 +190,10 @@ func TestBothWaysAtOnce(t *testing.T) {
 	}
 }
 
-// pattern is a stream in which no byte is in its place by chance.
+// pattern is an endless stream in which a misplaced byte is noticed.
 type pattern struct{}
 
-// patterns are some of it: whole ones.
+// patterns is the beginning of the stream, whole periods of it.
 var patterns = func() (all []byte) {
 	for i := range 251 << 10 {
 		all = append(all, byte(i%251))
@@ -203,7 +203,7 @@ var patterns = func() (all []byte) {
 
 func (pattern) Read(p []byte) (int, error) { return copy(p[:len(p)/251*251], patterns), nil }
 
-// same compares with pattern.
+// same is a writer that compares with pattern.
 type same struct{ n int }
 
 func (s *same) Write(p []byte) (n int, err error) {
@@ -219,7 +219,7 @@ func (s *same) Write(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// TestIdleTimeout counts bytes of the session, not pings.
+// TestIdleTimeout: data resets the idle timeout, pings do not.
 func TestIdleTimeout(t *testing.T) {
 	t.Parallel()
 	v := bridge(t, echo, func(c *proxy.ServiceConfig, _ *WebSocket) { c.IdleTimeout = 2 * time.Second })

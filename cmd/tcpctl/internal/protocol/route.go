@@ -10,17 +10,16 @@ import (
 	"github.com/tcpctl/tcpctl/ws"
 )
 
-// route chooses which of the services that share an address answers a request on
-// a connection, each one anew: over one connection a browser, or a proxy before
-// this one, may fetch a page of one service and become a client of another. The
-// net/http server that it comes through is that of the first service.
+// route chooses, for each request on a connection, which of the services that share an address
+// answers it: over one connection a browser, or a proxy in front, may fetch a page of one service
+// and become a client of another. Requests are read by the net/http server of the first service.
 type route struct {
 	conn    net.Conn
 	arrival proxy.Arrival
 	to      string // the service that the last request was for
 }
 
-// handshakeOptions are for one service's handshakes on a connection.
+// handshakeOptions returns the options of one service's handshakes on a connection.
 func (w *WebSocket) handshakeOptions(conn net.Conn, a proxy.Arrival) ws.HandshakeOptions {
 	return ws.HandshakeOptions{TrustForwarded: a.Trusted, AllowHost: hostsFor(w.spec.Hosts, conn, a), OnWeb: a.Detach}
 }
@@ -44,9 +43,9 @@ func (t *route) choose(r *http.Request) (*ws.Listener, ws.HandshakeOptions, *ws.
 	return w.listener, w.handshakeOptions(t.conn, a), nil
 }
 
-// find is the service that a request is for. A page is the one's that has pages,
-// whatever path its WebSocket is at; of several, the request's own, or else the
-// first.
+// find returns the service that a request is for. A page is served by the service that has pages,
+// whatever path its WebSocket is at; of several such, by the one that matches the request,
+// otherwise by the first.
 func (t *route) find(all []proxy.Sharer, r *http.Request) (*proxy.Sharer, *ws.RefusedError) {
 	host := ws.HandshakeOptions{TrustForwarded: t.arrival.Trusted}.RequestedHost(r)
 	to, hostKnown := proxy.ChooseRequest(all, host, r.URL.Path)
@@ -56,7 +55,7 @@ func (t *route) find(all []proxy.Sharer, r *http.Request) (*proxy.Sharer, *ws.Re
 		}
 	}
 	switch {
-	case to == nil && len(all) == 1: // which refuses it by itself
+	case to == nil && len(all) == 1: // it refuses the request itself
 		return &all[0], nil
 	case to == nil && !hostKnown:
 		return nil, &ws.RefusedError{Kind: ws.RefusedHost, Status: http.StatusNotFound, Reason: fmt.Sprintf("host %s is not served here", quote(host))}
@@ -69,8 +68,7 @@ func (t *route) find(all []proxy.Sharer, r *http.Request) (*proxy.Sharer, *ws.Re
 	return to, nil
 }
 
-// refusedAddress is a kind of refusal that package ws does not know: by the
-// client's address.
+// refusedAddress is a refusal by the client's address, which package ws does not know.
 const refusedAddress ws.Refusal = "denied"
 
 func pagesFor(all []proxy.Sharer, host, path string) *proxy.Sharer {
@@ -95,7 +93,7 @@ func hasPages(s *proxy.Sharer) bool {
 	return ok && (w.web != nil || w.spec.Web != "")
 }
 
-// handshake waits for a handshake of one of the services that share the address.
+// handshakeShared waits for a handshake for one of the services that share the address.
 func (w *WebSocket) handshakeShared(conn net.Conn, a proxy.Arrival) (proxy.PendingClient, error) {
 	t := &route{conn: conn, arrival: a}
 	p, err := w.listener.Handshake(conn, ws.HandshakeOptions{TrustForwarded: a.Trusted, OnWeb: a.Detach, Route: t.choose})
@@ -109,8 +107,7 @@ func (w *WebSocket) handshakeShared(conn net.Conn, a proxy.Arrival) (proxy.Pendi
 	return pendingClient{p, t.to}, nil
 }
 
-// refusal is that of the service which has refused the handshake, or of all of
-// them.
+// refusal returns the refusal by the service that refused the handshake, or by all of them.
 func (t *route) refusal(bad *ws.RefusedError) *proxy.Refusal {
 	for _, s := range t.arrival.Sharers() {
 		if w, ok := s.Protocol.(*WebSocket); ok && s.Service == t.to {

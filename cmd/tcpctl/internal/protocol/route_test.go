@@ -24,7 +24,7 @@ type sharing struct {
 	cfg proxy.Config
 }
 
-// named is a backend that says its name to each client, and echoes.
+// named starts a backend that sends its name to each client, and echoes.
 func (v *sharing) named(name string) string {
 	ln := proxytest.Listen(v)
 	done := make(chan bool)
@@ -91,8 +91,8 @@ func at(path string, hosts ...string) func(*config.WS, *proxy.ServiceConfig) {
 	return func(s *config.WS, _ *proxy.ServiceConfig) { s.Path, s.Hosts = path, hosts }
 }
 
-// open is a client whose handshake has been answered, and the status; and, for
-// one that has its 101, what its backend says.
+// open returns a client whose handshake was answered, the status, and, after a 101, what its
+// backend sent first.
 func (v *sharing) open(host, target string, lines ...string) (c *raw, status int, backend string) {
 	v.Helper()
 	c, resp := v.knock(opening(host, target, lines...))
@@ -103,7 +103,7 @@ func (v *sharing) open(host, target string, lines ...string) (c *raw, status int
 	return c, 101, c.hears()
 }
 
-// hears is the payload of the next frame.
+// hears returns the payload of the next frame.
 func (c *raw) hears() string {
 	c.Helper()
 	head := make([]byte, 2)
@@ -117,9 +117,8 @@ func (c *raw) hears() string {
 	return string(b)
 }
 
-// TestRule50aByHostAndPath: the host chooses before the path, the exact one before
-// the pattern, the longer path before the shorter one; what no service has is 404,
-// with a reason and a record.
+// TestRule50aByHostAndPath: the host decides before the path, an exact host before a pattern, a
+// longer path before a shorter one; what matches no service is 404, with a reason and a record.
 func TestRule50aByHostAndPath(t *testing.T) {
 	t.Parallel()
 	v := share(t, at("/one"), at("/one/deep/"), at("/", "b.example", "*.b.example"), at("/", "x.b.example"), at("/two", "*.b.example"))
@@ -157,9 +156,8 @@ func TestRule50aByHostAndPath(t *testing.T) {
 	}
 }
 
-// TestRule50aSpellings: the service that the address chooses is also the one whose
-// token is asked for, however the request spells its path and host, in one piece
-// or in many.
+// TestRule50aSpellings: the token of the chosen service is required, however the request spells its
+// path and host, in one piece or in many.
 func TestRule50aSpellings(t *testing.T) {
 	t.Parallel()
 	tokens := secretFile(t, "right\n")
@@ -195,7 +193,7 @@ func TestRule50aSpellings(t *testing.T) {
 	}
 }
 
-// TestRule50aUnknownHost: where each service has hosts, another one is 404.
+// TestRule50aUnknownHost: if all services have hosts, any other host is 404.
 func TestRule50aUnknownHost(t *testing.T) {
 	t.Parallel()
 	v := share(t, at("/", "a.example"), at("/", "b.example"))
@@ -207,7 +205,7 @@ func TestRule50aUnknownHost(t *testing.T) {
 	}
 }
 
-// TestRule50aEachHasItsOwn: subprotocols, origins, access rules, limits and counts.
+// TestRule50aEachHasItsOwn: each service has its own subprotocols, origins, access rules, limits and counts.
 func TestRule50aEachHasItsOwn(t *testing.T) {
 	t.Parallel()
 	v := share(t, func(s *config.WS, c *proxy.ServiceConfig) {
@@ -281,8 +279,8 @@ func TestRule50aOneConnection(t *testing.T) {
 	}
 }
 
-// TestRule50aReloadAndDrain: a service comes and goes by its path, and is paused,
-// while the clients of the others go on.
+// TestRule50aReloadAndDrain: a service is added and removed by its path, and paused, while the
+// clients of the others continue.
 func TestRule50aReloadAndDrain(t *testing.T) {
 	t.Parallel()
 	v := share(t, at("/a"), at("/b"))
@@ -302,22 +300,22 @@ func TestRule50aReloadAndDrain(t *testing.T) {
 	}
 	inC, status, got := v.open("localhost", "/c")
 	if status != 101 || got != "c " {
-		t.Errorf("a service that is new: %d %q", status, got)
+		t.Errorf("an added service: %d %q", status, got)
 	}
 	cfg.Services = cfg.Services[1:]
 	if _, err := v.engine.Apply(cfg); err != nil {
 		t.Fatal(err)
 	}
 	if _, status, _ := v.open("localhost", "/a"); status != 404 {
-		t.Errorf("a service that has gone: %d", status)
+		t.Errorf("a removed service: %d", status)
 	}
-	if r := v.record(); r.Service != "b" || r.Reason != proxy.ReasonPath { // the first that there is
+	if r := v.record(); r.Service != "b" || r.Reason != proxy.ReasonPath { // the first one left
 		t.Errorf("record %+v", r)
 	}
 	for i, c := range []*raw{inA, inB, inC} {
 		talk(c, fmt.Sprint("still ", i))
 	}
-	// A pause of one holds its clients, and no others'.
+	// A pause holds the clients of one service only.
 	b := v.engine.Service("b")
 	if _, err := b.Pause(proxy.PauseOptions{Limit: time.Minute, Max: time.Minute}); err != nil {
 		t.Fatal(err)
@@ -326,7 +324,7 @@ func TestRule50aReloadAndDrain(t *testing.T) {
 	io.WriteString(held, opening("localhost", "/b"))
 	for end := time.Now().Add(patience); b.Info().Queue.Waiting != 1; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("it does not wait")
+			t.Fatal("the client does not wait")
 		}
 	}
 	another, status, _ := v.open("localhost", "/c")
@@ -340,7 +338,7 @@ func TestRule50aReloadAndDrain(t *testing.T) {
 	if resp := held.answer(); resp.StatusCode != 101 || held.hears() != "b " {
 		t.Error(resp.Status)
 	}
-	// And so does a close.
+	// So does a close.
 	if _, err := b.StopListening("", ""); err != nil {
 		t.Fatal(err)
 	}
@@ -351,7 +349,7 @@ func TestRule50aReloadAndDrain(t *testing.T) {
 	talk(inB, "and its sessions live")
 }
 
-// TestRule50aBehindTLSAndAHeader: what comes before the request is taken off once.
+// TestRule50aBehindTLSAndAHeader: TLS and PROXY headers before the request are read once.
 func TestRule50aBehindTLSAndAHeader(t *testing.T) {
 	t.Parallel()
 	first := proxy.ServiceConfig{}
@@ -376,8 +374,8 @@ func TestRule50aBehindTLSAndAHeader(t *testing.T) {
 	}
 }
 
-// TestRule50aWhatCannotShare: two services cannot have the same requests, nor differ
-// in what comes before them.
+// TestRule50aWhatCannotShare: two services must differ in their requests, and must not differ in
+// what precedes a request.
 func TestRule50aWhatCannotShare(t *testing.T) {
 	t.Parallel()
 	service := func(name, path string, hosts ...string) proxy.ServiceConfig {

@@ -46,7 +46,7 @@ func TLS(cert, key, clientCA string, log *slog.Logger) (*tls.Config, error) {
 	return k.config, nil
 }
 
-// inUse are the certificates that a configuration in use has, by their files.
+// inUse holds the certificates of configurations in use, by their files.
 var inUse = struct {
 	sync.Mutex
 	all map[[3]string]weak.Pointer[certificates]
@@ -55,10 +55,10 @@ var inUse = struct {
 // statInterval is the least time between two checks of the files.
 const statInterval = time.Second
 
-// certificates is what was read from the files, and when.
+// certificates holds what was read from the files, and when.
 type certificates struct {
 	cert, key, ca string
-	config        *tls.Config // which has them
+	config        *tls.Config // contains them
 
 	mu      sync.Mutex
 	log     *slog.Logger
@@ -88,9 +88,9 @@ func Certificates(services []proxy.ServiceConfig) (list []api.CertificateInfo) {
 	return list
 }
 
-// question is a connection without a client behind it. It goes the way of a client
-// to the certificates of a TLS configuration, so that files that have changed are
-// read for it, too, and has from them what the configuration cannot say: the file.
+// question is a net.Conn without a client. It is passed to a TLS configuration as a client's would
+// be, so that changed files are read, and returns what the configuration itself cannot tell: the
+// file of the certificate.
 type question struct {
 	net.Conn
 	answer api.CertificateInfo
@@ -151,8 +151,8 @@ func noCertificate(path string) error {
 	return &fileerror.Error{File: path, Text: "it has no certificate in PEM", Hint: "name the file of the CAs that sign the certificates"}
 }
 
-// loadPair reads a certificate with its key. Its error says which of the two is
-// wrong: the certificate, else the key, else that they do not match.
+// loadPair reads a certificate and its key. Its error says what is wrong: the certificate, the key,
+// or that they do not match.
 func loadPair(cert, key string) (pair tls.Certificate, err error) {
 	chain, err := fileerror.Read(cert, maxFile)
 	if err != nil {

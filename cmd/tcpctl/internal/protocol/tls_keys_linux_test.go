@@ -11,7 +11,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// TestKeysThatChange are those of openssl's client: K asks for ours, too.
+// TestKeysThatChange: openssl's client updates its keys; its command K asks for an update of ours, too.
 func TestKeysThatChange(t *testing.T) {
 	t.Parallel()
 	path, err := exec.LookPath("openssl")
@@ -38,7 +38,7 @@ func TestKeysThatChange(t *testing.T) {
 		want := fmt.Sprint("behind ", i)
 		in.Write(frame(0x82, []byte(want)))
 		if got := c.hears(); got != want {
-			t.Errorf("heard %q, want %q", got, want)
+			t.Errorf("read %q, want %q", got, want)
 		}
 	}
 	in.Write(frame(0x88, []byte{3, 0xe8}))

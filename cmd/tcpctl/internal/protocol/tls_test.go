@@ -14,15 +14,14 @@ import (
 	"github.com/tcpctl/tcpctl/ws"
 )
 
-// overTLS gives a service a certificate, and what its clients need.
+// overTLS gives a service a certificate, and returns its clients' configuration.
 func overTLS(c *proxy.ServiceConfig) (client *tls.Config) {
 	cert, roots := certificate()
 	c.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
 	return &tls.Config{RootCAs: roots, ServerName: "example.com", NextProtos: []string{"http/1.1"}}
 }
 
-// TestOverTLS also waits in the queue, since what watches a client there must
-// see through TLS.
+// TestOverTLS also waits in the queue, where a client's end must be noticed through TLS.
 func TestOverTLS(t *testing.T) {
 	t.Parallel()
 	var client *tls.Config
@@ -57,8 +56,7 @@ func TestOverTLS(t *testing.T) {
 	ends(t, second, ws.PolicyViolation)
 }
 
-// TestProxyHeaderBeforeTLS: the first bytes of TLS come in one piece with the
-// PROXY header, and are not lost with it.
+// TestProxyHeaderBeforeTLS: TLS bytes in the same segment as the PROXY header are not lost.
 func TestProxyHeaderBeforeTLS(t *testing.T) {
 	t.Parallel()
 	var client *tls.Config
@@ -83,7 +81,7 @@ func TestProxyHeaderBeforeTLS(t *testing.T) {
 	}
 }
 
-// headed sends a head together with the first bytes.
+// headed sends a head together with the first Write.
 type headed struct {
 	net.Conn
 	head string
@@ -96,8 +94,8 @@ func (h *headed) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// TestWhichRunnerCarriesTLS: a loop does where it has TLS 1.3 and makes no bytes anew;
-// what it has read of another goes over with it.
+// TestWhichRunnerCarriesTLS: a loop carries TLS 1.3 sessions whose bytes it does not convert; for
+// others, what was read already is handed to the stream runner.
 func TestWhichRunnerCarriesTLS(t *testing.T) {
 	loop := map[bool]string{true: "loop", false: "stream"}[relay.HasLoop]
 	for name, c := range map[string]struct {

@@ -33,8 +33,8 @@ func (c urgentConn) Write(b []byte) (int, error) {
 	return n + rest, err
 }
 
-// TestUrgentDataOverTLS: an urgent byte of a client's records is a part of them, in its
-// handshakes, while it waits, and behind that.
+// TestUrgentDataOverTLS: an urgent byte within a client's records is read in order: in handshakes,
+// while the client waits, and afterwards.
 func TestUrgentDataOverTLS(t *testing.T) {
 	t.Parallel()
 	var client *tls.Config
@@ -60,15 +60,15 @@ func TestUrgentDataOverTLS(t *testing.T) {
 	}
 }
 
-// TestUrgentDataInADownload: an urgent byte of the backend is an ordinary one to a client that
-// speaks in frames.
+// TestUrgentDataInADownload: a WebSocket client gets an urgent byte of the backend as an ordinary
+// one.
 func TestUrgentDataInADownload(t *testing.T) {
 	t.Parallel()
 	const size = 1 << 10 * 251 << 6
 	v := bridge(t, func(c *net.TCPConn) { io.Copy(urgentConn{c}, io.LimitReader(pattern{}, size)) }, nil)
 	c := v.dial()
 	if n, err := io.Copy(&same{}, c); n != size || err != nil {
-		t.Errorf("%d of %d came: %v", n, size, err)
+		t.Errorf("%d of %d bytes arrived: %v", n, size, err)
 	}
 	ends(t, c, ws.NormalClosure)
 }

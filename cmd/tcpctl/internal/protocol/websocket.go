@@ -18,7 +18,7 @@ import (
 type WebSocket struct {
 	spec      config.WS
 	web       http.Handler
-	auth      *auth // nil: every client may come
+	auth      *auth // nil: every client is allowed
 	holdAfter time.Duration
 	listener  *ws.Listener
 
@@ -29,8 +29,7 @@ type WebSocket struct {
 
 var _ proxy.Protocol = (*WebSocket)(nil)
 
-// holdAfter is well before the first browser gives up a handshake: Firefox,
-// after 20 s.
+// holdAfter is well before browsers give up on a handshake; Firefox is the first, after 20 s.
 const holdAfter = 10 * time.Second
 
 // NewWebSocket makes the protocol from its table in the file. A web that is not
@@ -68,8 +67,7 @@ func NewWebSocket(spec config.WS, web http.Handler) (*WebSocket, error) {
 	return w, nil
 }
 
-// orOff turns the 0 of the file, which is off, into a negative one: package ws
-// has a default for 0.
+// orOff turns the file's 0 (off) into a negative duration: for package ws, 0 is the default.
 func orOff(d time.Duration) time.Duration {
 	if d == 0 {
 		return -1
@@ -93,7 +91,7 @@ func (w *WebSocket) Same(other proxy.Protocol) bool {
 	if !ok || !reflect.DeepEqual(w.spec, o.spec) || w.web != nil || o.web != nil {
 		return false
 	}
-	w.auth = o.auth // it goes on with the one that is kept, and its file is that which is watched
+	w.auth = o.auth // keep the old one, whose file is being watched
 	return true
 }
 

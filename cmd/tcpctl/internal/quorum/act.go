@@ -28,7 +28,7 @@ func (e *LeaderError) Error() string { return e.Name + " leads" }
 // Usage reports whether an act was asked for in a way that makes no sense.
 func Usage(err error) bool { return errors.Is(err, errUsage) }
 
-// actWithin is how long an act may take: a new voter gets a snapshot first.
+// actWithin bounds an act, which may include sending a snapshot to a new voter.
 const actWithin = 20 * time.Second
 
 // Init makes a cluster, of which this node is the first voter.
@@ -96,7 +96,7 @@ func (p *Part) Remove(ctx context.Context, name string, force bool) (string, err
 	if p.isVoter(name) && !force {
 		return "", fmt.Errorf("%s is among the voters of this node's file, and would be added again: take it out there on all nodes, and reload; or --force, to have it join anew", name)
 	}
-	if id == p.self { // or nobody would lead until the others have elected one
+	if id == p.self { // otherwise there would be no leader until the others elect one
 		p.handOver()
 		if err := p.asks(); err != nil {
 			return "", err
@@ -142,7 +142,7 @@ func (p *Part) Rejoin() (string, error) {
 		return "", stopped
 	}
 	p.mu.Lock()
-	p.stopped = stopped // also without the log
+	p.stopped = stopped // even if there is no log
 	next := p.kept.Next
 	p.mu.Unlock()
 	p.closeLog()
@@ -180,7 +180,7 @@ func (p *Part) AnyVoter() (string, error) {
 	return "", ErrNoQuorum
 }
 
-// leading returns this node's voter if it leads, and whom an act is for.
+// leading returns this node's voter if it leads, and the node that an act is for.
 func (p *Part) leading(name string) (*raftlog.Node, cluster.NodeID, error) {
 	if err := p.asks(); err != nil {
 		return nil, 0, err
@@ -189,7 +189,7 @@ func (p *Part) leading(name string) (*raftlog.Node, cluster.NodeID, error) {
 	return p.voter(), id, err
 }
 
-// asks returns nil if this node leads, and otherwise whom to ask.
+// asks returns nil if this node leads, otherwise an error that names the node to ask.
 func (p *Part) asks() error {
 	p.mu.Lock()
 	none := p.kept.Cluster == ""
@@ -207,7 +207,7 @@ func (p *Part) asks() error {
 	return &LeaderError{ID: p.meshID(leader), Name: p.Name(leader)}
 }
 
-// leader is who leads, as this node's voter knows; a client asks any voter.
+// leader returns the leader, as far as this node's voter knows it, or any voter on a node that does not vote.
 func (p *Part) leader() cluster.NodeID {
 	if node := p.voter(); node != nil {
 		return node.Status().Leader
@@ -216,13 +216,13 @@ func (p *Part) leader() cluster.NodeID {
 	defer p.mu.Unlock()
 	for _, name := range p.voters {
 		if id, err := NodeOf(p.kept.Nodes[name]); err == nil && id != p.self && p.linkedLocked(id) {
-			return id // it asks the leader
+			return id // it will ask the leader
 		}
 	}
 	return 0
 }
 
-// meshID is the mesh's id of a node.
+// meshID returns the mesh's id of a node.
 func (p *Part) meshID(node cluster.NodeID) string {
 	for _, peer := range p.cfg.Mesh.Peers() {
 		if id, err := NodeOf(peer.ID); err == nil && id == node {
@@ -247,7 +247,7 @@ func (p *Part) votersText(node *raftlog.Node) string {
 	return text
 }
 
-// actError says in which way a change of the voters has failed.
+// actError describes how a change of the voters failed.
 func (p *Part) actError(err error) error {
 	switch {
 	case errors.Is(err, cluster.ErrNotLeader):
@@ -258,7 +258,6 @@ func (p *Part) actError(err error) error {
 	return err
 }
 
-// addVoter has a leader add a voter.
 func (p *Part) addVoter(node *raftlog.Node, id cluster.NodeID) error {
 	ctx, cancel := context.WithTimeout(p.ctx, actWithin)
 	defer cancel()

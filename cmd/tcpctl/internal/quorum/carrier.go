@@ -23,17 +23,17 @@ import (
 type Carrier struct {
 	id          cluster.NodeID
 	incarnation uint64
-	lock        *os.File // of its number
+	lock        *os.File // the locked file of its number
 	number      int
 	wg          sync.WaitGroup
 
 	mu     sync.Mutex
 	closed bool
 	part   *Part // nil: another process has it
-	way    way   // as the process says that has it
+	way    way   // as last received from the process that has it
 	step   func(cluster.Answer)
 	again  func()
-	links  []*link // with the other processes
+	links  []*link // to the other processes
 }
 
 // A way is what the process that has the Part knows of the voters.
@@ -67,8 +67,8 @@ func (c *Carrier) Voters() []cluster.NodeID {
 	return last.Voters
 }
 
-// current is the node's Part, if this process has it; else nil, and what the process said
-// that has it.
+// current returns the node's Part if this process has it, otherwise nil and the way that was last
+// received.
 func (c *Carrier) current() (*Part, way) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -104,7 +104,7 @@ func (c *Carrier) SetMember(step func(cluster.Answer), again func()) {
 
 // SetPart says that this process has the node's Part from now on; nil: no more.
 func (c *Carrier) SetPart(p *Part) {
-	last := way{c.Voters(), c.OtherVersion()} // until the process that has it next says another
+	last := way{c.Voters(), c.OtherVersion()} // until the process that gets the Part next sends its own
 	c.mu.Lock()
 	c.part, c.way = p, last
 	c.mu.Unlock()
@@ -114,13 +114,13 @@ func (c *Carrier) SetPart(p *Part) {
 	}
 }
 
-// tell says to all processes which voters there are, or that another one is reached.
+// tell sends the current way to the other processes, and renews this process's requests.
 func (c *Carrier) tell() {
 	part, _ := c.current()
 	if part == nil {
 		return
 	}
-	text, _ := json.Marshal(way{part.Voters(), part.OtherVersion()}) // of plain fields
+	text, _ := json.Marshal(way{part.Voters(), part.OtherVersion()}) // cannot fail: plain fields
 	c.sendAll(encodeFrame(frameWay, text))
 	c.renew()
 }
@@ -143,7 +143,7 @@ func (c *Carrier) Send(r cluster.RequestTo) {
 	c.sendAll(encodeFrame(frameRequestTo, append(binaryNode(r.To), cluster.EncodeRequest(r.Request)...)))
 }
 
-// answer takes what a voter says to one of the processes.
+// answer passes a voter's answer on to this process's member and to the other processes.
 func (c *Carrier) answer(r cluster.Answer) {
 	c.mu.Lock()
 	step, others := c.step, len(c.links) > 0
@@ -156,7 +156,7 @@ func (c *Carrier) answer(r cluster.Answer) {
 	}
 }
 
-// sendAll sends a frame to the other processes. One that does not read loses it.
+// sendAll sends a frame to the other processes. It drops the frame for a process that does not read.
 func (c *Carrier) sendAll(frame []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -199,7 +199,7 @@ func (c *Carrier) Serve(conn net.Conn) {
 	c.mu.Unlock()
 }
 
-// take takes a frame of another process. A request is for the one that has the Part.
+// take handles a frame of another process. Requests are handled only by the process that has the Part.
 func (c *Carrier) take(kind byte, data []byte) error {
 	switch kind {
 	case frameRequestTo:

@@ -16,7 +16,7 @@ import (
 // over the mesh's streams too, begins with a letter.
 const Magic = 0
 
-// Kinds of frames: four bytes of length, one of kind, and that many bytes.
+// Kinds of frames. A frame is four bytes of length, one of kind, and the data.
 const (
 	frameHello   = 1 // JSON; the first in each direction
 	frameVoter   = 2 // a raftlog.Message
@@ -24,24 +24,24 @@ const (
 	frameAnswer  = 4 // a cluster.Answer
 
 	// Between processes of one node.
-	frameRequestTo = 5 // a cluster.Request behind the voter that it is for
-	frameWay       = 6 // a way, as JSON; whoever says so has the node's Part
+	frameRequestTo = 5 // the voter's number, then a cluster.Request
+	frameWay       = 6 // a way, as JSON; its sender has the node's Part
 )
 
-// meshLimits and processLimits are how long a frame of a kind may be.
+// meshLimits and processLimits bound frames by kind.
 var meshLimits = map[byte]int{frameHello: 4 << 10, frameVoter: raftlog.MaxFrame, frameRequest: cluster.MaxMessage, frameAnswer: cluster.MaxMessage}
 
 var processLimits = map[byte]int{frameRequestTo: nodeLen + cluster.MaxMessage, frameAnswer: cluster.MaxMessage, frameWay: 4 << 10}
 
-// A hello says which cluster a node is of.
+// A hello says which cluster a node belongs to.
 type hello struct {
 	Version int           `json:"version"`
-	Cluster string        `json:"cluster,omitempty"` // "": it is of none yet
-	Before  []string      `json:"before,omitempty"`  // ids that it had before it was recovered
+	Cluster string        `json:"cluster,omitempty"` // "": none yet
+	Before  []string      `json:"before,omitempty"`  // ids of the cluster before recoveries
 	Lease   time.Duration `json:"lease"`
 }
 
-// maxBefore is how many ids a cluster is known by that it had before.
+// maxBefore bounds the earlier ids of a cluster.
 const maxBefore = 16
 
 func encodeFrame(kind byte, data []byte) []byte {
@@ -49,14 +49,14 @@ func encodeFrame(kind byte, data []byte) []byte {
 	return append(append(b, kind), data...)
 }
 
-// nodeLen is how many bytes a node's number has in a frame.
+// nodeLen is the length of a node's number in a frame, in bytes.
 const nodeLen = 8
 
 func binaryNode(id cluster.NodeID) []byte { return binary.BigEndian.AppendUint64(nil, uint64(id)) }
 
 func readNode(b []byte) cluster.NodeID { return cluster.NodeID(binary.BigEndian.Uint64(b)) }
 
-// readFrame reads one frame. Memory is taken as bytes come, not as a length says.
+// readFrame reads one frame. It allocates memory as bytes arrive, not by the announced length.
 func readFrame(r io.Reader, limits map[byte]int) (kind byte, data []byte, err error) {
 	var head [5]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
@@ -78,7 +78,7 @@ func readFrame(r io.Reader, limits map[byte]int) (kind byte, data []byte, err er
 }
 
 func encodeHello(h hello) []byte {
-	text, _ := json.Marshal(h) // of plain fields
+	text, _ := json.Marshal(h) // cannot fail: plain fields
 	return encodeFrame(frameHello, text)
 }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
-// TestHostileStreams: whatever a peer sends ends its stream, and nothing else.
+// TestHostileStreams: whatever a peer sends ends at most its own stream.
 func TestHostileStreams(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, a, b, c, _ := form(t)
@@ -49,11 +49,11 @@ func TestHostileStreams(t *testing.T) {
 			select {
 			case <-done:
 			case <-time.After(20 * time.Second):
-				t.Errorf("%s: the stream goes on", name)
+				t.Errorf("%s: the stream is still open", name)
 			}
 			ours.Close()
 		}
-		a.part.Serve(meshinfo.Peer{ID: meshIDOf("x"), Name: "x"}, failConn{}) // one that proved no secret
+		a.part.Serve(meshinfo.Peer{ID: meshIDOf("x"), Name: "x"}, failConn{}) // a peer that did not prove the secret
 		for _, nd := range []*node{a, b, c} {
 			until(t, nd.name+" sees all", nd.sees(true, "a", "b", "c"))
 		}
@@ -64,7 +64,7 @@ type failConn struct{ net.Conn }
 
 func (failConn) Close() error { return nil }
 
-// FuzzFrame: no bytes crash the reader, or have it take memory that does not come.
+// FuzzFrame: no input crashes the reader, or makes it allocate for bytes that never arrive.
 func FuzzFrame(f *testing.F) {
 	f.Add(encodeHello(hello{Version: 1, Cluster: "c"}))
 	f.Add([]byte{3, 0, 0, 0, frameVoter, 1})

@@ -18,20 +18,20 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// kept is what a node knows of its cluster over a restart: a file in Dir.
+// kept is what a node remembers of its cluster over a restart, in a file in Dir.
 type kept struct {
 	Cluster string            `json:"cluster,omitempty"` // id; "": none yet
-	Before  []string          `json:"before,omitempty"`  // ids that it had before it was recovered
-	Next    string            `json:"next,omitempty"`    // id that it is about to get in a recovery
+	Before  []string          `json:"before,omitempty"`  // ids of the cluster before recoveries
+	Next    string            `json:"next,omitempty"`    // id that it gets in the recovery under way
 	Lease   time.Duration     `json:"lease,omitempty"`   // of the cluster, in nanoseconds: fixed when it was made
 	Starts  uint64            `json:"starts"`            // of this node: its incarnation
-	Process int               `json:"process,omitempty"` // number of the one that has had the Part last
+	Process int               `json:"process,omitempty"` // number of the process that last had the Part
 	Nodes   map[string]string `json:"nodes,omitempty"`   // ids in the mesh, by name
 }
 
 const keptName = "cluster.json"
 
-// readKept reads the file in dir; one that is not there is one of nothing.
+// readKept reads the file in dir. A missing file is an empty one.
 func readKept(dir string) (k kept, err error) {
 	b, err := os.ReadFile(filepath.Join(dir, keptName))
 	switch {
@@ -56,7 +56,7 @@ func CheckLease(dir string, lease time.Duration) error {
 	return err
 }
 
-// openKept reads the file and counts this start.
+// openKept reads the file and increments Starts.
 func (p *Part) openKept() error {
 	if err := os.MkdirAll(p.cfg.Dir, 0o700); err != nil {
 		return fmt.Errorf("cluster: %w", err)
@@ -72,7 +72,7 @@ func (p *Part) openKept() error {
 	return p.keep()
 }
 
-// keep writes the file. p.mu is held, or nothing else knows p yet.
+// keep writes the file. The caller holds p.mu, or is the only one that knows p.
 func (p *Part) keep() error {
 	b, err := json.MarshalIndent(&p.kept, "", "  ")
 	if err == nil {
@@ -84,8 +84,8 @@ func (p *Part) keep() error {
 	return nil
 }
 
-// keepCluster makes this node one of a cluster, for ever, unless that is recovered as
-// another one.
+// keepCluster records, for good, which cluster this node belongs to. Only a recovery of the cluster
+// changes it.
 func (p *Part) keepCluster(id string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -100,7 +100,7 @@ func (p *Part) keepCluster(id string) error {
 		p.kept.Before = p.kept.Before[max(len(p.kept.Before)-maxBefore, 0):]
 	}
 	p.kept.Cluster, p.kept.Lease, p.kept.Next = id, p.cfg.Lease, ""
-	for _, all := range p.links { // whose hellos did not say it: they are opened again
+	for _, all := range p.links { // their hellos did not contain it: they will be reopened
 		for _, l := range all {
 			l.conn.Close()
 		}
@@ -108,8 +108,8 @@ func (p *Part) keepCluster(id string) error {
 	return p.keep()
 }
 
-// leaseError says that a file has another lease than the cluster. A node that counted
-// longer than a voter would go on with slots that the voter has given to others.
+// leaseError reports that a file's lease differs from the cluster's. A node with a longer lease
+// than the voters' would keep using slots that they have given to others.
 func leaseError(ours, theirs time.Duration) error {
 	return fmt.Errorf("%w: lease = %q in this node's file, and %q in the cluster: it is fixed when a cluster is made", errLease, text.Duration(ours), text.Duration(theirs))
 }
@@ -150,8 +150,8 @@ func NodeOf(id string) (cluster.NodeID, error) {
 	return nodeOf(cluster.NodeID(n)), nil
 }
 
-// learnNames notes which nodes have the names of voters: the mesh forgets those that
-// are down for long.
+// learnNames records which nodes have the names of voters, as the mesh forgets nodes that are down
+// for long.
 func (p *Part) learnNames() {
 	peers := p.cfg.Mesh.Peers()
 	p.mu.Lock()
@@ -176,7 +176,7 @@ func (p *Part) learnNames() {
 	}
 }
 
-// trusted are the ids of the connected peers of a name.
+// trusted returns the ids of the connected, trusted peers with a name.
 func trusted(peers []meshinfo.Peer, name string) (ids []string) {
 	for _, peer := range peers {
 		if peer.Name == name && reached(&peer) {
@@ -223,7 +223,7 @@ func (p *Part) Name(node cluster.NodeID) string {
 	return node.Hex()
 }
 
-// find returns the node of a name, which may be one that is not connected.
+// find returns the node with a name, connected or not.
 func (p *Part) find(name string) (cluster.NodeID, error) {
 	if name == p.cfg.Mesh.NodeName() {
 		return p.self, nil
@@ -240,7 +240,7 @@ func (p *Part) find(name string) (cluster.NodeID, error) {
 	if id := p.kept.Nodes[name]; id != "" {
 		return NodeOf(id)
 	}
-	if node := p.node; node != nil && len(name) == 16 { // of a voter whose name is not known any more
+	if node := p.node; node != nil && len(name) == 16 { // the number of a voter whose name is no longer known
 		s := node.Status()
 		for _, id := range append(s.Voters, s.Learners...) {
 			if id.Hex() == name {

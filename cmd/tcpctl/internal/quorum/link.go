@@ -16,18 +16,18 @@ import (
 const (
 	helloWithin = 5 * time.Second
 	writeWithin = 10 * time.Second
-	maxOut      = 256 // frames that wait for a stream; more are lost
+	maxOut      = 256 // frames queued for a stream; more are dropped
 )
 
-// A link is one stream with another node. Either side may have opened it.
+// A link is a stream to another node. Either side may have opened it.
 type link struct {
 	peer meshinfo.Peer
 	node cluster.NodeID
 	conn net.Conn
 	out  chan []byte
-	done chan struct{} // closed: nothing is written any more
+	done chan struct{} // closed: the writer ends
 
-	handshakeDone bool // the other side is of our cluster, or of none; guarded by the part's lock
+	handshakeDone bool // the other side belongs to our cluster, or to none; guarded by the Part's lock
 }
 
 // Serve takes a stream that a peer has opened, whose first byte was Magic, and owns it.
@@ -84,7 +84,7 @@ func (p *Part) dialVoters() {
 	}
 }
 
-// serve speaks over a stream until it ends.
+// serve runs a stream until it ends.
 func (p *Part) serve(peer meshinfo.Peer, conn net.Conn) {
 	defer conn.Close()
 	node, err := NodeOf(peer.ID)
@@ -119,7 +119,7 @@ func (p *Part) serve(peer meshinfo.Peer, conn net.Conn) {
 	}
 }
 
-// handshake reads the other side's hello; ours is on its way.
+// handshake reads and checks the other side's hello. Ours was sent by add.
 func (p *Part) handshake(l *link, r io.Reader) error {
 	l.conn.SetReadDeadline(time.Now().Add(helloWithin))
 	theirs, err := readHello(r)
@@ -143,7 +143,7 @@ func (p *Part) handshake(l *link, r io.Reader) error {
 		return leaseError(p.cfg.Lease, theirs.Lease)
 	case theirs.Cluster == "" || theirs.Cluster == ours:
 		return nil
-	case !p.isVoter(l.peer.Name): // only a voter of ours says which cluster this is
+	case !p.isVoter(l.peer.Name): // only a voter that our file names may say which cluster this is
 		return nil
 	}
 	p.note(false, "cluster: this node belongs to cluster "+theirs.Cluster+", says "+l.peer.Name)
@@ -156,7 +156,7 @@ func (p *Part) isVoter(name string) bool {
 	return slices.Contains(p.voters, name)
 }
 
-// refused says why a stream was ended, if an operator has to know.
+// refused reports why a stream ended, as an event if an operator has to know.
 func (p *Part) refused(l *link, err error) {
 	_, other := errors.AsType[*raftlog.OtherClusterError](err)
 	_, version := errors.AsType[*versionError](err)
@@ -172,7 +172,7 @@ func (p *Part) refused(l *link, err error) {
 		p.cfg.Log.Debug("cluster: a stream has ended", "peer", l.peer.Name, "error", err)
 	}
 	if p.ctx.Err() == nil {
-		select { // the next attempt is not at once
+		select { // delays the next attempt
 		case <-time.After(every):
 		case <-p.ctx.Done():
 		}
@@ -183,7 +183,7 @@ func otherCluster(ours, theirs string) error {
 	return &raftlog.OtherClusterError{Ours: ours, Theirs: theirs}
 }
 
-// write is a link's goroutine: it ends with the stream.
+// write sends queued frames until the stream ends.
 func (l *link) write() {
 	for {
 		select {
@@ -191,7 +191,7 @@ func (l *link) write() {
 			b = l.more(b)
 			l.conn.SetWriteDeadline(time.Now().Add(writeWithin))
 			if _, err := l.conn.Write(b); err != nil {
-				l.conn.Close() // which ends the reader, too
+				l.conn.Close() // ends the reader, too
 				return
 			}
 		case <-l.done:
@@ -200,7 +200,7 @@ func (l *link) write() {
 	}
 }
 
-// more appends the frames that wait, too: each write wakes the other side.
+// more appends the other queued frames, as each write wakes the other side.
 func (l *link) more(b []byte) []byte {
 	for len(b) < 64<<10 {
 		select {
@@ -213,7 +213,7 @@ func (l *link) more(b []byte) []byte {
 	return b
 }
 
-// add has what is sent to a node go over a link, behind our hello.
+// add queues our hello on a link, and makes send use the link.
 func (p *Part) add(l *link) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -225,7 +225,7 @@ func (p *Part) add(l *link) bool {
 	return true
 }
 
-// tellCarrier says that voters are known that were not, or that one is reached.
+// tellCarrier reports that new voters are known, or that one is reached.
 func (p *Part) tellCarrier() {
 	p.mu.Lock()
 	c := p.carrier
@@ -244,7 +244,7 @@ func (p *Part) remove(l *link) {
 	}
 }
 
-// send sends a frame to a node, if there is a stream to it that takes one.
+// send sends a frame to a node. It drops the frame if there is no stream or its queue is full.
 func (p *Part) send(to cluster.NodeID, kind byte, data []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -9,7 +9,7 @@ import (
 	"github.com/tcpctl/tcpctl/lock/cluster/raftlog"
 )
 
-// take takes one frame of a peer.
+// take handles one frame of a peer.
 func (p *Part) take(l *link, kind byte, data []byte) error {
 	switch kind {
 	case frameVoter:
@@ -38,8 +38,8 @@ func (p *Part) take(l *link, kind byte, data []byte) error {
 	return fmt.Errorf("%w: a frame of kind %d", raftlog.ErrMessage, kind)
 }
 
-// takeVoter takes what a voter says to this one. A node that the file names, and that
-// has no log, is to become a voter.
+// takeVoter passes a voter's message to this node's voter. A node that the file names and that has
+// no log becomes a voter.
 func (p *Part) takeVoter(l *link, data []byte) error {
 	node := p.voter()
 	if node == nil {
@@ -57,17 +57,17 @@ func (p *Part) takeVoter(l *link, data []byte) error {
 func (p *Part) joinLog(l *link, id string) (*raftlog.Node, error) {
 	p.opening.Lock()
 	defer p.opening.Unlock()
-	if node := p.voter(); node != nil { // by another stream, meanwhile
+	if node := p.voter(); node != nil { // another stream was first
 		return node, nil
 	}
 	p.mu.Lock()
-	// A leader that the file does not name any more is to be removed once this node
-	// votes: the id says that it is of this node's cluster.
+	// The file may no longer name a leader that is to be removed once this node votes: its id then
+	// proves that it belongs to this node's cluster.
 	named := slices.Contains(p.voters, p.cfg.Mesh.NodeName()) && (slices.Contains(p.voters, l.peer.Name) || p.kept.Cluster == id)
 	stopped := p.stopped
 	p.mu.Unlock()
 	if stopped != nil {
-		return nil, nil // until the operator has it rejoin
+		return nil, nil // until the operator runs cluster rejoin
 	}
 	if !named {
 		p.noteOnce(fmt.Sprintf("cluster: %s takes this node for a voter, and the files differ: voters here does not name both; reload the same file on all nodes", l.peer.Name))
@@ -87,7 +87,7 @@ func (p *Part) joinLog(l *link, id string) (*raftlog.Node, error) {
 	return p.voter(), nil
 }
 
-// request takes what a member says to the voter that is here.
+// request passes a member's request to this node's voter.
 func (p *Part) request(r cluster.Request) {
 	if node := p.voter(); node != nil {
 		node.Request(r)
@@ -105,7 +105,7 @@ func (p *Part) Send(r cluster.RequestTo) {
 	p.send(r.To, frameRequest, cluster.EncodeRequest(r.Request))
 }
 
-// setCarrier has c take the answers to the members of this node.
+// setCarrier makes c receive the answers to the members of this node.
 func (p *Part) setCarrier(c *Carrier) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -118,7 +118,7 @@ func (p *Part) setCarrier(c *Carrier) {
 	}
 }
 
-// answer takes an answer to one of the processes of this node.
+// answer passes an answer to the carrier, for the processes of this node.
 func (p *Part) answer(r cluster.Answer) {
 	p.mu.Lock()
 	c := p.carrier
@@ -128,7 +128,7 @@ func (p *Part) answer(r cluster.Answer) {
 	}
 }
 
-// sendVoters and sendAnswers are what a Node sends by.
+// sendVoters and sendAnswers are the senders of a raftlog.Node.
 func (p *Part) sendVoters(all []raftlog.Message) {
 	for _, m := range all {
 		p.send(m.To, frameVoter, m.Data)
@@ -145,8 +145,8 @@ func (p *Part) sendAnswers(all []cluster.AnswerTo) {
 	}
 }
 
-// addVoters has the leader add the voters of its file that are missing, one at a
-// time. Where the file names another in the place of one, that is added first.
+// addVoters adds the missing voters of the leader's file, one at a time. If the file replaces a
+// voter, the new one is added before the old one is removed.
 func (p *Part) addVoters() {
 	node := p.voter()
 	if node == nil {

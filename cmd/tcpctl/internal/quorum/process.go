@@ -9,17 +9,17 @@ import (
 	"github.com/tcpctl/tcpctl/lock/cluster"
 )
 
-// processes is how many processes of one node may hold leases beside each other: one
-// that was replaced in an upgrade keeps its own for as long as it serves. The state
-// knows each by the node's number with one of these as its last byte.
+// processes is how many processes of one node may hold leases at a time: one that was replaced in
+// an upgrade keeps its lease for as long as it serves. In the state, a process has the node's
+// number with its own as the last byte.
 const processes = 256
 
-// nodeOf is the node of a process.
+// nodeOf returns the node of a process.
 func nodeOf(id cluster.NodeID) cluster.NodeID { return id &^ (processes - 1) }
 
-// takeProcess takes a number that no other process of the node has: first, where it is
-// free. Its lock is kept for as long as this process lives: who has a number later
-// knows that the one before is gone, with its sessions.
+// takeProcess takes a number that no other process of the node has: first, if it is free. The lock
+// is held for as long as this process lives, so that a later owner of the number knows that this
+// one is gone, with its sessions.
 func takeProcess(dir string, first int) (n int, lock *os.File, err error) {
 	for i := range processes {
 		n = (first + i) % processes

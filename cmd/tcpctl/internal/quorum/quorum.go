@@ -42,7 +42,7 @@ type Config struct {
 	Log      *slog.Logger
 	Note     func(alarm bool, text string) // makes an event
 
-	version int // tests: of streams
+	version int // of streams; for tests
 }
 
 // A Part is this node's part. Close it.
@@ -62,16 +62,16 @@ type Part struct {
 	stopped    error         // why a voter does not vote
 	leaderless time.Duration // since when this node's voter knows no leader, if it knows none
 	adding     bool
-	carrier    *Carrier                   // of this process; nil: no member is here
-	links      map[cluster.NodeID][]*link // the last one is used
+	carrier    *Carrier                   // of this process; nil: it has no member
+	links      map[cluster.NodeID][]*link // frames go over the last one
 	dialing    map[cluster.NodeID]bool
 	foreign    map[cluster.NodeID]bool // nodes that speak another version
 	noted      map[string]time.Time
 }
 
-// every is how often a Part looks which voters there are and which it reaches. At
-// first it looks more often: members of this node may be without a way to the voters
-// since the process before it, and their leases run.
+// every is how often a Part checks which voters there are and which it reaches. At first it checks
+// more often: members of this node may have lost their way to the voters with the previous process,
+// while their leases run.
 const (
 	every      = 500 * time.Millisecond
 	everyFirst = every / 10
@@ -125,7 +125,7 @@ func (p *Part) Close() {
 	}
 }
 
-// handOver has the voter lead that has the most, if this one does.
+// handOver passes the leadership, if this voter has it, to the voter with the most complete log.
 func (p *Part) handOver() {
 	node := p.voter()
 	if node == nil {
@@ -143,11 +143,10 @@ func (p *Part) handOver() {
 	}
 	ctx, cancel := context.WithTimeout(p.ctx, p.cfg.Election)
 	defer cancel()
-	_ = node.Lead(ctx, best.Node) // otherwise the others elect one
+	_ = node.Lead(ctx, best.Node) // if it fails, the others elect a leader
 }
 
-// run keeps the streams to the voters, and has the one that leads add those that
-// are missing.
+// run maintains the streams to the voters, and adds missing voters if this one leads.
 func (p *Part) run() {
 	tick := time.NewTicker(everyFirst)
 	defer tick.Stop()
@@ -198,8 +197,7 @@ func (p *Part) openLog() {
 	}
 }
 
-// openAgain opens a log that another process of this node has had open, in an upgrade,
-// when it is there to be opened.
+// openAgain opens the log once another process of this node has closed it in an upgrade.
 func (p *Part) openAgain() {
 	if errors.Is(p.Stopped(), raftlog.ErrInUse) {
 		p.opening.Lock()
@@ -208,14 +206,14 @@ func (p *Part) openAgain() {
 	}
 }
 
-// voter returns this node's voter, and nil.
+// voter returns this node's voter, or nil.
 func (p *Part) voter() *raftlog.Node {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.node
 }
 
-// changed says who leads, and that this voter has stopped.
+// changed reports a new leader, or that this voter has stopped.
 func (p *Part) changed(s raftlog.Status) {
 	p.noteLeader(s.Leader)
 	switch {
@@ -223,7 +221,7 @@ func (p *Part) changed(s raftlog.Status) {
 		p.note(true, "cluster: this node does not vote any more: "+plain(s.Err))
 	case s.Leader == 0:
 		p.note(false, "cluster: no voter leads")
-	case len(s.Voters) == 0: // it does not know them yet
+	case len(s.Voters) == 0: // not known yet
 		p.note(false, fmt.Sprintf("cluster: %s leads", p.Name(s.Leader)))
 	default:
 		p.note(false, fmt.Sprintf("cluster: %s leads, of %d voters", p.Name(s.Leader), len(s.Voters)))

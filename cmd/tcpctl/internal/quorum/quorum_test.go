@@ -34,8 +34,8 @@ type network struct {
 	begin   time.Time
 	mu      sync.Mutex
 	nodes   map[string]*node // by name
-	apart   map[string]bool  // not connected
-	version int              // of those that are started from now on; 0: as they are
+	apart   map[string]bool  // nodes that are cut off
+	version int              // of nodes started from now on; 0: the real one
 	wg      sync.WaitGroup
 }
 
@@ -76,7 +76,7 @@ func (n *network) names() (all []string) {
 	return all
 }
 
-// start starts a process whose file names these voters.
+// start starts a node whose file names these voters.
 func (n *network) start(name string, voters ...string) *node {
 	n.t.Helper()
 	return n.startWith(name, 3*time.Second, voters...)
@@ -158,7 +158,7 @@ func (nd *node) OpenStream(ctx context.Context, id string) (net.Conn, error) {
 	return nil, errors.New("no such peer")
 }
 
-// cutOff ends all streams of a node, or lets it be reached again.
+// cutOff ends all streams of a node and makes it unreachable, or reachable again.
 func (n *network) cutOff(name string, apart bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -182,10 +182,10 @@ func until(t testing.TB, what string, ok func() bool) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	t.Fatalf("never came: %s", what)
+	t.Fatalf("timeout waiting for: %s", what)
 }
 
-// voters are who votes, in order of name; the one that leads first in leader.
+// voters returns the names of the voters, sorted, and of the leader.
 func (nd *node) voters() (all []string, leader string) {
 	c := nd.part.Status()
 	for _, v := range c.Voters {
@@ -203,7 +203,7 @@ func (nd *node) sees(leader bool, voters ...string) func() bool {
 	}
 }
 
-// form starts a cluster of three voters and one client.
+// form starts a cluster of three voters and one client node.
 func form(t *testing.T) (n *network, a, b, c, d *node) {
 	n = newNetwork(t)
 	voters := []string{"a", "b", "c"}
@@ -227,9 +227,9 @@ func form(t *testing.T) (n *network, a, b, c, d *node) {
 	return n, a, b, c, d
 }
 
-// TestOneVoterMakesAClusterOfAll: those that the file names are added, the others
-// learn its id; the leadership is handed over, also when its node stops; a voter is
-// replaced by changing the file.
+// TestOneVoterMakesAClusterOfAll: the voters that the file names are added, the other nodes learn
+// the cluster's id; the leadership is handed over on request and at a stop; a voter is replaced by
+// changing the file.
 func TestOneVoterMakesAClusterOfAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, a, b, c, d := form(t)
@@ -297,7 +297,7 @@ func TestOneVoterMakesAClusterOfAll(t *testing.T) {
 	})
 }
 
-// TestNoMajorityNothingIsDone: exit status 4.
+// TestNoMajorityNothingIsDone: acts fail with ErrNoQuorum, which is exit status 4.
 func TestNoMajorityNothingIsDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, a, b, c, d := form(t)
@@ -322,8 +322,8 @@ func TestNoMajorityNothingIsDone(t *testing.T) {
 	})
 }
 
-// TestRule30TwoClustersMeet: of one mesh, made at two nodes; both say both ids, and
-// neither changes.
+// TestRule30TwoClustersMeet: of two clusters made in one mesh, each reports both ids, and neither
+// changes.
 func TestRule30TwoClustersMeet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork(t)
@@ -348,13 +348,13 @@ func TestRule30TwoClustersMeet(t *testing.T) {
 	})
 }
 
-// TestRule33AVoterRejoins: its log was lost while it was down.
+// TestRule33AVoterRejoins: a voter whose log was lost while it was down is removed, and votes again.
 func TestRule33AVoterRejoins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, a, _, c, _ := form(t)
 		defer n.close()
 		if _, err := a.part.Rejoin(); err == nil {
-			t.Error("a voter that works throws its log away")
+			t.Error("a working voter discards its log")
 		}
 		c.stop()
 		if err := os.Remove(filepath.Join(n.dir, "c", "log")); err != nil {
@@ -383,7 +383,7 @@ func TestRule33AVoterRejoins(t *testing.T) {
 	})
 }
 
-// TestAMemberSpeaksToItsVoters: a client of the cluster gets a lease over the streams.
+// TestAMemberSpeaksToItsVoters: a client node gets a lease over the streams.
 func TestAMemberSpeaksToItsVoters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, _, _, _, d := form(t)
@@ -399,7 +399,7 @@ func TestAMemberSpeaksToItsVoters(t *testing.T) {
 	})
 }
 
-// A member is what a process of a node does with its lease.
+// A member is a cluster member of a process.
 type member struct {
 	net     *network
 	carrier *Carrier
@@ -421,7 +421,7 @@ func (n *network) member(c *Carrier) *member {
 	return m
 }
 
-// runs lets the member do what is due, and reports whether it has a lease.
+// runs does what is due for the member, and reports whether it has a lease.
 func (m *member) runs() bool {
 	voters := m.carrier.Voters()
 	if len(voters) == 0 {
@@ -442,8 +442,8 @@ func (m *member) runs() bool {
 	return runs
 }
 
-// TestTwoProcessesOfOneNode: each has a lease of its own, also while only one of them
-// has the node's part, and whichever that is. A third takes a number that is free.
+// TestTwoProcessesOfOneNode: each has a lease of its own, whichever of them has the node's Part. A
+// third process takes a free number.
 func TestTwoProcessesOfOneNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, _, _, c, _ := form(t)
@@ -479,7 +479,7 @@ func TestTwoProcessesOfOneNode(t *testing.T) {
 		old.SetPart(nil)
 		c = n.start("c", "a", "b", "c")
 		next.SetPart(c.part)
-		for range 500 { // more than a lease: 0.02 s each
+		for range 500 { // of 0.02 s: longer than a lease
 			if !first.runs() || !second.runs() {
 				t.Fatal("a lease is lost while the part goes to the other process")
 			}
@@ -497,8 +497,8 @@ func TestTwoProcessesOfOneNode(t *testing.T) {
 	})
 }
 
-// TestRule36NodesOfAnotherVersion: they refuse each other, name both versions, and the one
-// that reaches no voter of its own knows why.
+// TestRule36NodesOfAnotherVersion: nodes of different versions refuse each other and name both
+// versions; a node that thus reaches no voter knows why.
 func TestRule36NodesOfAnotherVersion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, a, _, _, d := form(t)
@@ -520,9 +520,8 @@ func TestRule36NodesOfAnotherVersion(t *testing.T) {
 	})
 }
 
-// TestALeaseIsTheClusters: a node that counted longer than a voter would go on with
-// slots that others have. One with another lease takes no part, whether it was of the
-// cluster before or not, and says so.
+// TestALeaseIsTheClusters: a node whose lease differs from the cluster's takes no part, whether it
+// belonged to the cluster before or not, and says so.
 func TestALeaseIsTheClusters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, a, _, c, _ := form(t)
@@ -539,7 +538,7 @@ func TestALeaseIsTheClusters(t *testing.T) {
 			t.Errorf("status %+v", s)
 		}
 		if _, err := c.part.Rejoin(); err == nil {
-			t.Error("it throws its log away")
+			t.Error("it discards its log")
 		}
 		time.Sleep(5 * time.Second)
 		c.stop()

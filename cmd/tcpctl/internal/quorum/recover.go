@@ -14,8 +14,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// errRecovered is why a voter has stopped whose cluster goes on, without it, as
-// another one.
+// errRecovered is the reason of a voter that stopped because its cluster was recovered without it,
+// under another id.
 var errRecovered = errors.New("cluster")
 
 // Recovered reports whether a voter has stopped since its cluster was recovered at
@@ -51,7 +51,7 @@ func (p *Part) Recover() (string, error) {
 	id := newID()
 	p.mu.Lock()
 	was := p.kept.Cluster
-	p.kept.Next = id // a log of it that is found after a crash is ours
+	p.kept.Next = id // after a crash, a log with this id is ours
 	err := p.keep()
 	p.mu.Unlock()
 	if err != nil {
@@ -59,7 +59,7 @@ func (p *Part) Recover() (string, error) {
 	}
 	p.closeLog()
 	err = raftlog.Recover(p.cfg.Dir, id)
-	p.openLog() // the new one, or the one that is still there
+	p.openLog() // the new log, or the old one after an error
 	if err == nil && p.voter() == nil {
 		err = p.Stopped()
 	}
@@ -77,7 +77,7 @@ func (p *Part) Recover() (string, error) {
 		was, id, s.Last, p.cfg.Mesh.NodeName(), strings.Join(lost, ", ")), nil
 }
 
-// closeLog ends this node's voter.
+// closeLog stops this node's voter.
 func (p *Part) closeLog() {
 	p.mu.Lock()
 	node := p.node
@@ -88,7 +88,7 @@ func (p *Part) closeLog() {
 	}
 }
 
-// mayRecover says why the cluster is not lost, or not for certain.
+// mayRecover returns an error unless the cluster is certainly lost.
 func (p *Part) mayRecover(s *raftlog.Status) error {
 	reached := 1
 	for _, v := range s.Voters {
@@ -114,9 +114,9 @@ func (p *Part) mayRecover(s *raftlog.Status) error {
 	return nil
 }
 
-// superseded is of a cluster that says that it goes on in the place of ours. A client
-// follows it. A voter stops, as two clusters would give out the same slots; its log has
-// what the other one may not have, so that it is left to the operator.
+// superseded handles a cluster that says it was recovered from ours. A client node follows it. A
+// voter stops, as two clusters would give out the same slots. Its log may have entries that the
+// other cluster does not, so the operator decides about it.
 func (p *Part) superseded(l *link, theirs string) error {
 	p.opening.Lock()
 	defer p.opening.Unlock()
@@ -136,7 +136,7 @@ func (p *Part) superseded(l *link, theirs string) error {
 	return err
 }
 
-// noteLeader keeps since when there is no leader.
+// noteLeader records since when there has been no leader.
 func (p *Part) noteLeader(leader cluster.NodeID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -9,9 +9,9 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// TestRule33bAMajorityThatIsLost: one voter goes on alone, once no lease can run any
-// more; clients follow it, and adds again whom its file names. A voter that comes back
-// with the old cluster's log is refused by both, with both ids, and joins it by rejoin.
+// TestRule33bAMajorityThatIsLost: one voter continues alone once all leases have run out; client nodes follow it, and it adds the
+// voters of its file again. A voter that returns with the old cluster's log refuses the new cluster and is refused, both events
+// name both ids, and rejoin makes it join.
 func TestRule33bAMajorityThatIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, a, b, c, d := form(t)

@@ -43,7 +43,7 @@ func (p *Part) Status() *api.Cluster {
 	case slices.Contains(s.Learners, p.self):
 		c.Role = api.ClusterLearner
 	default:
-		c.Role, c.Term, c.Leader = api.ClusterRemoved, 0, "" // of the time when it voted
+		c.Role, c.Term, c.Leader = api.ClusterRemoved, 0, "" // still from when it voted
 	}
 	match := map[cluster.NodeID]uint64{p.self: s.Last}
 	for _, peer := range s.Peers {
@@ -60,7 +60,7 @@ func (p *Part) Status() *api.Cluster {
 	return p.missing(c, names)
 }
 
-// setHost sets what is of this node alone, for those who compare nodes.
+// setHost sets the fields that concern this node alone, so that nodes can be compared.
 func (p *Part) setHost(c *api.Cluster, voters []string) {
 	c.ClockSeconds = p.cfg.Now().Seconds()
 	c.File = api.ClusterFile{Voters: voters, LeaseSeconds: p.cfg.Lease.Seconds(), ElectionSeconds: p.cfg.Election.Seconds()}
@@ -69,7 +69,7 @@ func (p *Part) setHost(c *api.Cluster, voters []string) {
 	}
 }
 
-// idText is how the id of a node, or of one of its processes, begins in the mesh.
+// idText returns the beginning of a node's mesh id, also for one of its processes.
 func idText(id cluster.NodeID) string { return fmt.Sprintf("%014x", uint64(id)/processes) }
 
 func (p *Part) linked(id cluster.NodeID) bool {
@@ -82,7 +82,7 @@ func (p *Part) linkedLocked(id cluster.NodeID) bool {
 	return slices.ContainsFunc(p.links[id], func(l *link) bool { return l.handshakeDone })
 }
 
-// missing adds the voters of the file that vote not yet, and orders all by name.
+// missing adds the voters of the file that do not vote yet, and sorts all by name.
 func (p *Part) missing(c *api.Cluster, names []string) *api.Cluster {
 	for _, name := range names {
 		if !slices.ContainsFunc(c.Voters, func(v api.Voter) bool { return v.Name == name }) {

@@ -7,18 +7,18 @@ import (
 	"github.com/tcpctl/tcpctl/lock/cluster"
 )
 
-// version is that of streams, and of all that goes over them. It changes where nodes of
-// both could not understand each other: they refuse each other then.
+// version is the version of streams and of everything sent over them. It changes when nodes of the
+// old and the new one could not understand each other; such nodes refuse each other.
 const version = 1
 
-// A versionError is of a node that speaks another version.
+// A versionError reports a node that speaks another version.
 type versionError struct{ ours, theirs int }
 
 func (e *versionError) Error() string {
 	return fmt.Sprintf("it has version %d of the cluster's streams, and this node %d: upgrade the older of the two", e.theirs, e.ours)
 }
 
-// noteVersion keeps whether a node speaks another version.
+// noteVersion records whether a node speaks another version.
 func (p *Part) noteVersion(node cluster.NodeID, other bool) {
 	p.mu.Lock()
 	if other {

@@ -27,7 +27,7 @@ func commands(root *cobra.Command) []byte {
 	return m.Bytes()
 }
 
-// visible are the commands below one that have a help, each before those below it.
+// visible returns the visible commands below c, each before its subcommands.
 func visible(c *cobra.Command) (all []*cobra.Command) {
 	for _, below := range c.Commands() {
 		if below.IsAvailableCommand() && below.Name() != "help" {

@@ -7,15 +7,15 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
 )
 
-// shown is a path as an operator writes its table: with NAME for a name.
+// shown returns a path as an operator writes its table, with NAME for a name.
 func shown(path string) string {
 	path = strings.Replace(path, "backends.*", "backends[]", 1)
 	return strings.Replace(path, "services.*", "services.NAME", 1)
 }
 
-// meaning is what a key is for, from init.toml or the comment in Go.
+// meaning returns what a key is for, from init.toml or the Go comment.
 func (s *source) meaning(k *config.Key) (string, error) {
-	if k.Text != "" { // the choices stand beside it
+	if k.Text != "" { // the choices are shown separately
 		return strings.TrimSuffix(k.Text, ": "+strings.Join(k.Choices, " | ")), nil
 	}
 	all, err := s.members("config." + k.Owner)
@@ -27,7 +27,7 @@ func (s *source) meaning(k *config.Key) (string, error) {
 			return m.doc, nil
 		}
 	}
-	if k.Optional || k.Default == "" { // a table: what its type says
+	if k.Optional || k.Default == "" { // a table: its type's comment
 		if d := s.types["config."+k.Field]; d != nil {
 			return d.doc, nil
 		}
@@ -81,7 +81,7 @@ func (s *source) configuration() ([]byte, error) {
 	return m.Bytes(), nil
 }
 
-// keyRow is the row of one key, whose meaning is a text.
+// keyRow returns the table row of one key.
 func keyRow(k *config.Key, text string) []string {
 	kind := string(k.Kind)
 	if allowed := k.Allowed(); allowed != "" {
@@ -98,7 +98,7 @@ func keyRow(k *config.Key, text string) []string {
 	return []string{code(last("." + k.Path)), kind, def, text, code(k.Example)}
 }
 
-// tableText says what a table is for.
+// tableText returns what a table is for.
 func (s *source) tableText(keys []config.Key, path string) string {
 	switch path {
 	case "services.*":
@@ -126,7 +126,7 @@ func isTable(k *config.Key) bool {
 	return k.Optional || k.Kind == config.KindTable || k.Kind == config.KindTables || k.Kind == config.KindBackends || k.Kind == config.KindKeys
 }
 
-// ordered puts the keys of a table together, before those of the tables below it.
+// ordered groups the keys by table, each table before those below it.
 func ordered(keys []config.Key) (all []config.Key) {
 	var tables []string
 	of := map[string][]config.Key{}

@@ -10,14 +10,13 @@ import (
 	"strings"
 )
 
-// program is one kind of command that tcpctl runs, and what is in its environment.
+// program is one kind of command that tcpctl runs, with its environment variables.
 type program struct {
 	name, keys, file, about string
 	variables               []constant
 }
 
-// programs has a line for each; what the source puts into an environment and
-// is not here is an error.
+// programs lists all of them. A variable that the source sets and that is missing here is an error.
 var programs = []program{
 	{"Hooks and restarts", "`before_next`, `on_ttl` and `on_expire` of `[services.NAME.hooks]`, `restart` of a backend", "proxy/hook_run.go", "A hook runs between clients of a locked service; an exit status of 0 is success, otherwise `on_error` applies. `tcpctl restart` and `tcpctl roll` run a restart after the backend's sessions have ended; a status other than 0 stops the plan.", []constant{
 		{"TCPCTL_SERVICE", "the service"}, {"TCPCTL_BACKEND", "the backend; empty if none is chosen yet"},
@@ -31,7 +30,7 @@ var programs = []program{
 		{"TCPCTL_EVENT", "the kind of the event"}, {"TCPCTL_SERVICE", "the service of the event; may be empty"}, {"TCPCTL_BACKEND", "the backend of the event; may be empty"}, {"TCPCTL_NODE", "this node's name"}}},
 }
 
-// assigned are the variables that the source sets, by file.
+// assigned returns the variables that the source sets, by file.
 func (s *source) assigned() map[string][]string {
 	all := map[string][]string{}
 	for path, f := range s.files {
@@ -48,7 +47,7 @@ func (s *source) assigned() map[string][]string {
 	return all
 }
 
-// inside are files whose variables are between tcpctl's own processes.
+// inside reports whether a file's variables are only for tcpctl's own processes.
 func inside(path string) bool {
 	return strings.HasPrefix(path, "cmd/tcpctl/internal/upgrade/") || strings.HasPrefix(path, "cmd/tcpctl/internal/sshd/") || strings.HasPrefix(path, "cmd/tcpctl/internal/reference/")
 }

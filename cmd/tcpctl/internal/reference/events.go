@@ -11,11 +11,11 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// constant is one word that the source gives a meaning.
+// constant is a constant of the source, with its comment.
 type constant struct{ value, doc string }
 
-// constants are those of a file whose values come from a call of make, or which
-// have the type, or are one that another package gives it.
+// constants returns the constants of a file that are made by a call of maker, have a type of that
+// name, or copy a constant of another package.
 func (s *source) constants(path, maker string) (all []constant, err error) {
 	f := s.files[path]
 	if f == nil {
@@ -49,7 +49,7 @@ func (s *source) constants(path, maker string) (all []constant, err error) {
 	return all, nil
 }
 
-// events lists the kinds of events, and the reasons that they and records give.
+// events lists the kinds of events, and the reasons in events and records.
 func (s *source) events() ([]byte, error) {
 	m := newMarkdown("Events", "An event is one sentence about something that happened, with a kind. `tcpctl events` prints events, and with `--follow` new ones as they come; `[notify]` runs a command for the kinds that `on` lists; `tcpctl history` finds past events. "+
 		"As JSON, an event has these fields.")

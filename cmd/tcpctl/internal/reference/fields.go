@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// shape is what a type is in JSON.
+// shape describes a type in JSON.
 type shape struct {
 	kind     string // string, boolean, integer, number, time, object, any, list, map
 	of       *shape // of lists and maps
@@ -16,7 +16,7 @@ type shape struct {
 	optional bool   // a pointer
 }
 
-// text says it in words, with a link where it is an object.
+// text returns the shape in words, with a link to an object.
 func (t shape) text() string {
 	switch t.kind {
 	case "list":
@@ -32,7 +32,7 @@ func (t shape) text() string {
 var basic = map[string]string{"string": "string", "bool": "boolean", "float64": "number", "float32": "number", "any": "any", "error": "string",
 	"time.Time": "time", "time.Duration": "integer", "json.RawMessage": "any", "netip.Addr": "string", "netip.Prefix": "string"}
 
-// shape reads a type as encoding/json does.
+// shape returns what encoding/json makes of a type.
 func (s *source) shape(pkg string, e ast.Expr) (shape, error) {
 	switch e := e.(type) {
 	case *ast.StarExpr:
@@ -50,7 +50,7 @@ func (s *source) shape(pkg string, e ast.Expr) (shape, error) {
 		return shape{kind: "map", of: &of}, err
 	case *ast.InterfaceType:
 		return shape{kind: "any"}, nil
-	case *ast.StructType: // without a name: errors have one
+	case *ast.StructType: // unnamed, as in api.ErrorBody
 		return shape{kind: "any"}, nil
 	}
 	name := s.name(pkg, e)
@@ -70,7 +70,7 @@ func (s *source) shape(pkg string, e ast.Expr) (shape, error) {
 	return s.shape(d.pkg, d.expr)
 }
 
-// named reads a type by its name, with [] before it for a list.
+// named returns the shape of a named type, or of a list of it if name begins with [].
 func (s *source) named(name string) (shape, error) {
 	if of, list := strings.CutPrefix(name, "[]"); list {
 		t, err := s.named(of)
@@ -82,7 +82,7 @@ func (s *source) named(name string) (shape, error) {
 	return shape{kind: "object", name: name}, nil
 }
 
-// reach notes the objects that a shape leads to, in the order of their first mention.
+// reach adds the objects that a shape refers to, in the order of their first mention.
 func (s *source) reach(t shape, all *[]string) error {
 	for t.of != nil {
 		t = *t.of
@@ -133,7 +133,7 @@ func (s *source) fields(documents []Document) ([]byte, error) {
 	return m.Bytes(), nil
 }
 
-// object writes one object's fields.
+// object writes the fields of one object.
 func (s *source) object(m *markdown, name string) error {
 	m.heading(2, last(name))
 	m.text(sentence(s.types[name].doc))
@@ -170,7 +170,7 @@ func (s *source) rows(name string) (rows [][]string, err error) {
 	return rows, err
 }
 
-// usualMeaning has the meaning of fields that mean the same everywhere.
+// usualMeaning describes fields that mean the same everywhere.
 var usualMeaning = map[string]string{
 	"abandoned":            "clients that went away before they were admitted",
 	"about":                "one line about it",

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// pages are the references that have a manual page of their own.
+// pages are the references with a manual page of their own.
 var pages = []struct{ name, section, file, about string }{
 	{"tcpctl.toml", "5", "config.md", "configuration of tcpctl"},
 	{"tcpctl-json", "7", "json.md", "JSON that tcpctl prints"},
@@ -58,8 +58,8 @@ func manPages(root *cobra.Command, files map[string][]byte) {
 	}
 }
 
-// overview is the page of tcpctl itself: the commands in the groups of its
-// --help, and what holds for all of them.
+// overview returns the page of tcpctl itself: the commands in the groups of --help, and what
+// applies to all of them.
 func overview(root *cobra.Command) []byte {
 	m := &markdown{}
 	m.heading(1, "SYNOPSIS")
@@ -132,10 +132,10 @@ var paths = []constant{
 	{"/var/lib/tcpctl", "State and history; an ordinary user's are in **~/.local/state/tcpctl**."},
 }
 
-// synopsis is the command as it is typed, without what it shares with all others.
+// synopsis returns the usage line of a command, without the flags that all have.
 func synopsis(c *cobra.Command) string { return strings.TrimSuffix(c.UseLine(), " [flags]") }
 
-// term is an entry of a list of definitions, as manuals have it.
+// term writes an entry of a definition list.
 func (m *markdown) term(name, text string) {
 	m.WriteString("**" + escaped(name) + "**\n: " + text + "\n\n")
 }
@@ -144,8 +144,7 @@ func escaped(text string) string {
 	return strings.NewReplacer("<", `\<`, "*", `\*`).Replace(text)
 }
 
-// page makes one manual page of Markdown. Links are their texts, and code is
-// bold, as manuals have it.
+// page converts Markdown to a manual page. Links become their texts, code becomes bold.
 func page(name, section, about string, text []byte) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%% \"%s\" \"%s\" \"\" \"tcpctl\" \"tcpctl\"\n\n# NAME\n\n%s - %s\n\n", strings.ToUpper(name), section, name, strings.TrimSuffix(about, "."))
@@ -153,8 +152,8 @@ func page(name, section, about string, text []byte) []byte {
 	return append(bytes.TrimRight(md2man.Render(b.Bytes()), "\n"), '\n')
 }
 
-// listed turns tables into paragraphs: a table wider than a terminal cannot be
-// read in a manual.
+// listed turns tables into paragraphs, as a manual page cannot show a table wider than the
+// terminal.
 func listed(text []byte) []byte {
 	var out bytes.Buffer
 	var heads []string
@@ -176,7 +175,7 @@ func listed(text []byte) []byte {
 	return out.Bytes()
 }
 
-// entry is all of a row but its name: what it means first.
+// entry returns a row without its name, the meaning first.
 func entry(heads, row []string) string {
 	text, rest := "", ""
 	for i, c := range row[1:] {

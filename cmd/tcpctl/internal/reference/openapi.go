@@ -6,7 +6,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// openAPI describes the control API for programs: OpenAPI 3.1.
+// openAPI describes the control API in OpenAPI 3.1.
 func (s *source) openAPI() ([]byte, error) {
 	routes, err := s.allRoutes()
 	if err != nil {
@@ -33,7 +33,7 @@ func (s *source) openAPI() ([]byte, error) {
 			return nil, err
 		}
 	}
-	// Its inside has no name in Go.
+	// The struct inside it has no name in Go.
 	schemas["ErrorBody"] = object{"type": "object", "required": []string{"error"}, "properties": object{"error": object{"type": "object", "required": []string{"code", "message"},
 		"properties": object{"code": object{"type": "string"}, "message": object{"type": "string"}, "hint": object{"type": "string"}, "file": object{"type": "string"}, "line": object{"type": "integer"}}}}}
 	return indented(object{
@@ -100,7 +100,7 @@ func queryOf(r *route) (all []any) {
 	return all
 }
 
-// actBody is what an act is asked with.
+// actBody describes the request body of an act.
 func actBody(a *api.Act) object {
 	texts := object{"type": "array", "items": object{"type": "string"}}
 	properties := object{"expect": object{"type": "string", "description": "The stamp that the target had: refused when it has changed since."}}

@@ -11,8 +11,8 @@ import (
 
 var answers = flag.String("answers", "", "a file of what a control socket has answered, as TestTheDescriptionIsTheControlSockets of cmd/tcpctl writes it")
 
-// TestAnswersAreAsDescribed by openapi.json, with no field more. It is not a test of cmd/tcpctl, whose binary is
-// started as tcpctl a thousand times and more: jsonschema compiles its own schemas whenever a process starts that has it.
+// TestAnswersAreAsDescribed: answers match openapi.json, without extra fields. This test is not in cmd/tcpctl, whose test
+// binary is started as tcpctl over a thousand times: jsonschema compiles its own schemas at each start of a process.
 func TestAnswersAreAsDescribed(t *testing.T) {
 	if *answers == "" {
 		t.Skip("there is no instance: TestTheDescriptionIsTheControlSockets of cmd/tcpctl has one")

@@ -8,8 +8,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// hasOptions reports whether an object has the options of acts among its fields:
-// api.Options says in a form of its own how they stand in JSON.
+// hasOptions reports whether an object has the options of acts among its fields, which api.Options
+// encodes in its own way.
 func (s *source) hasOptions(name string) bool {
 	d := s.types[name]
 	st, ok := d.expr.(*ast.StructType)
@@ -18,7 +18,7 @@ func (s *source) hasOptions(name string) bool {
 	})
 }
 
-// options are those of all acts, in the order of their first mention.
+// options returns the options of all acts, in the order of their first mention.
 func options() (all []api.Param) {
 	for i := range api.Acts {
 		for _, p := range api.Acts[i].Params {
@@ -30,8 +30,7 @@ func options() (all []api.Param) {
 	return all
 }
 
-// optionType is what an option is in JSON: durations are seconds, and rates are of
-// a second.
+// optionType returns the JSON type of an option: durations are in seconds, rates per second.
 func optionType(p *api.Param) string {
 	return map[api.Kind]string{api.KindSwitch: "boolean", api.KindText: "string", api.KindChoice: "string",
 		api.KindDuration: "number", api.KindRate: "number", api.KindCount: "integer"}[p.Kind()]

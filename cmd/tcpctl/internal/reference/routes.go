@@ -15,15 +15,15 @@ import (
 type route struct {
 	method, path string
 	about        string
-	answer       string   // a type, as fields reads it; "": what about says, as text or bytes
+	answer       string   // a type, as fields reads it; "": text or bytes, as about says
 	body         string   // a type
 	query        []string // of parameters
 }
 
 var stretch = []string{"since", "until", "service"}
 
-// routes has a line for each path that the control package serves; one that is
-// not here, and a line for none, is an error. Acts are added from their table.
+// routes lists the paths that the control package serves; a missing or superfluous line is an
+// error. Acts are added from their table.
 var routes = []route{
 	{"GET", "/v1/status", "Everything at one moment.", "api.Status", "", nil},
 	{"GET", "/v1/config", "The configuration that the instance runs.", "api.ConfigText", "", nil},
@@ -47,8 +47,8 @@ var routes = []route{
 	{"GET", "/v1/debug/profile", "A CPU profile for pprof.", "", "", []string{"seconds"}},
 }
 
-// parameters are those of queries; a name before an underscore is where two
-// routes mean different things by one word.
+// parameters describes query parameters. A key with a suffix after an underscore distinguishes two
+// meanings of one parameter.
 var parameters = map[string]struct{ name, kind, about string }{
 	"service":       {"service", "string", "only this service"},
 	"backend":       {"backend", "string", "only this backend"},
@@ -71,8 +71,8 @@ var parameters = map[string]struct{ name, kind, about string }{
 	"seconds":       {"seconds", "integer", "length in seconds, 1 to 60"},
 }
 
-// served are the routes in the source: what is given to HandleFunc, and the
-// names of history's questions.
+// served returns the routes in the source: the arguments of HandleFunc, and the names of history's
+// queries.
 func (s *source) served() []string {
 	var all []string
 	for path, f := range s.files {
@@ -108,8 +108,7 @@ func literal(e ast.Expr) string {
 	return text
 }
 
-// allRoutes are those of routes, which have to be those that are served, and
-// the acts.
+// allRoutes returns routes, after checking that they are those served, and the acts.
 func (s *source) allRoutes() ([]route, error) {
 	var named []string
 	for _, r := range routes {
@@ -127,7 +126,7 @@ func (s *source) allRoutes() ([]route, error) {
 	return all, nil
 }
 
-// routeList is the control API for a reader.
+// routeList describes the control API for people.
 func (s *source) routeList() ([]byte, error) {
 	all, err := s.allRoutes()
 	if err != nil {
@@ -184,7 +183,7 @@ func actRows() (rows [][]string) {
 	return rows
 }
 
-// linked is an object with a link to its fields.
+// linked returns an object's name with a link to its fields.
 func linked(name string) string {
 	return fmt.Sprintf("[%s](json.md#%s)", last(name), strings.ToLower(last(name)))
 }

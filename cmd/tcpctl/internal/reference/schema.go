@@ -14,7 +14,7 @@ import (
 // object is a JSON object whose keys are sorted by encoding/json.
 type object = map[string]any
 
-// patterns of strings that stand for something.
+// patterns are regular expressions for kinds that are strings in TOML.
 var patterns = map[config.Kind]string{
 	config.KindDuration: `^([0-9.]+(ns|us|µs|ms|s|m|h|d))+$`,
 	config.KindSize:     `^[0-9.]+([KMGT]i?)?B$`,
@@ -23,7 +23,7 @@ var patterns = map[config.Kind]string{
 	config.KindMode:     `^0?[0-7]{3,4}$`,
 }
 
-// schema is the JSON schema of the configuration, for editors.
+// schema returns the JSON schema of the configuration, for editors.
 func schema(s *source) ([]byte, error) {
 	root := table("tcpctl's configuration")
 	root["$schema"] = "http://json-schema.org/draft-07/schema#"
@@ -89,7 +89,7 @@ func value(k *config.Key, text string) object {
 		}
 	case config.KindStrings, config.KindArgv, config.KindAddrs, config.KindNetworks:
 		v["type"], v["items"] = "array", object{"type": "string"}
-		if k.Field == "Listen" && k.Kind == config.KindAddrs { // or one alone
+		if k.Field == "Listen" && k.Kind == config.KindAddrs { // or a single one
 			v["type"] = []string{"string", "array"}
 		}
 	default:
@@ -107,7 +107,7 @@ func value(k *config.Key, text string) object {
 	return v
 }
 
-// parsed reads a value as TOML writes it.
+// parsed parses a TOML value.
 func parsed(text string) (any, bool) {
 	var doc struct{ V any }
 	if text == "" {

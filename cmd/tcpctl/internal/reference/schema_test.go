@@ -16,7 +16,7 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
 )
 
-// compiled reads a schema.
+// compiled compiles a schema.
 func compiled(t *testing.T, document any, at string) *jsonschema.Schema {
 	t.Helper()
 	c := jsonschema.NewCompiler()
@@ -30,8 +30,8 @@ func compiled(t *testing.T, document any, at string) *jsonschema.Schema {
 	return s
 }
 
-// TestTheSchemaTakesWhatTheProgramTakes: what init prints, also with its comments
-// taken off, and each of the examples.
+// TestTheSchemaTakesWhatTheProgramTakes: the output of init, also with its keys uncommented, and
+// each of the examples.
 func TestTheSchemaTakesWhatTheProgramTakes(t *testing.T) {
 	schema := configSchema(t)
 	files, _ := filepath.Glob("../../examples/*.toml")
