@@ -10,10 +10,12 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) {
+	proxytest.Parallel(8, 4)
 	goleak.VerifyTestMain(m,
 		goleak.IgnoreAnyFunction("github.com/charmbracelet/x/exp/teatest.NewTestModel.func2"))
 }

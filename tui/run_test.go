@@ -78,8 +78,10 @@ func (s *stalled) Write(p []byte) (int, error) {
 }
 
 func TestAStalledTerminalBlocksNothingElse(t *testing.T) {
+	t.Parallel()
 	for name, room := range map[string]int64{"from the first byte": 0, "after a while": 40} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			out := newStalled(room)
@@ -116,6 +118,7 @@ func TestResizedInALoop(t *testing.T) {
 }
 
 func TestAHangupWhileStalled(t *testing.T) {
+	t.Parallel()
 	hup := make(chan struct{})
 	out := newStalled(0)
 	done, _ := runIt(t, t.Context(), Config{Output: out, Hangup: hup})
