@@ -41,8 +41,9 @@ type Link interface {
 
 // A Member is one node of a cluster. Run has to run for as long as it is used.
 type Member struct {
-	cfg  Config
-	poke chan struct{} // wakes Run
+	cfg       Config
+	sayWithin time.Duration // as the constant, but in tests
+	poke      chan struct{} // wakes Run
 
 	mu       sync.Mutex // not held during calls of the engine
 	agent    *cluster.Agent
@@ -70,7 +71,7 @@ func New(cfg Config) *Member {
 		cfg.Now = Boottime
 	}
 	agent := cluster.NewAgent(cluster.AgentConfig{Lease: cfg.Lease, Keep: cfg.Keep})
-	return &Member{cfg: cfg, poke: make(chan struct{}, 1), agent: agent, services: map[string]*service{}, stepped: make(chan struct{}), changed: make(chan struct{}),
+	return &Member{cfg: cfg, sayWithin: sayWithin, poke: make(chan struct{}, 1), agent: agent, services: map[string]*service{}, stepped: make(chan struct{}), changed: make(chan struct{}),
 		lost: map[cluster.NodeID]time.Time{}, gone: map[string]proxy.ClusterReport{}, rolls: map[string]uint64{}, ends: map[string]endNote{}, began: cfg.Now()}
 }
 

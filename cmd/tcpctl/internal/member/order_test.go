@@ -78,7 +78,7 @@ func TestNeverOverTheSlots(t *testing.T) {
 // TestANodeThatStops: its slot moves without waiting for its lease to end.
 func TestANodeThatStops(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, 20*second, "stream", proxy.ServiceConfig{}, nil)
+	r := newRig(t, 10*second, "stream", proxy.ServiceConfig{}, nil)
 	n := r.nodes[0]
 	v := n.queue("holder")
 	v.hears("a")

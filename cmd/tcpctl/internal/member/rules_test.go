@@ -154,7 +154,7 @@ func TestRule36AnotherVersion(t *testing.T) {
 // admitted; afterwards everything continues.
 func TestRule26NoLeader(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
-		r := newRig(t, 20*second, relay, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 2}}, nil)
+		r := newRig(t, 10*second, relay, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 2}}, nil)
 		first, second := r.nodes[0].queue("first"), r.nodes[1].queue("second")
 		first.hears("a")
 		second.hears("a")

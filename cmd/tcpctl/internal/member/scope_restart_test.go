@@ -302,7 +302,7 @@ func TestRule37TheLimitOfADrain(t *testing.T) {
 	h, all := threeNodes(t, 10*second, restartable(1, "true"))
 	live := all[1].dial()
 	all[1].hears(live)
-	limited := func(r *api.Request) { r.Limit, r.Then = 3*time.Second, proxy.ThenAbort }
+	limited := func(r *api.Request) { r.Limit, r.Then = 2*time.Second, proxy.ThenAbort }
 	all[0].must("drain", "db/a", limited)
 	admin(t, all, proxy.AdminReady)
 	if d := all[0].member.Drains(); len(d) > 0 {
@@ -373,7 +373,7 @@ func (n *scoped) roll(longest time.Duration) planned {
 // even if the end is reported while there is no leader.
 func TestRule27NothingBeginsInARoll(t *testing.T) {
 	t.Parallel()
-	h, all := threeNodes(t, 20*second, restartable(2, "true"))
+	h, all := threeNodes(t, 10*second, restartable(2, "true"))
 	ctx := context.Background()
 	roll := all[0].roll(time.Minute)
 	all[0].rolled(roll, "a")
@@ -395,6 +395,7 @@ func TestRule27NothingBeginsInARoll(t *testing.T) {
 	refused("after the first")
 	all[0].rolled(roll, "b")
 	refused("after the last")
+	member.SetSayWithin(all[0].member, second)
 	h.stop(true)
 	roll.End()
 	h.stop(false)
@@ -445,7 +446,8 @@ func TestRule28ABeginThatIsNotConfirmed(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
-			h, all := threeNodes(t, 20*second, restartable(2, "true"))
+			h, all := threeNodes(t, 10*second, restartable(2, "true"))
+			member.SetSayWithin(all[0].member, second)
 			h.stop(true)
 			ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 			err := begin(ctx, all[0])

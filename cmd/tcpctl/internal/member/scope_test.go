@@ -311,7 +311,7 @@ func TestRule28QuorumLostDuringACommand(t *testing.T) {
 // one that came later is rejected, as in a window of one node.
 func TestRule18AWindowOfAllNodesOutlivesMax(t *testing.T) {
 	t.Parallel()
-	_, all, w := overdue(t, 20*second)
+	_, all, w := overdue(t, 10*second)
 	for _, n := range all {
 		n.turnedAway()
 		n.until("the newcomer is counted", func(i proxy.ServiceInfo) bool { return i.Sessions.Rejected == 1 })
@@ -646,7 +646,7 @@ func (n *scoped) reloads() {
 // node, even if a new one has its name; the report counts the clients held by both.
 func TestRule32AServiceThatComesAgain(t *testing.T) {
 	t.Parallel()
-	_, all := threeNodes(t, 20*second, nil)
+	_, all := threeNodes(t, 10*second, nil)
 	n := all[2]
 	live := n.dial()
 	n.hears(live)

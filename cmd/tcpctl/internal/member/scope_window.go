@@ -172,7 +172,7 @@ func (w *window) step(ctx context.Context, to cluster.Step) error {
 		return err
 	}
 	op := cluster.Op{Kind: cluster.OpStep, Service: w.service, Token: w.id, From: uint64(to)}
-	ctx, cancel := context.WithTimeout(ctx, sayWithin)
+	ctx, cancel := context.WithTimeout(ctx, w.member.sayWithin)
 	defer cancel()
 	var over error
 	err := w.member.say(ctx, op, func(f *cluster.Fact) bool {
@@ -244,7 +244,7 @@ func (w *window) Resume(ctx context.Context, good bool) error {
 	if good && w.roll != "" {
 		how.From = cluster.ReservePlace
 	}
-	ctx, cancel := context.WithTimeout(ctx, sayWithin)
+	ctx, cancel := context.WithTimeout(ctx, w.member.sayWithin)
 	defer cancel()
 	err := w.member.end(ctx, w.service, w.id, how, end)
 	if err != nil && !good {
