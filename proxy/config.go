@@ -316,7 +316,11 @@ func ParseBackend(s string) (BackendConfig, error) {
 	addr, rest, more := strings.Cut(s, ",")
 	c := BackendConfig{Addr: addr}
 	if err := checkAddr(addr, false); err != nil {
-		return c, fmt.Errorf("backend %w", err)
+		hint := addrHint(addr)
+		if hint != "" {
+			hint = "; " + hint
+		}
+		return c, fmt.Errorf("backend %w%s", err, hint)
 	}
 	for more {
 		var word string

@@ -193,7 +193,7 @@ func (c *CheckConfig) validate(v *values) {
 	}
 	for key, said := range map[string]string{"check.path": c.Path, "check.method": c.Method, "check.host": c.Host} {
 		if strings.ContainsFunc(said, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
-			v.wrong(key, "", "%s %q: a request's first line ends at a space or control character", last(key), said)
+			v.wrong(key, "leave it out, or write %20 for a space in a path", "%s %q: a request's first line ends at a space or control character", last(key), said)
 		}
 	}
 	if c.Expect != 0 {

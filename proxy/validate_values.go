@@ -166,7 +166,7 @@ func (v *values) argv(key string, argv []string) {
 	case len(argv) > 0 && argv[0] == "":
 		v.wrong(key, `write ["/path/of/program"]`, "%s has no program", last(key))
 	case slices.ContainsFunc(argv, func(arg string) bool { return strings.IndexByte(arg, 0) >= 0 }):
-		v.wrong(key, "", "%s %.80q: an argument must not have a zero byte", last(key), argv)
+		v.wrong(key, "leave it out", "%s %.80q: an argument must not have a zero byte", last(key), argv)
 	}
 }
 
@@ -176,10 +176,21 @@ func (v *values) addr(key, addr string, listen bool) {
 		return
 	}
 	if err := checkAddr(addr, listen); err != nil {
-		v.wrong(key, "", "%s %v", last(key), err)
+		v.wrong(key, addrHint(addr), "%s %v", last(key), err)
 	} else if text.Safe(addr) != addr || strings.ContainsFunc(addr, unicode.IsSpace) {
-		v.wrong(key, "", "%s %q: an address has no space, control or format characters", last(key), addr)
+		v.wrong(key, "leave them out", "%s %q: an address has no space, control or format characters", last(key), addr)
 	}
+}
+
+// addrHint says what to write in place of what ParseAddress refuses.
+func addrHint(addr string) string {
+	switch {
+	case strings.HasPrefix(addr, "unix:"):
+		return "write unix:/run/name.sock"
+	case strings.Count(addr, ":") > 1:
+		return "" // the error has it
+	}
+	return "write it like 127.0.0.1:5432"
 }
 
 // note checks what people write: a reason, a mark.

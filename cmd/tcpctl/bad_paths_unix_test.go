@@ -3,9 +3,11 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -155,5 +157,36 @@ func TestBadPathsOfCommands(t *testing.T) {
 	}
 	if out, status := in.try("reload"); status != exitUsage || !strings.Contains(out, "is not a regular file, and can be read only once; start tcpctl with a file") {
 		t.Errorf("reload: status %d\n%s", status, out)
+	}
+}
+
+// TestALongArgumentIsShortened in a message, whose hint is still at its end.
+func TestALongArgumentIsShortened(t *testing.T) {
+	t.Parallel()
+	out, status := runTcpctl(t, "themes", "check", strings.Repeat("é", 50000))
+	if status != exitUsage || len(out) > 5000 || !strings.HasSuffix(out, "; name another\n") || harmOf(out) != "" || strings.ContainsRune(out, '\ufffd') {
+		t.Errorf("status %d: %d bytes: %.100q", status, len(out), out)
+	}
+}
+
+// TestAFullStandardOutput: each command that cannot print says so in the same words.
+func TestAFullStandardOutput(t *testing.T) {
+	t.Parallel()
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer full.Close()
+	in := runConfigured(t, "[services.db]\nlisten = \"127.0.0.1:0\"\nbackends = []\n")
+	for _, args := range [][]string{{"status"}, {"status", "--json"}, {"init"}, {"docs", "config"}, {"completion", "bash"}, {"debug", "goroutines"},
+		{"debug", "heap", "-o", "-"}, {"events"}, {"version"}, {"mesh", "key"}, {"queue", "db", "--json"}} {
+		cmd := exec.Command("tcpctl", append(args, "--socket", in.socket)...)
+		var said bytes.Buffer
+		cmd.Stdout, cmd.Stderr = full, &said
+		cmd.Run()
+		const want = "tcpctl: what this command printed is not all there: standard output: no space left on device; make room, or name another\n"
+		if status := cmd.ProcessState.ExitCode(); status != exitFailed || said.String() != want {
+			t.Errorf("%v: status %d: %s", args, status, said.String())
+		}
 	}
 }

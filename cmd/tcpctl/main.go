@@ -6,14 +6,17 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fileerror"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/instance"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/upgrade"
 	"github.com/tcpctl/tcpctl/proxy"
@@ -49,8 +52,10 @@ func run(args []string, stdout, stderr *text.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	cmd, err := root.ExecuteContextC(context.Background())
-	if lost := stdout.Err(); err == nil && lost != nil {
-		err = fmt.Errorf("what this command printed is not all there: %w", lost)
+	if bad, ok := errors.AsType[*fs.PathError](cmp.Or(err, stdout.Err())); ok && bad.Path == os.Stdout.Name() {
+		err = fmt.Errorf("what this command printed is not all there: %w", fileerror.Unwritable("standard output", bad))
+	} else if err == nil {
+		err = stdout.Err()
 	}
 	if err == nil {
 		return 0
@@ -59,12 +64,22 @@ func run(args []string, stdout, stderr *text.Writer) int {
 		p.Fail(err)
 	}
 	for line := range strings.Lines(plainText(err)) {
-		fmt.Fprintln(stderr, "tcpctl: "+text.Safe(strings.TrimSpace(line)))
+		fmt.Fprintln(stderr, "tcpctl: "+text.Safe(shortened(strings.TrimSpace(line))))
 	}
 	if _, done := errors.AsType[reported](err); !done && wantsJSON(cmd, args) {
 		printJSON(stdout, errorBody(err))
 	}
 	return statusOf(err)
+}
+
+// shortened leaves out the middle of a message that repeats a very long argument: its
+// hint is at the end.
+func shortened(line string) string {
+	const most, end = 4000, 1000
+	if len(line) <= most {
+		return line
+	}
+	return strings.ToValidUTF8(line[:most-end], "") + " ... " + strings.ToValidUTF8(line[len(line)-end:], "")
 }
 
 // plainText is an error without the name of a package in front, which is of
@@ -165,6 +180,13 @@ func strict(c *cobra.Command) {
 			return nil
 		}
 		name := commandName(cmd)
+		if cmd.HasAvailableSubCommands() && len(given) > 0 {
+			hint := cmd.CommandPath() + " --help lists them"
+			if near := cmd.SuggestionsFor(given[0]); len(near) > 0 {
+				hint = "did you mean " + strings.Join(near, " or ") + "?"
+			}
+			return usage("there is no command %q; %s", name+" "+given[0], hint)
+		}
 		line := strings.TrimSuffix(cmd.UseLine(), " [flags]")
 		if len(given) > 1 || args(cmd, nil) == nil {
 			return usage("%s does not take %q; usage: %s", name, given[len(given)-1], line)

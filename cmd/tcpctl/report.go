@@ -32,6 +32,9 @@ func reportCommand() *cobra.Command {
 				}
 				return incidentReport(cmd, &when, form)
 			}
+			if asJSON && markdown {
+				return usage("--json and --markdown are two forms: give one")
+			}
 			src := source(cmd)
 			defer src.Close()
 			id := ""

@@ -57,7 +57,7 @@ CMD runs holds its clients until its --max, and then admits them.`,
 // runWindow goes through a window whose command is argv.
 func runWindow(cmd *cobra.Command, call api.WindowCall, argv []string, asJSON bool) error {
 	if _, err := exec.LookPath(argv[0]); err != nil {
-		return usage("%v; nothing was paused", err)
+		return usage("%v; nothing was paused; give a program of $PATH, or its path", err)
 	}
 	src := source(cmd)
 	defer src.Close()

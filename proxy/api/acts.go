@@ -204,13 +204,15 @@ func weightOf(args []string) (int, error) {
 		n, err := strconv.Atoi(args[0])
 		switch bad := proxy.ValidateWeight(n); {
 		case errors.Is(err, strconv.ErrSyntax):
-		case bad != nil: // Atoi returns the nearest value if out of range
+		case errors.Is(err, strconv.ErrRange):
+			return 0, Wrong("weight "+args[0]+" is out of range", bad.(*proxy.ValueError).Hint)
+		case bad != nil:
 			return 0, AsError(bad)
 		case err == nil:
 			return n, nil
 		}
 	}
-	return 0, Wrong(fmt.Sprintf("weight takes one whole number from 0, not %s", strings.Join(args, " ")), "0 gives a backend no new sessions")
+	return 0, Wrong(fmt.Sprintf("weight takes one whole number from 0, not %q", strings.Join(args, " ")), "0 gives a backend no new sessions")
 }
 
 func validateWeight(args []string) error {

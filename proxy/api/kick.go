@@ -88,7 +88,7 @@ func (l *Local) endedOf(r *Request, live []proxy.SessionInfo) (lines []string, e
 		case l.Engine.Operator().Existed(id):
 			lines = append(lines, id+": already ended")
 		default:
-			return nil, Unknown("there is no session "+id, "tcpctl sessions lists the live ones")
+			return nil, Unknown(fmt.Sprintf("there is no session %q", id), "tcpctl sessions lists the live ones")
 		}
 	}
 	return lines, nil
