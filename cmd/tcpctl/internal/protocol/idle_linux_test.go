@@ -154,7 +154,7 @@ func TestIdleUntilIdle(t *testing.T) {
 func TestIdleAndAlive(t *testing.T) {
 	t.Parallel()
 	spec := config.NewWS()
-	spec.Ping = 1500 * time.Millisecond // a client on a machine with much to do must not be late with its pongs
+	spec.Ping = 1500 * time.Millisecond // pongs must not be late on a busy machine
 	heard := make(chan string, 1)
 	v := bridgeOf(t, spec, func(c *net.TCPConn) { heard <- hears(t, c, 4) }, nil)
 	c := v.dial()

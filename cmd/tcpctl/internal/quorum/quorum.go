@@ -230,7 +230,7 @@ func (p *Part) changed(s raftlog.Status) {
 
 func (p *Part) note(alarm bool, text string) { p.cfg.Note(alarm, text) }
 
-// noteOnce makes an alarm of what comes again and again, once in ten minutes.
+// noteOnce makes an alarm of something repeated, at most once in ten minutes.
 func (p *Part) noteOnce(text string) {
 	p.mu.Lock()
 	again := time.Since(p.noted[text]) < 10*time.Minute

@@ -27,8 +27,8 @@ var (
 	title    = regexp.MustCompile(`(?m)^# .*\n`)
 )
 
-// manPages adds the manual pages to the files, one for each command and one
-// for each reference. They have no date: a build of the same source is the same.
+// manPages adds the manual pages to the files, one for each command and each reference. They have
+// no date, so that builds are reproducible.
 func manPages(root *cobra.Command, files map[string][]byte) {
 	files["man/tcpctl.1"] = page("tcpctl", "1", root.Short, overview(root))
 	for _, c := range visible(root) {

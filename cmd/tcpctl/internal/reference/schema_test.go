@@ -50,7 +50,7 @@ func TestTheSchemaTakesWhatTheProgramTakes(t *testing.T) {
 	}
 }
 
-// TestTheSchemaRefusesUnknownKeys, and values of another type, as the program does.
+// TestTheSchemaRefusesUnknownKeys and values of a wrong type, as the program does.
 func TestTheSchemaRefusesUnknownKeys(t *testing.T) {
 	schema := configSchema(t)
 	files, _ := filepath.Glob("../config/testdata/bad/*.toml")
@@ -62,11 +62,11 @@ func TestTheSchemaRefusesUnknownKeys(t *testing.T) {
 		}
 		var v map[string]any
 		if _, err := toml.Decode(readFile(t, f), &v); err != nil {
-			continue // no TOML at all
+			continue // not TOML
 		}
 		n++
 		if schema.Validate(asJSON(t, f, readFile(t, f))) == nil {
-			t.Errorf("the schema takes %s, and the program does not: %s", f, says)
+			t.Errorf("the schema accepts %s, and the program does not: %s", f, says)
 		}
 	}
 	if n < 5 {
@@ -79,7 +79,7 @@ func configSchema(t *testing.T) *jsonschema.Schema {
 	return compiled(t, parsed(t, "config.schema.json", readFile(t, "../../docs/config.schema.json")), "")
 }
 
-// asJSON is what an editor sees of a TOML file.
+// asJSON converts TOML to the JSON that an editor validates.
 func asJSON(t *testing.T, name, text string) any {
 	t.Helper()
 	var v map[string]any

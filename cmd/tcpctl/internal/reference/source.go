@@ -14,7 +14,7 @@ import (
 	"strings"
 )
 
-// source is what the module's own source says: its types and the comments on them.
+// source holds the types and comments of the module's own source.
 type source struct {
 	root  string
 	types map[string]*declared // by "package.Name"
@@ -27,7 +27,7 @@ type typed struct{ typ, value string }
 
 // declared is one type.
 type declared struct {
-	pkg  string // its package's name, which stands before the names in it
+	pkg  string // name of its package, which qualifies the names in typ
 	doc  string // its comment, in one paragraph
 	expr ast.Expr
 }
@@ -39,11 +39,11 @@ type member struct {
 	tag  reflect.StructTag
 	omit bool // absent when it is empty
 	typ  ast.Expr
-	pkg  string // in which typ is read
+	pkg  string // the package that typ is resolved in
 	doc  string
 }
 
-// load reads all packages but their tests.
+// load reads all packages without their tests.
 func load(root string) (*source, error) {
 	s := &source{root: root, types: map[string]*declared{}, files: map[string]*ast.File{}, words: map[string]typed{}}
 	set := token.NewFileSet()
@@ -104,7 +104,7 @@ func (s *source) note(f *ast.File) {
 	}
 }
 
-// paragraph is the text of comments, the one above first.
+// paragraph joins the texts of two comments.
 func paragraph(above, behind *ast.CommentGroup) string {
 	var all []string
 	for _, c := range []*ast.CommentGroup{above, behind} {
@@ -115,8 +115,8 @@ func paragraph(above, behind *ast.CommentGroup) string {
 	return strings.Join(all, " ")
 }
 
-// about turns "Status is everything at one moment." into "Everything at one
-// moment.": the name stands above it.
+// about turns "Status is everything at one moment." into "Everything at one moment.", as the name
+// is in the heading.
 func about(name, text string) string {
 	for _, verb := range []string{" is ", " are "} {
 		if after, ok := strings.CutPrefix(text, name+verb); ok {
@@ -126,7 +126,7 @@ func about(name, text string) string {
 	return capital(text)
 }
 
-// members are the fields of a struct by its name.
+// members returns the fields of a named struct.
 func (s *source) members(name string) ([]member, error) {
 	d := s.types[name]
 	if d == nil {
@@ -135,7 +135,7 @@ func (s *source) members(name string) ([]member, error) {
 	return s.membersOf(d)
 }
 
-// printed calls use with each field of a struct that JSON has, and with its shape.
+// printed calls use with each field of a struct that is in its JSON, and its shape.
 func (s *source) printed(name string, use func(*member, shape) error) error {
 	members, err := s.members(name)
 	for i := range members {
@@ -190,8 +190,7 @@ func (s *source) membersOf(d *declared) (all []member, err error) {
 
 var word = regexp.MustCompile(`[A-Z]\w+`)
 
-// translated puts the JSON names into comments that speak of other fields by
-// their names in Go.
+// translated replaces the Go names of other fields in comments by their JSON names.
 func translated(all []member) []member {
 	names := map[string]string{}
 	for _, m := range all {
@@ -208,7 +207,7 @@ func translated(all []member) []member {
 		}
 		first := true
 		m.doc = word.ReplaceAllStringFunc(m.doc, func(w string) string {
-			begins := first && strings.HasPrefix(m.doc, w) // of the sentence: just a word, like "From"
+			begins := first && strings.HasPrefix(m.doc, w) // at the start of a sentence it is just a word, like "From"
 			first = false
 			if key, ok := names[w]; ok && !begins {
 				return code(key)
@@ -219,7 +218,7 @@ func translated(all []member) []member {
 	return all
 }
 
-// name is the name of a type without its package's path: "proxy.Record".
+// name returns a type's name without its package's path, like "proxy.Record".
 func (s *source) name(pkg string, e ast.Expr) string {
 	switch e := e.(type) {
 	case *ast.Ident:

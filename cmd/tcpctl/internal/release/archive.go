@@ -21,7 +21,7 @@ type entry struct {
 	name string
 	mode int64
 	uid  int
-	from string // a file; "": text is the content
+	from string // path of the content; "": text is the content
 	text []byte
 }
 
@@ -32,7 +32,7 @@ func (e entry) content() ([]byte, error) {
 	return os.ReadFile(e.from)
 }
 
-// writeTar writes entries in their order, with one time for all.
+// writeTar writes entries in order, all with the same time.
 func writeTar(w io.Writer, entries []entry, at time.Time) error {
 	t := tar.NewWriter(w)
 	for _, e := range entries {
@@ -86,7 +86,7 @@ func writeZip(w io.Writer, entries []entry, at time.Time) error {
 	return z.Close()
 }
 
-// archives are for systems without a package: the program, its manuals and completions.
+// archives writes the archives for systems without a package.
 func (r *release) archives() error {
 	for _, t := range r.targets {
 		entries, err := r.archiveOf(t)
@@ -117,7 +117,7 @@ func (r *release) archiveName(t target) string {
 	return name + ".tar.gz"
 }
 
-// archiveOf is all of an archive, in one folder: what is unpacked does not litter.
+// archiveOf returns the entries of an archive, all in one folder.
 func (r *release) archiveOf(t target) ([]entry, error) {
 	binary := r.built[t]
 	all := []entry{{name: filepath.Base(binary), mode: 0o755, from: binary},
@@ -151,7 +151,7 @@ func (r *release) archiveOf(t target) ([]entry, error) {
 	return all, nil
 }
 
-// checksums are of all files of the release, as sha256sum -c reads them.
+// checksums writes the checksums of all files, for sha256sum -c.
 func (r *release) checksums() error {
 	files, err := os.ReadDir(r.out)
 	if err != nil {

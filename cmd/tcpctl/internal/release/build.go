@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// binaries builds for each target. What a build must not depend on is switched
-// off: cgo, paths of the machine, the state of its repository.
+// binaries builds for each target, without cgo, paths of the machine and the state of its
+// repository, which must not affect the result.
 func (r *release) binaries() error {
 	for _, t := range r.targets {
 		name := "tcpctl"
@@ -41,7 +41,7 @@ func (r *release) build(t target, path string) error {
 		"go", "build", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", path, "./cmd/tcpctl")
 }
 
-// here is a binary that this machine can run.
+// here returns a binary that this machine can run.
 func (r *release) here() (string, error) {
 	t := target{runtime.GOOS, runtime.GOARCH}
 	if path := r.built[t]; path != "" {
@@ -51,13 +51,13 @@ func (r *release) here() (string, error) {
 	return path, r.build(t, path)
 }
 
-// completions are what shells read to complete a command line.
+// completions writes the completion scripts and the configuration template.
 func (r *release) completions() error {
 	tcpctl, err := r.here()
 	if err != nil {
 		return err
 	}
-	// The linker says nothing about a variable that is not there.
+	// The linker ignores -X for a variable that does not exist.
 	if says, err := r.output(tcpctl, "version", "--json"); err != nil || !strings.Contains(says, `"version": "`+r.version+`"`) || !strings.Contains(says, `"commit": "`+r.commit+`"`) {
 		return fmt.Errorf("the binary does not say that it is %s of %s: %v\n%s", r.version, r.commit, err, says)
 	}
@@ -77,7 +77,7 @@ func (r *release) completions() error {
 	return r.put(r.work("tcpctl.toml"), []byte(text+"\n"))
 }
 
-// put writes a file, and the folder that it is in.
+// put writes a file, and makes its folder.
 func (r *release) put(path string, text []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err

@@ -56,7 +56,7 @@ type brewSystem struct {
 	Archives []brewArchive
 }
 
-// formula is for Homebrew on macOS and Linux.
+// formula writes the formula for Homebrew on macOS and Linux.
 func (r *release) formula() error {
 	var systems []brewSystem
 	for _, s := range []struct{ os, name string }{{"darwin", "macos"}, {"linux", "linux"}} {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// The image has nothing but the program: no shell, no libraries, no root.
+// The image contains only the program: no shell, no libraries, no root user.
 const imageUser = 65532
 
 type descriptor struct {
@@ -31,7 +31,7 @@ const (
 	ociLayer    = "application/vnd.oci.image.layer.v1.tar+gzip"
 )
 
-// layout collects the files of an OCI image layout.
+// layout is an OCI image layout under construction.
 type layout struct{ entries []entry }
 
 func (l *layout) blob(kind string, text []byte) descriptor {
@@ -45,8 +45,8 @@ func (l *layout) json(kind string, v any) (descriptor, error) {
 	return l.blob(kind, text), err
 }
 
-// image makes an OCI image layout for all of linux, as one archive: skopeo,
-// podman load and crane read it.
+// image writes one archive with an OCI image layout for all Linux targets. skopeo, podman load and
+// crane read it.
 func (r *release) image() error {
 	l := &layout{entries: []entry{{name: "blobs/", mode: 0o755}, {name: "blobs/sha256/", mode: 0o755}, {name: "oci-layout", mode: 0o644, text: []byte(`{"imageLayoutVersion":"1.0.0"}`)}}}
 	var manifests []descriptor

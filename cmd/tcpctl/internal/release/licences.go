@@ -12,15 +12,15 @@ import (
 	"strings"
 )
 
-// module is one that is linked into a binary.
+// module is a module linked into a binary.
 type module struct {
 	Path, Version, Sum string
 	Dir                string   // where its source is
-	licence            string   // by SPDX; "": not recognized
-	texts              []string // of its licences
+	licence            string   // SPDX identifier; "": not recognized
+	texts              []string // the texts of its licences
 }
 
-// modules are those of all binaries, as the binaries themselves say.
+// modules returns the modules in all binaries, according to their build info.
 func (r *release) modules() ([]*module, error) {
 	all := map[string]*module{}
 	for _, t := range r.targets {
@@ -79,7 +79,7 @@ func (m *module) read() error {
 	return nil
 }
 
-// readReadme finds the licence of a module that names it in its README only.
+// readReadme finds the licence of a module that names it only in its README.
 func (m *module) readReadme() error {
 	text, err := os.ReadFile(filepath.Join(m.Dir, "README.md"))
 	if err != nil {
@@ -94,7 +94,7 @@ func (m *module) readReadme() error {
 	return fmt.Errorf("%s has no licence in %s, and its README names none", m.Path, m.Dir)
 }
 
-// licenceOf recognizes a licence by a sentence of its own.
+// licenceOf recognizes a licence by a characteristic sentence.
 func licenceOf(text string) string {
 	text = strings.Join(strings.Fields(text), " ")
 	for _, l := range []struct{ id, says string }{
@@ -113,8 +113,7 @@ func licenceOf(text string) string {
 	return ""
 }
 
-// licences writes the licences of all that is linked into the binaries, Go
-// itself among it.
+// licences writes the licences of everything linked into the binaries, including Go itself.
 func (r *release) licences() error {
 	list, err := r.modules()
 	if err != nil {
@@ -128,7 +127,7 @@ func (r *release) licences() error {
 	if std.Version, err = r.output("go", "env", "GOVERSION"); err != nil {
 		return err
 	}
-	if err := std.read(); err != nil { // some distributions keep it elsewhere
+	if err := std.read(); err != nil { // some distributions keep the licence elsewhere
 		std.texts, std.licence = []string{"See https://go.dev/LICENSE (BSD-3-Clause)."}, "BSD-3-Clause"
 	}
 	text, err := notices(r.version, append([]*module{std}, list...))
@@ -139,7 +138,7 @@ func (r *release) licences() error {
 	return r.put(r.work("THIRD_PARTY_LICENSES.txt"), text)
 }
 
-// notices is a list of modules with their licences, and then the texts of these.
+// notices returns a list of modules with their licences, followed by the texts.
 func notices(version string, list []*module) ([]byte, error) {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "tcpctl %s contains these modules.\n\n", version)

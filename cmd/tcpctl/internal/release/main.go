@@ -24,11 +24,11 @@ import (
 	"time"
 )
 
-// release is one release that is being made.
+// release is a release under construction.
 type release struct {
 	root    string // of the module
-	out     string // where the files go
-	version string // without a v
+	out     string // output folder
+	version string // without the leading v
 	commit  string
 	time    time.Time // of the commit
 	targets []target
@@ -36,7 +36,7 @@ type release struct {
 	ctx     context.Context
 }
 
-// target is what one binary is for.
+// target is the system and processor of a binary.
 type target struct{ os, arch string }
 
 func (t target) String() string { return t.os + "/" + t.arch }
@@ -61,7 +61,7 @@ func main() {
 	}
 }
 
-// begin finds out what is to be released.
+// begin determines what to release.
 func begin(ctx context.Context, out, version, only string) (*release, error) {
 	r := &release{version: strings.TrimPrefix(version, "v"), targets: allTargets, built: map[target]string{}, ctx: ctx}
 	var err error
@@ -105,7 +105,7 @@ func begin(ctx context.Context, out, version, only string) (*release, error) {
 	return r, nil
 }
 
-// all makes one thing after the other: a machine that builds has other work.
+// all makes one part after the other, to leave processors to others.
 func (r *release) all() error {
 	if err := os.RemoveAll(r.out); err != nil {
 		return err
@@ -126,19 +126,19 @@ func (r *release) all() error {
 	return os.RemoveAll(r.work())
 }
 
-// work is a folder for what is no part of the release.
+// work returns a path for files that are not part of the release.
 func (r *release) work(names ...string) string {
 	return filepath.Join(append([]string{r.out, ".work"}, names...)...)
 }
 
 func (r *release) file(name string) string { return filepath.Join(r.out, name) }
 
-// source is a file of the repository.
+// source returns the path of a file of the repository.
 func (r *release) source(names ...string) string {
 	return filepath.Join(append([]string{r.root}, names...)...)
 }
 
-// output runs a command and gives what it prints.
+// output runs a command and returns its output.
 func (r *release) output(name string, args ...string) (string, error) {
 	cmd := exec.CommandContext(r.ctx, name, args...)
 	cmd.Dir = r.root
@@ -149,7 +149,7 @@ func (r *release) output(name string, args ...string) (string, error) {
 	return strings.TrimSpace(string(out)), err
 }
 
-// run runs a command with more in its environment; all that it prints is shown.
+// run runs a command with additional environment variables, and shows its output.
 func (r *release) run(env []string, name string, args ...string) error {
 	cmd := exec.CommandContext(r.ctx, name, args...)
 	cmd.Dir = r.root

@@ -6,19 +6,18 @@ import (
 	"path/filepath"
 )
 
-// nfpm writes packages. It is run as a tool of its own: its modules are no
-// business of tcpctl's go.mod.
+// nfpm writes packages. It is run as a separate tool, to keep its modules out of go.mod.
 const nfpm = "github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2"
 
 const maintainer = "The tcpctl authors <tcpctl@users.noreply.github.com>"
 
-// packages makes a deb, an rpm and an apk for each processor of linux.
+// packages makes a deb, an rpm and an apk for each Linux target.
 func (r *release) packages() error {
 	tool, err := r.tool()
 	if err != nil {
 		return err
 	}
-	// An apk has the times of its scripts' files in it.
+	// An apk contains the times of its scripts' files.
 	for _, name := range []string{"postinstall.sh", "postinstall-apk.sh", "preremove.sh", "postremove.sh"} {
 		text, err := os.ReadFile(r.source("cmd/tcpctl/packaging", name))
 		if err != nil {

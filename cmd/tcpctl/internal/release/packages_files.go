@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// content is one file of a package, as nfpm has it.
+// content is a file of a package, in nfpm's format.
 type content struct {
 	Src      string    `json:"src,omitempty"`
 	Dst      string    `json:"dst"`
@@ -25,7 +25,7 @@ type fileInfo struct {
 	MTime time.Time `json:"mtime"`
 }
 
-// contents are the files of a package.
+// contents returns the files of a package.
 func (r *release) contents(t target) ([]content, error) {
 	documents, err := r.documents()
 	if err != nil {
@@ -35,12 +35,12 @@ func (r *release) contents(t target) ([]content, error) {
 	return slices.Concat(r.installed(t), documents, pages), err
 }
 
-// fileAt is a file of a package; of all packages where packager is "".
+// fileAt returns a file of the packager's packages, or of all packages if packager is "".
 func (r *release) fileAt(src, dst, packager string) content {
 	return content{Src: src, Dst: dst, Packager: packager, Info: &fileInfo{0o644, r.time}}
 }
 
-// installed is what the system reads: the program, its unit and completions.
+// installed returns the program, its units and completions.
 func (r *release) installed(t target) []content {
 	pack := func(name string) string { return r.source("cmd/tcpctl/packaging", name) }
 	var units []content
@@ -64,7 +64,7 @@ func (r *release) installed(t target) []content {
 	}...)
 }
 
-// documents are examples, schemas and licences.
+// documents returns examples, schemas and licences.
 func (r *release) documents() ([]content, error) {
 	const doc = "/usr/share/doc/tcpctl/"
 	if err := r.put(r.work("copyright"), r.copyright()); err != nil {
@@ -81,7 +81,7 @@ func (r *release) documents() ([]content, error) {
 		return nil, err
 	}
 	var all []content
-	for _, dir := range []string{doc, doc + "examples", "/usr/share/licenses/tcpctl"} { // rpm removes the folders that it is given
+	for _, dir := range []string{doc, doc + "examples", "/usr/share/licenses/tcpctl"} { // rpm removes only listed folders
 		all = append(all, content{Dst: dir, Type: "dir", Packager: "rpm", Info: &fileInfo{0o755, r.time}})
 	}
 	all = append(all,
@@ -101,7 +101,7 @@ func (r *release) documents() ([]content, error) {
 	return all, err
 }
 
-// pages are the manual pages.
+// pages returns the manual pages.
 func (r *release) pages() (all []content, err error) {
 	pages, err := filepath.Glob(r.source("cmd/tcpctl/docs/man/*"))
 	for _, page := range pages {
@@ -118,7 +118,7 @@ func (r *release) pages() (all []content, err error) {
 	return all, err
 }
 
-// zip packs a text without a name and a time.
+// zip writes a text with gzip, without a name and a time.
 func (r *release) zip(name string, text []byte) error {
 	var b bytes.Buffer
 	z, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
@@ -134,7 +134,7 @@ func (r *release) zip(name string, text []byte) error {
 	return r.put(r.work("gz", name), b.Bytes())
 }
 
-// debianVersion is the version as nfpm writes it for Debian.
+// debianVersion returns the version as nfpm writes it for Debian.
 func (r *release) debianVersion() string { return strings.Replace(r.version, "-", "~", 1) }
 
 func (r *release) debianChangelog() []byte {
@@ -142,7 +142,7 @@ func (r *release) debianChangelog() []byte {
 		r.debianVersion(), maintainer, r.time.Format(time.RFC1123Z))
 }
 
-// copyright is in Debian's machine-readable form.
+// copyright returns Debian's machine-readable copyright file.
 func (r *release) copyright() []byte {
 	text, _ := os.ReadFile(r.source("LICENSE"))
 	var b bytes.Buffer

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// made is a release of a file that is no binary: all that follows the build.
+// made makes a release of a text file in place of the binary: all steps after the build.
 func made(t *testing.T) *release {
 	t.Helper()
 	root, err := filepath.Abs("../../../..")
@@ -44,21 +44,21 @@ func made(t *testing.T) *release {
 	return r
 }
 
-// TestTheSameBytes: no time and no order of this run is in any file.
+// TestTheSameBytes: two releases of one commit are identical.
 func TestTheSameBytes(t *testing.T) {
 	t.Parallel()
 	first, second := made(t), made(t)
 	a, _ := os.ReadFile(first.file("SHA256SUMS"))
 	b, _ := os.ReadFile(second.file("SHA256SUMS"))
 	if len(a) == 0 || !bytes.Equal(a, b) {
-		t.Errorf("one release\n%s\nand another\n%s", a, b)
+		t.Errorf("the first release\n%s\nthe second\n%s", a, b)
 	}
 	if n := strings.Count(string(a), "\n"); n != len(allTargets)+2 {
 		t.Errorf("%d checksums", n)
 	}
 }
 
-// TestTheImage follows the layout from its index to the program.
+// TestTheImage follows the image layout from its index to the program.
 func TestTheImage(t *testing.T) {
 	t.Parallel()
 	r := made(t)
@@ -125,7 +125,7 @@ func untar(t *testing.T, text []byte) map[string][]byte {
 	}
 }
 
-// TestTheFormulaHasTheSums of the archives that it names.
+// TestTheFormulaHasTheSums: the formula has the checksums of the archives that it names.
 func TestTheFormulaHasTheSums(t *testing.T) {
 	t.Parallel()
 	r := made(t)
@@ -144,7 +144,7 @@ func TestTheFormulaHasTheSums(t *testing.T) {
 	}
 }
 
-// TestPackagesHaveFilesThatAreThere: nfpm would find out at the release only.
+// TestPackagesHaveFilesThatAreThere: nfpm would only notice a missing file at a release.
 func TestPackagesHaveFilesThatAreThere(t *testing.T) {
 	t.Parallel()
 	r := made(t)
@@ -165,7 +165,7 @@ func TestPackagesHaveFilesThatAreThere(t *testing.T) {
 		for _, packager := range []string{"deb", "rpm", "apk"} {
 			if key := packager + f.Dst; f.Packager == "" || f.Packager == packager {
 				if at[key] != "" {
-					t.Errorf("%s is twice at %s", packager, f.Dst)
+					t.Errorf("%s has two files at %s", packager, f.Dst)
 				}
 				at[key] = f.Src
 			}
@@ -184,7 +184,7 @@ func TestPackagesHaveFilesThatAreThere(t *testing.T) {
 		}
 	}
 	if at["apk/etc/init.d/tcpctl"] == "" || at["deb/etc/init.d/tcpctl"] != "" {
-		t.Error("the script of OpenRC is for apk alone")
+		t.Error("the OpenRC script must be in apk only")
 	}
 }
 
@@ -203,8 +203,8 @@ func TestLicenceOf(t *testing.T) {
 	}
 }
 
-// TestEachModuleHasALicence on each system, and its text is among the notices: a
-// release would find out last.
+// TestEachModuleHasALicence: on each system, each module's licence is recognized, and its text is
+// among the notices. A release would only notice at its end.
 func TestEachModuleHasALicence(t *testing.T) {
 	r := made(t)
 	dirs := map[string]string{}
@@ -248,7 +248,7 @@ func TestEachModuleHasALicence(t *testing.T) {
 	}
 }
 
-// TestAnArchiveUnpacksIntoAFolder with all that a system needs, and nothing beside it.
+// TestAnArchiveUnpacksIntoAFolder: all of an archive is in one folder, with everything that its system needs.
 func TestAnArchiveUnpacksIntoAFolder(t *testing.T) {
 	t.Parallel()
 	r := made(t)

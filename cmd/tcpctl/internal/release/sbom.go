@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// sbom lists what is in the binaries, as CycloneDX 1.5. It has no serial
-// number: that would be another in each build.
+// sbom lists the modules in the binaries, as CycloneDX 1.5. It has no serial number, which would
+// differ in each build.
 func (r *release) sbom() error {
 	list, err := r.modules()
 	if err != nil {

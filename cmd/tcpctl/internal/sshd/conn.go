@@ -12,31 +12,31 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/authkeys"
 )
 
-// stallLimit is how long a client may take nothing of what is written to it, and a
-// third of how long it may leave a question open. Buffers on the way take hours of a
-// console that is quiet, so a client is not noticed by what it does not read alone.
+// stallLimit is how long a write to a client may block, and a third of how long a keepalive may
+// stay unanswered. Keepalives are needed because buffers on the way hold hours of a quiet console's
+// output.
 const stallLimit = 10 * time.Second
 
-// lastWords is how long a console that is ended may take to restore the terminal.
+// lastWords is how long an ended console may take to restore the terminal.
 const lastWords = 2 * time.Second
 
-// conn is one client's connection. It is closed when it has no session in time,
-// when a write stalls, and with the server.
+// conn is one client's connection. It is closed if it opens no session in time, if a write stalls,
+// and with the server.
 type conn struct {
 	net.Conn
 	server *Server
-	ctx    context.Context // done: its console ends
+	ctx    context.Context // when done, the console ends
 	cancel context.CancelFunc
 	timer  *time.Timer // closes it
 	once   sync.Once
 
-	key gossh.PublicKey // nil: it has no session; guarded by the server's mu, as may is
+	key gossh.PublicKey // nil: no session; key and may are guarded by the server's mu
 	may authkeys.Key
 }
 
 type connKey struct{}
 
-// accepted bounds the connections: one too many is closed.
+// accepted bounds the number of connections.
 func (s *Server) accepted(ctx ssh.Context, c net.Conn) net.Conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -58,8 +58,8 @@ func (c *conn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// keepAsking asks the client whether it is there, as OpenSSH's own ClientAliveInterval
-// does, and drops one that does not answer. It ends with the connection.
+// keepAsking sends keepalives, as with OpenSSH's ClientAliveInterval, and drops a client that does
+// not answer. It ends with the connection.
 func (c *conn) keepAsking(ctx context.Context, sc gossh.Conn) {
 	for {
 		select {
@@ -69,7 +69,7 @@ func (c *conn) keepAsking(ctx context.Context, sc gossh.Conn) {
 		}
 		limit := 3 * c.server.stall
 		silent := time.AfterFunc(limit, func() { c.drop("it answered nothing for " + limit.String()) })
-		_, _, err := sc.SendRequest("keepalive@openssh.com", true, nil) // no is an answer too
+		_, _, err := sc.SendRequest("keepalive@openssh.com", true, nil) // a refusal is an answer, too
 		silent.Stop()
 		if err != nil {
 			return
@@ -90,13 +90,13 @@ func (c *conn) Close() error {
 	return nil
 }
 
-// end lets the console close itself, and closes the connection soon.
+// end makes the console close itself, and closes the connection soon.
 func (c *conn) end() {
 	c.cancel()
 	c.timer.Stop()
 	time.AfterFunc(lastWords, func() { c.Close() })
 	if c.key == nil {
-		go c.Close() // it has no console; Close needs the lock that the caller has
+		go c.Close() // it has no console; Close needs the lock that the caller holds
 	}
 }
 

@@ -33,8 +33,8 @@ import (
 )
 
 const (
-	mostConns  = 16               // at once: each has a console of its own
-	openWithin = 20 * time.Second // from accept to the session, the key exchange and the proof included
+	mostConns  = 16               // at a time: each has its own console
+	openWithin = 20 * time.Second // from accept to the session, including key exchange and authentication
 )
 
 // Options are for one server.
@@ -48,7 +48,7 @@ type Options struct {
 	// it is to be opened. It is the server's.
 	Socket *os.File
 
-	stall time.Duration // in place of stallLimit, in tests
+	stall time.Duration // replaces stallLimit in tests
 }
 
 // Server serves on one address, from Start on. Close it.
@@ -56,17 +56,17 @@ type Server struct {
 	ssh    *ssh.Server
 	show   func(context.Context, *Session) error
 	log    *slog.Logger
-	ctx    context.Context // done: it is closed
+	ctx    context.Context // done when the server is closed
 	cancel context.CancelFunc
-	wg     sync.WaitGroup // what accepts, and the sessions
+	wg     sync.WaitGroup // the accept loop and the sessions
 	stall  time.Duration  // see stallLimit
 
-	hostKey atomic.Pointer[[]ssh.Signer] // one; the key of a connection is that at its begin
+	hostKey atomic.Pointer[[]ssh.Signer] // a single key; a connection uses the one in force at its start
 
 	mu     sync.Mutex
 	keys   authkeys.Keys
 	socket *relay.Listener // holds the socket open
-	serves *relay.Listener // the same socket, while we accept; nil: we do not
+	serves *relay.Listener // the same socket while we accept, otherwise nil
 	conns  map[*conn]struct{}
 }
 
@@ -84,7 +84,7 @@ func Open(addr string, o Options) (_ *Server, err error) {
 	}
 	s.ssh.Handler, s.ssh.ConnCallback = s.serveSession, s.accepted
 	s.ssh.ServerConfigCallback = func(ssh.Context) *gossh.ServerConfig {
-		s.ssh.HostSigners = *s.hostKey.Load() // it is called under the lock that guards them
+		s.ssh.HostSigners = *s.hostKey.Load() // called with the lock that guards them
 		return &gossh.ServerConfig{MaxAuthTries: 6}
 	}
 	if s.socket, err = relay.AdoptOrListen(o.Socket, addr, relay.Sock{}); err != nil {
@@ -106,7 +106,7 @@ func (s *Server) SetKeys(keys authkeys.Keys) {
 	s.keys = keys
 	for c := range s.conns {
 		if c.key == nil {
-			continue // its proof is looked up among the new ones
+			continue // not authenticated yet: its key will be looked up in the new list
 		}
 		if now, ok := keys.Find(c.key); !ok || now != c.may {
 			c.drop("its key was taken out or changed")
@@ -130,7 +130,7 @@ func (s *Server) Start() {
 		return
 	}
 	s.serves = s.socket
-	if again, err := s.socket.Dup(relay.Sock{}); err == nil { // else the system has no second descriptor
+	if again, err := s.socket.Dup(relay.Sock{}); err == nil { // fails if the system has no second descriptor
 		s.serves = again
 	}
 	ln := s.serves

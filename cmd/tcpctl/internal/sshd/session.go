@@ -18,8 +18,8 @@ import (
 type Session struct {
 	authkeys.Key
 	Fingerprint string        // of its key: SHA256:…
-	io.Reader                 // what is typed; it ends with the client
-	io.Writer                 // fails for a client that takes nothing
+	io.Reader                 // the input; ends with the client
+	io.Writer                 // fails for a client that does not read
 	Sizes       <-chan [2]int // width and height in cells, the first at once
 	env         []string
 }
@@ -34,7 +34,7 @@ func (s *Session) Env(name string) (string, bool) {
 	return "", false
 }
 
-// serveSession shows a console to a client that has proved a key.
+// serveSession shows a console to an authenticated client.
 func (s *Server) serveSession(sess ssh.Session) {
 	c, _ := sess.Context().Value(connKey{}).(*conn)
 	if c == nil {
@@ -73,8 +73,8 @@ func (s *Server) serveSession(sess ssh.Session) {
 		s.log.Warn("console over SSH: "+err.Error(), "by", c.may.By)
 	}
 	s.log.Info("console over SSH closed", "by", c.may.By, "client", c.RemoteAddr().String())
-	// The client disconnects when it has read the status. Were the connection closed
-	// before, what it still sends would be answered by a reset, and ssh would fail.
+	// The client disconnects when it has read the status. If the connection were closed earlier,
+	// what the client still sends would be answered by a reset, and ssh would fail.
 	stop := time.AfterFunc(lastWords, func() { c.Close() })
 	sess.Exit(0)
 	<-sess.Context().Done()
@@ -82,14 +82,14 @@ func (s *Server) serveSession(sess ssh.Session) {
 	c.Close()
 }
 
-// refuse ends a session with a sentence.
+// refuse ends a session with an error message.
 func (s *Server) refuse(sess ssh.Session, text string) {
 	fmt.Fprintf(sess.Stderr(), "tcpctl: %s\r\n", text)
 	sess.Exit(1)
 }
 
-// admit gives a connection its console: one each. The key is looked up again, as it
-// may have been taken out since the proof.
+// admit reports whether a connection may have a console; each may have one. The key is looked up
+// again, as it may have been removed since authentication.
 func (s *Server) admit(c *conn, sess ssh.Session) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -100,13 +100,12 @@ func (s *Server) admit(c *conn, sess ssh.Session) bool {
 	if ok {
 		c.timer.Stop()
 		c.key, c.may = sess.PublicKey(), may
-		s.wg.Add(1) // Close, which waits, is not here yet
+		s.wg.Add(1) // Close has not begun to wait, as the lock is held
 	}
 	return ok
 }
 
-// forwardSizes passes sizes on, the newest only: a console that is slow misses those
-// between.
+// forwardSizes passes window sizes on. A slow console gets only the newest.
 func forwardSizes(ctx context.Context, first ssh.Window, windows <-chan ssh.Window, sizes chan [2]int) {
 	size := [2]int{first.Width, first.Height}
 	for {
@@ -114,7 +113,7 @@ func forwardSizes(ctx context.Context, first ssh.Window, windows <-chan ssh.Wind
 		case <-sizes:
 		default:
 		}
-		sizes <- size // there is room: nothing else sends
+		sizes <- size // does not block: nothing else sends
 		select {
 		case w, ok := <-windows:
 			if !ok {
@@ -127,8 +126,8 @@ func forwardSizes(ctx context.Context, first ssh.Window, windows <-chan ssh.Wind
 	}
 }
 
-// watchedWriter drops a client that does not take what is written: its terminal may
-// stand still while its connection is well.
+// watchedWriter drops a client that does not read: its terminal may have stopped although its
+// connection works.
 type watchedWriter struct {
 	w io.Writer
 	c *conn

@@ -25,10 +25,10 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// hangs is how long a test waits for what must come.
+// hangs is the time after which a test is considered hung.
 const hangs = 20 * time.Second
 
-// newSigner is a key, and its line in authorized_keys.
+// newSigner returns a key, and its line for authorized_keys.
 func newSigner(t *testing.T) (ssh.Signer, string) {
 	t.Helper()
 	_, private, err := ed25519.GenerateKey(nil)
@@ -69,7 +69,7 @@ func serve(t *testing.T, o Options) *Server {
 	return s
 }
 
-// dial connects a client, and opens a session with a terminal.
+// dial connects a client and opens a session with a terminal.
 func dial(t *testing.T, s *Server, signer ssh.Signer) (*ssh.Client, *ssh.Session, error) {
 	t.Helper()
 	c, err := ssh.Dial("tcp", s.Addr().String(), &ssh.ClientConfig{User: "any", Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)},
@@ -85,7 +85,7 @@ func dial(t *testing.T, s *Server, signer ssh.Signer) (*ssh.Client, *ssh.Session
 	return c, sess, err
 }
 
-// echo tells who has come and repeats what is typed, until x.
+// echo writes who has connected, and repeats what is typed until x.
 func echo(ctx context.Context, s *Session) error {
 	size := <-s.Sizes
 	term, _ := s.Env("TERM")
@@ -137,8 +137,8 @@ func TestAKeyOpensAConsole(t *testing.T) {
 	}
 }
 
-// TestAClientDisconnectsFirst: who has read the exit status may still send, as ssh does
-// to say goodbye. One that stays, as a master of other sessions does, is disconnected.
+// TestAClientDisconnectsFirst: a client that has read the exit status may still send, as ssh does
+// to disconnect. One that stays, like an ssh master connection, is disconnected.
 func TestAClientDisconnectsFirst(t *testing.T) {
 	t.Parallel()
 	ana, line := newSigner(t)
@@ -190,11 +190,11 @@ func TestNoCommandAndNoTerminalAreRefused(t *testing.T) {
 		t.Errorf("%v, %q", err, said.String())
 	}
 	if _, err := c.Dial("tcp", "127.0.0.1:1"); err == nil || !strings.Contains(err.Error(), "unsupported channel") {
-		t.Errorf("it forwards: %v", err)
+		t.Errorf("forwarding works: %v", err)
 	}
 }
 
-// flood writes for as long as the client takes it, and says when that ended.
+// flood writes until the client stops reading, and sends the error.
 func flood(ended chan<- error) func(context.Context, *Session) error {
 	return func(_ context.Context, s *Session) error {
 		text := []byte(strings.Repeat("x", 32<<10))
@@ -207,8 +207,8 @@ func flood(ended chan<- error) func(context.Context, *Session) error {
 	}
 }
 
-// TestAClientThatDoesNotReadIsDropped, whether its terminal stands still, or its
-// whole connection.
+// TestAClientThatDoesNotReadIsDropped, whether only its terminal has stopped or its whole
+// connection.
 func TestAClientThatDoesNotReadIsDropped(t *testing.T) {
 	t.Parallel()
 	ana, line := newSigner(t)
@@ -230,7 +230,7 @@ func TestAClientThatDoesNotReadIsDropped(t *testing.T) {
 			t.Fatal(err)
 		}
 		sess.RequestPty("xterm", 24, 80, ssh.TerminalModes{})
-		sess.StdoutPipe() // which is not read
+		sess.StdoutPipe() // not read
 		if err := sess.Shell(); err != nil {
 			t.Fatal(err)
 		}
@@ -243,7 +243,7 @@ func TestAClientThatDoesNotReadIsDropped(t *testing.T) {
 				t.Error("no error")
 			}
 		case <-time.After(hangs):
-			t.Fatalf("dead %v: its console goes on", dead)
+			t.Fatalf("dead %v: its console is still open", dead)
 		}
 		s.mu.Lock()
 		n := len(s.conns)
@@ -259,7 +259,7 @@ func TestAClientThatDoesNotReadIsDropped(t *testing.T) {
 	}
 }
 
-// standstill passes a connection on, until it takes nothing more from the server.
+// standstill forwards a connection until stop is called: then it reads nothing more from the server.
 func standstill(t *testing.T, to string) (addr string, stop func()) {
 	t.Helper()
 	ln := proxytest.Listen(t)
@@ -284,12 +284,11 @@ func standstill(t *testing.T, to string) (addr string, stop func()) {
 	t.Cleanup(func() { ln.Close() })
 	return ln.Addr().String(), func() {
 		pair := <-conns
-		pair[1].SetReadDeadline(time.Now()) // what was read until now is all
+		pair[1].SetReadDeadline(time.Now()) // forward only what was read so far
 	}
 }
 
-// TestManyConnectionsAreBounded: one that proves nothing takes no place for long, and
-// no more than there are.
+// TestManyConnectionsAreBounded: unauthenticated connections are limited in number and duration.
 func TestManyConnectionsAreBounded(t *testing.T) {
 	t.Parallel()
 	_, line := newSigner(t)
@@ -315,7 +314,7 @@ func TestManyConnectionsAreBounded(t *testing.T) {
 	}
 }
 
-// TestKeysAreTakenOut: a reload without a key closes its console, and no other.
+// TestKeysAreTakenOut: a reload that removes a key closes its console, and no other.
 func TestKeysAreTakenOut(t *testing.T) {
 	t.Parallel()
 	ana, anaLine := newSigner(t)
@@ -341,7 +340,7 @@ func TestKeysAreTakenOut(t *testing.T) {
 	bobs, in := open(bob)
 	s.SetKeys(keysOf(t, bobLine+" bob"))
 	if err := anas.Wait(); err == nil {
-		t.Error("ana's console has ended well")
+		t.Error("ana's console ended without an error")
 	}
 	io.WriteString(in, "x")
 	if err := bobs.Wait(); err != nil {
@@ -352,7 +351,7 @@ func TestKeysAreTakenOut(t *testing.T) {
 	}
 }
 
-// TestPauseAndStart: the socket is another process's meanwhile, clients wait.
+// TestPauseAndStart: clients wait during a pause, in which another process may have the socket.
 func TestPauseAndStart(t *testing.T) {
 	t.Parallel()
 	ana, line := newSigner(t)
@@ -374,7 +373,7 @@ func TestPauseAndStart(t *testing.T) {
 	}
 }
 
-// TestAnotherHostKey is proved to those who come from then on; who is there stays.
+// TestAnotherHostKey: a new host key applies to later connections; earlier ones stay.
 func TestAnotherHostKey(t *testing.T) {
 	t.Parallel()
 	ana, line := newSigner(t)
@@ -400,8 +399,8 @@ func TestAnotherHostKey(t *testing.T) {
 	}
 }
 
-// TestAClientThatAnswersNothingIsDropped, though its console says too little to fill a
-// buffer; one that answers stays.
+// TestAClientThatAnswersNothingIsDropped, although its console writes too little to fill a buffer;
+// a client that answers stays.
 func TestAClientThatAnswersNothingIsDropped(t *testing.T) {
 	t.Parallel()
 	ana, line := newSigner(t)
@@ -440,11 +439,11 @@ func TestAClientThatAnswersNothingIsDropped(t *testing.T) {
 			t.Errorf("dropped: %q", who)
 		}
 	case <-time.After(hangs):
-		t.Fatal("its console goes on")
+		t.Fatal("its console is still open")
 	}
 	select {
 	case who := <-ended:
 		t.Errorf("dropped: %q", who)
-	case <-time.After(time.Second): // three times as long as one may be silent
+	case <-time.After(time.Second): // longer than a client may be silent
 	}
 }

@@ -22,7 +22,7 @@ func Path() (string, error) {
 	if os.Getuid() == 0 {
 		return "/var/lib/tcpctl", nil
 	}
-	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) { // else it is to be ignored: the XDG specification
+	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) { // the XDG specification says to ignore a relative path
 		return filepath.Join(dir, "tcpctl"), nil
 	}
 	home, err := os.UserHomeDir()

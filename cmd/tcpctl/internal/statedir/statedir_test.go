@@ -20,7 +20,7 @@ func TestPath(t *testing.T) {
 		want = []string{"/var/lib/tcpctl", "/var/lib/tcpctl"}
 	}
 	if runtime.GOOS == "windows" {
-		t.Skip("paths are of Unix")
+		t.Skip("Unix only")
 	}
 	if dir, err := Path(); dir != want[0] || err != nil {
 		t.Errorf("%q, %v", dir, err)

@@ -31,7 +31,7 @@ const sendWait = time.Second
 
 // Manager is the service manager. Its methods may be called from any goroutine.
 type Manager struct {
-	notify   string        // its socket; "": there is no manager
+	notify   string        // path of its socket; "": no manager
 	watchdog time.Duration // the longest time between two signs of life; 0: no limit
 	sockets  sockets
 }
@@ -77,7 +77,7 @@ func (m *Manager) Reloading() error {
 // Stopping notifies that this process ends by itself within the grace, and asks
 // systemd not to kill it until then.
 func (m *Manager) Stopping(grace time.Duration, status string) error {
-	timeout := grace + 10*time.Second // for what follows the sessions' end
+	timeout := grace + 10*time.Second // plus time for what follows the sessions' end
 	return m.send(daemon.SdNotifyStopping, fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", timeout.Microseconds()), statusLine(status))
 }
 
@@ -86,7 +86,7 @@ func (m *Manager) Stopping(grace time.Duration, status string) error {
 // accept notifications from its main process only (NotifyAccess=main).
 func (m *Manager) HandOver(pid int) error { return m.send(fmt.Sprintf("MAINPID=%d", pid)) }
 
-// statusLine is a field, and a field is one line.
+// statusLine makes text one line, as a field must be.
 func statusLine(text string) string {
 	return "STATUS=" + strings.Join(strings.Fields(text), " ")
 }

@@ -33,7 +33,7 @@ func listen(t *testing.T, name string) *manager {
 	return &manager{t, c}
 }
 
-// hears is the next message, by field.
+// hears returns the fields of the next message.
 func (m *manager) hears() map[string]string {
 	m.Helper()
 	var buf [4096]byte
@@ -58,7 +58,7 @@ func TestALifeIsTold(t *testing.T) {
 		m := listen(t, name)
 		us := Take()
 		if v, ok := os.LookupEnv("NOTIFY_SOCKET"); ok {
-			t.Errorf("programs that we run would speak to %s", v)
+			t.Errorf("programs that we run would notify %s", v)
 		}
 		pid := fmt.Sprint(os.Getpid())
 		for _, step := range []struct {
@@ -135,7 +135,7 @@ func TestWatchdog(t *testing.T) {
 		}
 	}
 	hangs.Store(true)
-	<-asked // from here on no sign of life is given
+	<-asked // from now on there are no signs of life
 	for m.SetReadDeadline(time.Now().Add(time.Millisecond)); ; {
 		if _, err := m.Read(make([]byte, 100)); err != nil {
 			break
@@ -145,12 +145,12 @@ func TestWatchdog(t *testing.T) {
 	<-asked
 	m.SetReadDeadline(time.Now().Add(time.Millisecond))
 	if _, err := m.Read(make([]byte, 100)); err == nil {
-		t.Error("an engine that hangs was said to live")
+		t.Error("a hanging engine was reported alive")
 	}
 	stop()
 }
 
-// The watchdog of another process is none of ours.
+// TestWatchdogOfAnother: a watchdog of another process is ignored.
 func TestWatchdogOfAnother(t *testing.T) {
 	t.Setenv("WATCHDOG_USEC", "20000")
 	t.Setenv("WATCHDOG_PID", "1")

@@ -9,12 +9,12 @@ import (
 	"sync"
 )
 
-// sockets are those that systemd has opened for us. They stay open as long as the
-// process lives, as systemd's own do, so a service can be closed and opened
-// again, or added by a reload.
+// sockets are the sockets that systemd opened for us. Like systemd's own, they stay open for as
+// long as the process lives, so that a service can be closed and opened again, or added by a
+// reload.
 type sockets struct {
 	mu      sync.Mutex
-	files   []*os.File // named by FileDescriptorName
+	files   []*os.File // their names are the FileDescriptorNames
 	claimed []bool
 }
 
@@ -79,13 +79,13 @@ func (m *Manager) Claim(service string, listen []string) (claimed []net.Listener
 	return claimed, remaining, nil
 }
 
-// at opens the socket that listens at addr; nil when there is none.
+// at returns a listener for the socket that listens at addr, or nil.
 func (s *sockets) at(addr string) net.Listener {
 	for _, want := range addresses(addr) {
 		for i, f := range s.files {
 			ln, err := net.FileListener(f)
 			if err != nil {
-				continue // of datagrams, or a connection: not ours
+				continue // a datagram socket or a connection
 			}
 			if addressOf(ln) == want {
 				s.claimed[i] = true
@@ -118,8 +118,7 @@ func (m *Manager) Unclaimed() []string {
 	return names
 }
 
-// addresses are the forms in which a socket's own address may be the same as
-// one in a configuration, the best first.
+// addresses returns the socket addresses that match a configured address, the best first.
 func addresses(addr string) []string {
 	if strings.HasPrefix(addr, "unix:") {
 		return []string{addr}

@@ -13,7 +13,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain is also the process that systemd starts: serve, with the sockets.
+// TestMain is also the process that systemd would start: it runs serve.
 func TestMain(m *testing.M) {
 	if os.Getenv("SYSTEMD_TEST_SERVE") != "" {
 		serve()
@@ -22,9 +22,9 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// serve claims for the services that its arguments say ("name=addr,addr"),
-// tells what it has got, and answers one client on each socket, twice: after
-// it has closed the listeners, it claims again.
+// serve claims sockets for the services in its arguments ("name=addr,addr"), prints what it got,
+// and answers one client on each socket. Then it closes the listeners, claims again, and answers
+// another.
 func serve() {
 	m := Take()
 	if v, ok := os.LookupEnv("LISTEN_FDS"); ok {
@@ -50,8 +50,8 @@ func serve() {
 	}
 }
 
-// activate starts this binary as systemd does: with open sockets, of which
-// each has a name, and its own process id in the environment.
+// activate starts this binary as systemd does: with open, named sockets, and its process id in the
+// environment.
 func activate(t *testing.T, names string, sockets []net.Listener, services ...string) (lines *bufio.Scanner) {
 	t.Helper()
 	cmd := exec.Command("/bin/sh", append([]string{"-c", `LISTEN_PID=$$ exec "$0" "$@"`, os.Args[0]}, services...)...)
@@ -92,7 +92,7 @@ func open(t *testing.T, network, addr string) net.Listener {
 func says(t *testing.T, lines *bufio.Scanner, want string) {
 	t.Helper()
 	if !lines.Scan() || lines.Text() != want {
-		t.Fatalf("it said %q, want %q", lines.Text(), want)
+		t.Fatalf("it printed %q, want %q", lines.Text(), want)
 	}
 }
 
@@ -114,9 +114,9 @@ func TestSockets(t *testing.T) {
 	_, port, _ := net.SplitHostPort(any4.Addr().String())
 	odd := open(t, "tcp", "127.0.0.1:0")
 	lines := activate(t, "tcpctl.socket:desk:tcpctl.socket:tcpctl.socket:odd", []net.Listener{tcp, named, any4, unix, odd},
-		fmt.Sprintf("db=%s,127.0.0.1:1,unix:%s", tcp.Addr(), unix.Addr()), // by address, and one that it has to open itself
-		"desk=127.0.0.1:2", // by name, wherever it listens
-		"any=:"+port,       // whatever the family
+		fmt.Sprintf("db=%s,127.0.0.1:1,unix:%s", tcp.Addr(), unix.Addr()), // by address; the second it must open itself
+		"desk=127.0.0.1:2", // by name, whatever its address
+		"any=:"+port,       // of either family
 	)
 	for range 2 {
 		says(t, lines, "db: 2 claimed, rest [127.0.0.1:1], error <nil>")
@@ -142,7 +142,7 @@ func TestTheUnitsAreWhatSystemdReads(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// It wants the program to be there.
+		// systemd-analyze requires that the program exists.
 		text = []byte(strings.ReplaceAll(string(text), "/usr/bin/tcpctl", "/bin/true"))
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, text, 0o644); err != nil {
@@ -156,8 +156,8 @@ func TestTheUnitsAreWhatSystemdReads(t *testing.T) {
 	}
 }
 
-// TestTheServiceIsHardened: what systemd grades below 2.5 it calls OK. A line
-// that is taken out of the unit raises it.
+// TestTheServiceIsHardened: the unit's exposure level stays below 2.5, which systemd calls OK.
+// Removing a line of the unit raises it.
 func TestTheServiceIsHardened(t *testing.T) {
 	analyze, err := exec.LookPath("systemd-analyze")
 	if err != nil {

@@ -45,7 +45,7 @@ func (m *Manager) keepAlive(ctx context.Context, alive func(context.Context) err
 	}
 }
 
-// sign notifies the watchdog, if this process is alive.
+// sign notifies the watchdog if this process is alive.
 func (m *Manager) sign(ctx context.Context, within time.Duration, alive func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()

@@ -20,10 +20,10 @@ import (
 )
 
 const (
-	pollEvery   = 20 * time.Millisecond // the longest delay before a slot that is free there is granted here
-	countEvery  = 12                    // polls: counters are less urgent
-	lifeEvery   = time.Second           // a line without changes, as a sign of life
-	quietWithin = 10 * time.Second      // without one, the process is unresponsive
+	pollEvery   = 20 * time.Millisecond // bounds the delay before a slot freed there is granted here
+	countEvery  = 12                    // in polls: counters are less urgent
+	lifeEvery   = time.Second           // between lines if nothing changes, as a sign of life
+	quietWithin = 10 * time.Second      // without a line for so long, the process is unresponsive
 	remaining   = "/v1/remaining"
 
 	remainingNow = remaining + "/now"
@@ -42,7 +42,7 @@ type Followers struct {
 // other requests with handler. Only processes of the same user, or root's, are
 // answered.
 func ServeFollowers(handler http.Handler, poll func(counters bool) proxy.Remaining) (*Followers, error) {
-	// In the abstract namespace: a killed process leaves no file behind.
+	// In the abstract namespace, a killed process leaves no file behind.
 	addr := fmt.Sprintf("@tcpctl-%d-%s", os.Getpid(), rand.Text())
 	ln, err := net.Listen("unix", addr)
 	if err != nil {
@@ -77,7 +77,7 @@ func (f *Followers) Close() {
 	<-f.served
 }
 
-// ours is a listener for processes of this user and root.
+// ours is a listener that accepts only processes of this user and root.
 type ours struct{ net.Listener }
 
 func (l ours) Accept() (net.Conn, error) {
@@ -100,8 +100,8 @@ func isOurs(c net.Conn) bool {
 	return err == nil && cred != nil && (cred.Uid == 0 || int(cred.Uid) == os.Geteuid())
 }
 
-// stream writes a line at each change, until one of the two ends. Counters come
-// less often than sessions.
+// stream writes a line at each change, until either side ends. Counters are sent less often than
+// sessions.
 func stream(w http.ResponseWriter, r *http.Request, poll func(counters bool) proxy.Remaining) {
 	out := http.NewResponseController(w)
 	tick := time.NewTicker(pollEvery)
@@ -158,10 +158,10 @@ func Ask(ctx context.Context, addr string, within time.Duration) (now proxy.Rema
 	return now, err
 }
 
-// errQuiet says that it lives, and says nothing.
+// errQuiet means that the process lives but does not answer.
 var errQuiet = errors.New("upgrade: it does not answer")
 
-// followOnce follows as long as one connection lives; its end is no error.
+// followOnce follows over one connection until it ends, which is no error.
 func followOnce(ctx context.Context, addr string, f func(proxy.Remaining)) error {
 	err := get(ctx, addr, remaining, quietWithin, func(in *json.Decoder) error {
 		var now proxy.Remaining
@@ -182,7 +182,7 @@ func followOnce(ctx context.Context, addr string, f func(proxy.Remaining)) error
 
 var errMore = errors.New("upgrade: there is more to read")
 
-// get reads an answer as long as read wants more, each time within a limit.
+// get reads an answer for as long as read returns errMore, each part within a time limit.
 func get(ctx context.Context, addr, path string, within time.Duration, read func(*json.Decoder) error) error {
 	c, err := (&net.Dialer{Timeout: within}).DialContext(ctx, "unix", addr)
 	if err != nil {

@@ -10,13 +10,12 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// variable says to a process that it was started to take over, and by which of
-// its descriptors.
+// variable tells a process that it was started to take over, and which descriptors are for that.
 const variable = "TCPCTL_UPGRADE"
 
 // Deadlines of the phases: see the package comment.
 const (
-	openWithin    = 30 * time.Second // it reads its configuration, certificates too
+	openWithin    = 30 * time.Second // it reads its configuration and certificates
 	acceptWithin  = 5 * time.Second  // meanwhile clients wait in the backlog
 	releaseWithin = 10 * time.Second
 )
@@ -106,7 +105,7 @@ type Generation struct {
 	Addr string `json:"addr"` // where Follow finds it
 }
 
-// sockets say what the descriptors behind the first are.
+// sockets describes the descriptors that follow the first.
 type sockets struct {
 	Listeners     []listener `json:"listeners,omitempty"`
 	Activated     []string   `json:"activated,omitempty"`
@@ -120,7 +119,7 @@ type listener struct {
 	Addr    string `json:"addr"`
 }
 
-// files are those of an offer, in the order of its sockets.
+// files returns the files of an offer, in the order of the returned sockets.
 func (o *Offer) files() (files []*os.File, s sockets) {
 	for _, d := range o.Listeners {
 		files = append(files, d.File)
@@ -145,7 +144,7 @@ func (o *Offer) files() (files []*os.File, s sockets) {
 	return files, s
 }
 
-// fill is the other half of files: next gives one descriptor after the other.
+// fill is the inverse of files: next returns one descriptor after the other.
 func (o *Offer) fill(s sockets, next func(name string) *os.File) {
 	for _, d := range s.Listeners {
 		o.Listeners = append(o.Listeners, proxy.InheritedSocket{Service: d.Service, Addr: d.Addr, File: next(d.Service + " " + d.Addr)})
@@ -176,26 +175,26 @@ func (o *Offer) Close() {
 	}
 }
 
-// message is one message of the link; one of its fields is set.
+// message is a message of the link, with one field set.
 type message struct {
 	Offer   *Offer   `json:"offer,omitempty"`
 	Sockets *sockets `json:"sockets,omitempty"` // with the offer
 
 	Ready     bool   `json:"ready,omitempty"`
-	PID       int    `json:"pid,omitempty"` // with ready: a script may have been started
+	PID       int    `json:"pid,omitempty"` // with ready: the started process may be a script
 	Failed    string `json:"failed,omitempty"`
 	Accepting bool   `json:"accepting,omitempty"`
 	Settled   bool   `json:"settled,omitempty"`
-	// Counted is what the successor has counted, in case it dies before it is
-	// released: then its predecessor continues from there.
+	// Counted is what the successor has counted. If it dies before it is released, its predecessor
+	// continues from there.
 	Counted *proxy.Remaining `json:"counted,omitempty"`
 
 	Go       *State `json:"go,omitempty"`
 	Released bool   `json:"released,omitempty"`
-	Stop     bool   `json:"stop,omitempty"` // both are to end
+	Stop     bool   `json:"stop,omitempty"` // both must end
 }
 
-// event is the event of the message, for a phase.
+// event returns the message's event for a phase.
 func (m *message) event() event {
 	switch {
 	case m.Ready:
@@ -216,7 +215,7 @@ func (m *message) event() event {
 
 var errUnexpected = errors.New("upgrade: the other process sent an unexpected message; are the two versions compatible? else stop the old one and start the new one")
 
-// link is one end of the pair.
+// link is one end of the pair of sockets.
 type link struct {
 	conn     *os.File
 	mu       sync.Mutex // of writes
@@ -225,7 +224,7 @@ type link struct {
 
 func newLink(f *os.File) *link { return &link{conn: f, received: make(chan message)} }
 
-// receive reads messages until one of the two ends.
+// receive reads messages until the other end is closed or done is.
 func (l *link) receive(done <-chan struct{}) {
 	defer close(l.received)
 	for in := json.NewDecoder(l.conn); ; {
@@ -241,7 +240,7 @@ func (l *link) receive(done <-chan struct{}) {
 	}
 }
 
-// say sends a message within a time; a peer that takes longer is unresponsive.
+// say sends a message, with a timeout.
 func (l *link) say(m message, within time.Duration) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -7,8 +7,7 @@ import (
 	"testing"
 )
 
-// TestPhases is the protocol as a table: what is not in it ends the handover,
-// or means nothing any more.
+// TestPhases is the protocol as a table: any other event ends the handover, or is ignored.
 func TestPhases(t *testing.T) {
 	type row struct {
 		from phase
@@ -73,16 +72,16 @@ func TestPhases(t *testing.T) {
 	}
 }
 
-// world is both processes and what is on its way between them.
+// world is the state of both processes, and the messages on their way between them.
 type world struct {
 	pred, succ           phase
 	predLives, succLives bool
-	listens, accepts     bool // the predecessor, the successor
+	listens, accepts     bool // accept clients: the predecessor, the successor
 	predOwns, succOwns   bool // the mesh, and the name of main process
-	holds                bool // the predecessor, the descriptors
+	holds                bool // the predecessor has the descriptors
 	stopped              bool
-	toPred, toSucc       string // letters, the first is next
-	predLate             bool   // it has lost its patience with one that stands still
+	toPred, toSucc       string // messages as letters; the first is next
+	predLate             bool   // a deadline has passed for a process that hangs
 	succLate             bool
 }
 
@@ -141,7 +140,7 @@ func (w world) successor(e event) world {
 	return w
 }
 
-// moves are all that can happen next: what does by itself, and what goes wrong.
+// moves returns all that can happen next: usual events, and what can go wrong.
 func (w world) moves() (usual, wrong map[string]world) {
 	usual, wrong = map[string]world{}, map[string]world{}
 	predWaits := w.predLives && w.pred < settled
@@ -194,9 +193,9 @@ func (w world) moves() (usual, wrong map[string]world) {
 	return usual, wrong
 }
 
-// TestEveryHandover goes through all that can happen, in every order: one
-// kill, or lost patience, or stop, at every moment. Never do both accept; at
-// the end one of those who live does, and is the one that owns the rest.
+// TestEveryHandover goes through all events in every order, with one kill, timeout or stop at every
+// moment. Both processes never accept at a time; at the end one of the live ones does, and owns the
+// rest.
 func TestEveryHandover(t *testing.T) {
 	seen := map[string]bool{}
 	ends := 0
@@ -239,7 +238,7 @@ func TestEveryHandover(t *testing.T) {
 			visit(next, faults, append(slices.Clone(path), name))
 		}
 		if faults > 0 || w.stopped {
-			return // of two processes, one may fail
+			return // only one of the two may fail
 		}
 		for name, next := range wrong {
 			visit(next, faults+1, append(slices.Clone(path), name))

@@ -24,9 +24,9 @@ type Predecessor struct {
 	phase    phase
 	done     chan struct{}
 	end      sync.Once
-	settle   chan struct{} // closed: at once
+	settle   chan struct{} // closed: settle at once
 	hurry    sync.Once
-	released chan struct{} // closed: all is ours
+	released chan struct{} // closed: everything is ours
 }
 
 // Take finds the process that this one is to take over from; nil: none. It is to be
@@ -71,7 +71,7 @@ func Take() (*Predecessor, error) {
 // the wait.
 func (p *Predecessor) Ready(stop <-chan os.Signal) (State, error) {
 	p.phase, _ = p.phase.asSuccessor(isReady)
-	p.say(message{Ready: true, PID: os.Getpid()}, acceptWithin) // the death of the other shows below
+	p.say(message{Ready: true, PID: os.Getpid()}, acceptWithin) // if the other has died, that is noticed below
 	Observe(false, "ready")
 	late := time.NewTimer(openWithin)
 	defer late.Stop()
@@ -180,7 +180,7 @@ func (p *Predecessor) Released() <-chan struct{} { return p.released }
 
 // Fail sends the reason why this process cannot take over, and closes the link.
 func (p *Predecessor) Fail(why error) {
-	p.say(message{Failed: why.Error()}, acceptWithin) // an error: the other has ended
+	p.say(message{Failed: why.Error()}, acceptWithin) // an error means that the other has ended
 	p.Close()
 }
 

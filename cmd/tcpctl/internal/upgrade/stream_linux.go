@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// streamConn is a connection of which more may have been read than its head.
+// streamConn is a connection of which more than the HTTP head may have been read.
 type streamConn struct {
 	net.Conn
 	r io.Reader

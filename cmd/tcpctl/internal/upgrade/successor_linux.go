@@ -22,12 +22,12 @@ type Successor struct {
 	cmd     *exec.Cmd
 	done    chan struct{}
 	late    *time.Timer
-	helpers sync.WaitGroup // that write the offer, and watch the process
-	pidfd   *os.File       // nil: the system has none
-	exited  chan struct{}  // closed: the process that was started has ended
-	died    bool           // and not with success
+	helpers sync.WaitGroup // goroutines that write the offer and watch the process
+	pidfd   *os.File       // nil: not supported
+	exited  chan struct{}  // closed: the started process has ended
+	died    bool           // it ended with an error
 	counted proxy.Remaining
-	why     error // it failed
+	why     error // reason of the failure
 }
 
 // Begin starts path with args, the first of which is its name, and env beside
@@ -59,7 +59,7 @@ func (s *Successor) Settle() error {
 	return s.why
 }
 
-// drive runs until a phase is reached, or failed is.
+// drive runs until a phase or failed is reached.
 func (s *Successor) drive(until phase) {
 	for s.phase != until && s.phase != failed {
 		e := s.next()
@@ -71,18 +71,18 @@ func (s *Successor) drive(until phase) {
 	}
 }
 
-// next waits for what happens next.
+// next waits for the next event.
 func (s *Successor) next() event {
 	late, again, exited := s.late.C, false, s.exited
 	var died <-chan time.Time
 	for {
 		select {
 		case <-exited:
-			// A script that has started it may end, with success.
+			// A script that started the new process may end successfully.
 			exited = nil
 			s.died = s.died || s.cmd.ProcessState == nil && s.cmd.Wait() != nil
 			if s.died {
-				died = time.After(s.duties.limits.again) // its last messages are on their way here, and then its end
+				died = time.After(s.duties.limits.again) // its last messages, and then its end, are still to be read
 			}
 		case <-died:
 			s.fail(s.ended())
@@ -106,8 +106,7 @@ func (s *Successor) next() event {
 			return m.event()
 		case <-late:
 			if !again {
-				// It may be this process that was stopped: messages may have
-				// arrived meanwhile.
+				// This process itself may have been suspended: messages may have arrived meanwhile.
 				again, late = true, time.After(s.duties.limits.again)
 				continue
 			}
@@ -120,14 +119,14 @@ func (s *Successor) next() event {
 	}
 }
 
-// before says when a process has ended that was in a phase.
+// before says, for an error, when a process ended.
 var before = map[phase]string{offered: "before it was ready", started: "before it accepted clients", accepting: "soon after it had taken over"}
 
 func (s *Successor) ended() error {
 	return fmt.Errorf("upgrade: the new process has ended %s; its log may say why", before[s.phase])
 }
 
-// fail keeps the first reason.
+// fail records the reason, if it is the first.
 func (s *Successor) fail(why error) {
 	s.why = cmp.Or(s.why, why)
 }
@@ -136,14 +135,14 @@ func (s *Successor) do(a act) {
 	switch a {
 	case stopListening, sayGo:
 		if a == sayGo {
-			return // with it
+			return // ends with the phase
 		}
 		Observe(true, "ready")
 		state, err := s.duties.StopListening()
 		if err == nil {
 			err = s.say(message{Go: &state}, s.duties.limits.accept)
 			if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
-				err = s.ended() // since it was ready
+				err = s.ended() // it ended after it was ready
 			}
 		}
 		if err != nil {
@@ -165,7 +164,7 @@ func (s *Successor) do(a act) {
 		Observe(true, "settled")
 		s.duties.Release(s.PID)
 		Observe(true, "released")
-		s.say(message{Released: true}, releaseWithin) // an error: the other has ended
+		s.say(message{Released: true}, releaseWithin) // an error means that the other has ended
 	case kill:
 		s.fail(errUnexpected)
 		s.kill()
@@ -176,7 +175,7 @@ func (s *Successor) do(a act) {
 	}
 }
 
-// end closes the link. A successor that serves is not waited for.
+// end closes the link. It does not wait for a successor that serves.
 func (s *Successor) end() {
 	s.late.Stop()
 	close(s.done)

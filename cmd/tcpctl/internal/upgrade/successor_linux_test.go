@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// TestLastMessageBeforeTheEnd: what the new process wrote before it died counts,
-// although its end is known first.
+// TestLastMessageBeforeTheEnd: what the new process wrote before it died counts, even if its end is
+// noticed first.
 func TestLastMessageBeforeTheEnd(t *testing.T) {
 	t.Parallel()
 	for range 20 {
@@ -30,8 +30,8 @@ func TestLastMessageBeforeTheEnd(t *testing.T) {
 	}
 }
 
-// TestTheOfferNeedsNoTime: what fits is there at once, however late it is, and the
-// rest is counted.
+// TestTheOfferNeedsNoTime: writeNow writes what fits without a deadline, and returns how much that
+// was.
 func TestTheOfferNeedsNoTime(t *testing.T) {
 	ours, theirs, err := pair()
 	if err != nil {

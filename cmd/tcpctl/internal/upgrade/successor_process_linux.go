@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// start starts the process. What fits into the socket of the offer is there
-// before it is: it can continue alone from its first moment.
+// start starts the process. As much of the offer as fits into the socket is written before that, so
+// that the process can continue alone from the beginning.
 func (s *Successor) start(path string, args, env []string, o Offer) error {
 	files, what := o.files()
 	ours, theirs, err := pair()
@@ -29,7 +29,7 @@ func (s *Successor) start(path string, args, env []string, o Offer) error {
 	s.cmd.Args = args
 	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	s.cmd.Env = append(append(os.Environ(), env...), variable+"=3")
-	// A group of its own, so that it can be ended with what it has started.
+	// Its own process group, so that it can be ended with its children.
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: o.Screen, Setpgid: !o.Screen}
 	s.cmd.ExtraFiles = append([]*os.File{theirs}, files...)
 	err = s.cmd.Start()
@@ -44,7 +44,7 @@ func (s *Successor) start(path string, args, env []string, o Offer) error {
 	s.helpers.Go(func() {
 		defer s.mu.Unlock()
 		ours.SetWriteDeadline(time.Now().Add(s.duties.limits.open))
-		ours.Write(text[n:]) // an error: it does not read, and misses a deadline
+		ours.Write(text[n:]) // an error means that it does not read, and it will miss a deadline
 	})
 	if fd, err := unix.PidfdOpen(s.PID, unix.PIDFD_NONBLOCK); err == nil {
 		s.pidfd = os.NewFile(uintptr(fd), "pidfd")
@@ -53,8 +53,8 @@ func (s *Successor) start(path string, args, env []string, o Offer) error {
 	return nil
 }
 
-// writeNow writes what fits into a socket without a wait. A deadline would not do:
-// it can be over before the first byte on a busy machine.
+// writeNow writes what fits into a socket without waiting. A deadline could pass before the first
+// byte on a busy machine.
 func writeNow(f *os.File, text []byte) (n int) {
 	rc, err := f.SyscallConn()
 	if err != nil {
@@ -73,8 +73,7 @@ func writeNow(f *os.File, text []byte) (n int) {
 	return n
 }
 
-// watch waits for the end of the process that was started: its own children may
-// hold the link open.
+// watch waits for the end of the started process, as its children may hold the link open.
 func (s *Successor) watch() {
 	rc, err := s.pidfd.SyscallConn()
 	if err != nil {
@@ -93,12 +92,12 @@ func (s *Successor) watch() {
 // goneWithin bounds the wait for the kernel to release a killed process's descriptors.
 const goneWithin = 2 * time.Second
 
-// kill ends the process and what it has started, and waits until no other process
-// has our descriptors.
+// kill ends the process and what it has started, and waits until only this process has our
+// descriptors.
 func (s *Successor) kill() {
 	syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL)
 	if s.cmd.ProcessState == nil {
-		s.cmd.Process.Kill() // before it had its group
+		s.cmd.Process.Kill() // it may not have its group yet
 		s.cmd.Wait()
 	}
 	timer := time.NewTimer(goneWithin)
@@ -119,7 +118,7 @@ func (s *Successor) kill() {
 	}
 }
 
-// pair makes two ends. Go's poller waits for ours.
+// pair makes a pair of sockets. Ours is in Go's poller.
 func pair() (ours, theirs *os.File, err error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err == nil {

@@ -25,7 +25,7 @@ import (
 
 const patience = time.Minute
 
-// TestMain is the new process, too, when a test has started it as one.
+// TestMain is also the new process, if a test started it as one.
 func TestMain(m *testing.M) {
 	if before, err := Take(); before != nil || err != nil {
 		succeed(before)
@@ -35,9 +35,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// succeed is a process that takes over, and answers clients at the first listener
-// with what it was told. The offer's By says where it dies ("die started") or
-// stands still ("halt accepting").
+// succeed is a process that takes over, and answers clients of the first listener with what it was
+// offered. The offer's By says in which phase it dies ("die started") or hangs ("halt accepting").
 func succeed(p *Predecessor) {
 	fate, at, _ := strings.Cut(p.Offer.By, " ")
 	here := func(phase string) {
@@ -48,7 +47,7 @@ func succeed(p *Predecessor) {
 			select {}
 		case fate == "halt":
 			syscall.Kill(os.Getpid(), syscall.SIGSTOP)
-			time.Sleep(10 * time.Millisecond) // this thread may go on for a moment
+			time.Sleep(10 * time.Millisecond) // this thread may run on for a moment
 		}
 	}
 	here("offered")
@@ -81,7 +80,7 @@ func succeed(p *Predecessor) {
 		here("released")
 	}()
 	if at == "accepting" {
-		for range 2 { // the second comes once the old process has read the first
+		for range 2 { // the second is sent once the old process has read the first
 			<-counted
 		}
 		here("accepting")
@@ -96,7 +95,7 @@ func succeed(p *Predecessor) {
 	}
 }
 
-// old is a process that hands over, in a test.
+// old is the process that hands over, in a test.
 type old struct {
 	testing.TB
 	ln      net.Listener
@@ -150,7 +149,7 @@ func (o *old) begin(path string, args ...string) (*Successor, error) {
 
 func (o *old) hand() (*Successor, error) { return o.begin(os.Args[0], os.Args[:1]...) }
 
-// served connects to the listener, where one of the two must answer.
+// served connects to the listener and returns the answer of either process.
 func (o *old) served() string {
 	o.Helper()
 	c, err := net.Dial("tcp", o.ln.Addr().String())
@@ -166,7 +165,7 @@ func (o *old) served() string {
 	return string(text)
 }
 
-// gone waits until nothing listens there any more.
+// gone waits until nothing listens any more.
 func (o *old) gone() {
 	o.Helper()
 	o.ln.Close()
@@ -213,8 +212,8 @@ func TestOneProcessFollowsAnother(t *testing.T) {
 
 const short = time.Second // for what is to be late; all else has its time
 
-// TestTheNewOneFails, in each way and at each phase: the old one is as it was,
-// nothing of the new one is left, and what it had counted is known.
+// TestTheNewOneFails, in each way and phase: the old process continues, nothing of the new one is
+// left, and what it counted is known.
 func TestTheNewOneFails(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -250,7 +249,7 @@ func TestTheNewOneFails(t *testing.T) {
 	}
 }
 
-// TestNotNow: what must not be handed over is said when it comes to it.
+// TestNotNow: an upgrade fails if something cannot be handed over when it would be.
 func TestNotNow(t *testing.T) {
 	t.Parallel()
 	o := newOld(t, "live")
@@ -262,7 +261,7 @@ func TestNotNow(t *testing.T) {
 	o.gone()
 }
 
-// TestStopEndsAnUpgrade in each phase, also one of a process that stands still.
+// TestStopEndsAnUpgrade in each phase, also with a new process that hangs.
 func TestStopEndsAnUpgrade(t *testing.T) {
 	t.Parallel()
 	for _, fate := range []string{"halt offered", "halt started", "halt settled"} {
@@ -282,7 +281,7 @@ func TestStopEndsAnUpgrade(t *testing.T) {
 	}
 }
 
-// TestAScriptThatFails, and has a child that would keep the sockets.
+// TestAScriptThatFails, with a child that would keep the sockets.
 func TestAScriptThatFails(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{
@@ -303,8 +302,8 @@ func TestAScriptThatFails(t *testing.T) {
 	}
 }
 
-// TestAScriptThatStartsIt, and waits for it: the process is known by its own
-// id, and ends with its group when it must.
+// TestAScriptThatStartsIt and waits for it: the PID is the new process's own, and it can be ended
+// with its group.
 func TestAScriptThatStartsIt(t *testing.T) {
 	t.Parallel()
 	o := newOld(t, "live")
@@ -313,7 +312,7 @@ func TestAScriptThatStartsIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s.PID == s.cmd.Process.Pid {
-		t.Error("it is known by its script's")
+		t.Error("its PID is the script's")
 	}
 	syscall.Kill(s.PID, syscall.SIGKILL)
 	if err := s.Settle(); err == nil {
@@ -322,8 +321,8 @@ func TestAScriptThatStartsIt(t *testing.T) {
 	o.gone()
 }
 
-// TestTheOldOneDies at each phase: the new one takes over, with what it knows.
-// Another process is the old one, that dies when it is told to.
+// TestTheOldOneDies in each phase: the new process takes over with what it knows. The old one is a
+// separate process, started to die in a certain phase.
 func TestTheOldOneDies(t *testing.T) {
 	if at := os.Getenv("UPGRADE_DIES"); at != "" {
 		dieAt(t, at)
@@ -374,7 +373,7 @@ func TestTheOldOneDies(t *testing.T) {
 	}
 }
 
-// dieAt is an old process that dies at a moment of the handover.
+// dieAt is an old process that dies at a given point of the handover.
 func dieAt(t *testing.T, at string) {
 	o := newOld(t, "live")
 	fmt.Println(o.ln.Addr())
@@ -409,7 +408,7 @@ func TestOneThatCannotBegin(t *testing.T) {
 	t.Parallel()
 	o := newOld(t, "")
 	if _, err := o.begin("/missing", "missing"); err == nil {
-		t.Error("a program that is missing begins")
+		t.Error("a missing program was started")
 	}
 	o.told()
 }
@@ -429,7 +428,7 @@ func TestNobodyToFollow(t *testing.T) {
 	}
 }
 
-// TestOfferIsWhole looks whether every field goes over.
+// TestOfferIsWhole: every field is handed over.
 func TestOfferIsWhole(t *testing.T) {
 	t.Parallel()
 	o := Offer{Listeners: []proxy.InheritedSocket{{Service: "a", Addr: "b", File: os.Stdin}}, Activated: []*os.File{os.Stdout}, ControlSocket: os.Stdin, Metrics: os.Stderr}
@@ -441,8 +440,8 @@ func TestOfferIsWhole(t *testing.T) {
 	}
 }
 
-// TestFollowers hear of each change, find it again when a connection is lost,
-// and hear of its end.
+// TestFollowers: followers get each change, reconnect after a lost connection, and learn of the
+// process's end.
 func TestFollowers(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -475,7 +474,7 @@ func TestFollowers(t *testing.T) {
 					return
 				}
 			case <-late:
-				t.Fatalf("%d is never heard", active)
+				t.Fatalf("timeout waiting for %d active sessions", active)
 			}
 		}
 	}
@@ -493,10 +492,10 @@ func TestFollowers(t *testing.T) {
 	close(said)
 }
 
-// TestOnlyOurs: a process of another user is not heard.
+// TestOnlyOurs: a process of another user gets no answer.
 func TestOnlyOurs(t *testing.T) {
 	t.Parallel()
-	const python = "/usr/bin/python3" // which any user may run
+	const python = "/usr/bin/python3" // any user may run it
 	if _, err := os.Stat(python); err != nil || os.Geteuid() != 0 {
 		t.Skip("needs root and " + python)
 	}
