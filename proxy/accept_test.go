@@ -14,7 +14,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// troubled is a listener whose process is out of something now and then.
+// troubled is a listener whose process lacks a resource from time to time.
 type troubled struct {
 	net.Listener
 	mu   sync.Mutex
@@ -35,8 +35,8 @@ func (l *troubled) Accept() (net.Conn, error) {
 	return l.Listener.Accept()
 }
 
-// TestAcceptNeverGivesUp: it goes on after each of these, and says so once a
-// burst.
+// TestAcceptNeverGivesUp: it continues after each of these errors, and reports them
+// once per burst.
 func TestAcceptNeverGivesUp(t *testing.T) {
 	t.Parallel()
 	ln := proxytest.Listen(t)
@@ -46,22 +46,22 @@ func TestAcceptNeverGivesUp(t *testing.T) {
 	one := v.dial("one")
 	one.hears("a one")
 	if l.said.Load() != 8 {
-		t.Errorf("%d errors were met", l.said.Load())
+		t.Errorf("%d errors occurred", l.said.Load())
 	}
 	page, _ := v.Events(0)
 	if n := countEvents(page, proxy.EventLimit, "out of descriptors: accept of db"); n != 1 {
-		t.Errorf("said %d times", n)
+		t.Errorf("%d such events", n)
 	}
 	v.must(v.svc.StopListening("ana", ""))
 	if _, err := v.svc.StartListening("ana", ""); err == nil {
-		t.Error("opened without an address")
+		t.Error("a service without an address was opened")
 	}
 	one.says("still here")
 	one.hears("still here")
 }
 
-// TestOutOfDescriptors: five times as many clients as the process can hold.
-// All are served, one after another, and it serves on afterwards.
+// TestOutOfDescriptors: five times as many clients as the process can hold are all
+// served, one after another, and it continues to serve afterwards.
 func TestOutOfDescriptors(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		const most, clients = 8, 40
@@ -92,12 +92,12 @@ func TestOutOfDescriptors(t *testing.T) {
 		v.dial("after").hears("a after")
 		page, _ := v.Events(0)
 		if n := countEvents(page, proxy.EventLimit, "of 8; new clients wait"); n < 1 || n > 1+int(time.Since(began)/(10*time.Second)) {
-			t.Errorf("said %d times", n)
+			t.Errorf("%d such events", n)
 		}
 	})
 }
 
-// TestTheBudgetIsGivenBack by all endings, also by those who never waited.
+// TestTheBudgetIsGivenBack after every kind of ending, even without a wait.
 func TestTheBudgetIsGivenBack(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		a := newServer(t, "a")

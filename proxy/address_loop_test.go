@@ -10,8 +10,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// TestRingsAreRefused: a backend that leads back to its own service, however
-// it is written, and nothing that only looks like it.
+// TestRingsAreRefused: a backend that leads back to its own service is refused, however
+// it is written, but nothing that only looks like it.
 func TestRingsAreRefused(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -60,7 +60,7 @@ func TestRingsAreRefused(t *testing.T) {
 		{"another port", "", []proxy.ServiceConfig{svc("a", ":8", "127.0.0.1:9")}},
 		{"another loopback address", "", []proxy.ServiceConfig{svc("a", "127.0.0.1:9", "127.0.0.2:9")}},
 		{"another host", "", []proxy.ServiceConfig{svc("a", ":9", "192.0.2.1:9")}},
-		{"a name that there is not", "", []proxy.ServiceConfig{svc("a", ":9", "no-such-host.invalid:9")}},
+		{"an unknown name", "", []proxy.ServiceConfig{svc("a", ":9", "no-such-host.invalid:9")}},
 		{"another Unix socket", "", []proxy.ServiceConfig{svc("a", sock, sock+"2")}},
 		{"an address twice", "b listen[0]", []proxy.ServiceConfig{svc("a", "localhost:8"), svc("b", ":8")}},
 	} {
@@ -77,7 +77,7 @@ func TestRingsAreRefused(t *testing.T) {
 	}
 }
 
-// TestRingsAreRefusedAtRunTime, where the system has chosen the ports, too.
+// TestRingsAreRefusedAtRunTime, even if the system has chosen the ports.
 func TestRingsAreRefusedAtRunTime(t *testing.T) {
 	t.Parallel()
 	a := newServer(t, "a")
@@ -94,7 +94,7 @@ func TestRingsAreRefusedAtRunTime(t *testing.T) {
 	ring := service("two", "127.0.0.1:0", a)
 	ring.Backends = append(ring.Backends, proxy.BackendConfig{Addr: one})
 	if _, err := v.Apply(proxy.Config{Services: []proxy.ServiceConfig{service("one", "127.0.0.1:0", a), ring}}); err == nil {
-		t.Error("a ring with what an operator has added was applied")
+		t.Error("a ring with an added backend was applied")
 	}
 	if n := len(v.Service("two").Info().Backends); n != 1 {
 		t.Errorf("%d backends", n)

@@ -14,7 +14,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// untilChecked waits until so many checks more have been made.
+// untilChecked waits until this many more checks were made.
 func (v *visit) untilChecked(name string, times int) {
 	v.Helper()
 	for range times {
@@ -26,8 +26,8 @@ func (v *visit) untilChecked(name string, times int) {
 	}
 }
 
-// TestTCPChecksAreNotSeen: the server's accept does not return for them, behind
-// a lock neither, and no local port is left waiting.
+// TestTCPChecksAreNotSeen: the server's accept does not return for them, with or
+// without a lock, and no local port is left in TIME_WAIT.
 func TestTCPChecksAreNotSeen(t *testing.T) {
 	for _, slots := range []int{0, 1} {
 		ln := proxytest.Listen(t)
@@ -48,20 +48,20 @@ func TestTCPChecksAreNotSeen(t *testing.T) {
 			}
 			s.Close()
 		}
-		// The last ACK is held back for 40 ms at least; on a busy machine that
-		// may be too short now and then. Without that, all of them are seen.
+		// The last ACK is delayed by at least 40 ms, which may sometimes be too short
+		// on a busy machine. Without the delay all of them are seen.
 		if seen > 15 {
 			t.Errorf("slots %d: %d of 30 checks were seen", slots, seen)
 		}
-		// Close gives up the dial that is under way, which may have succeeded.
+		// Close aborts the dial in progress, which may have succeeded.
 		if n := timeWaits(t, port, nil) - before; n > 1 {
-			t.Errorf("slots %d: %d ports wait", slots, n)
+			t.Errorf("slots %d: %d ports are in TIME_WAIT", slots, n)
 		}
 	}
 }
 
-// TestChecksSpeakAsSessionsDo: a PROXY header without a client comes first, but not
-// to a port that is for checks alone.
+// TestChecksSpeakAsSessionsDo: a PROXY header without a client comes first, but not at
+// a port that is only for checks.
 func TestChecksSpeakAsSessionsDo(t *testing.T) {
 	t.Parallel()
 	for version, want := range map[int]string{1: "PROXY UNKNOWN\r\nPING\n", 2: "\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00PING\n"} {
@@ -82,7 +82,7 @@ func TestChecksSpeakAsSessionsDo(t *testing.T) {
 			}
 			got, err := readUntil(s, "PING\n")
 			if got != want {
-				t.Errorf("version %d, a port apart %v: it said %q, %v", version, apart, got, err)
+				t.Errorf("version %d, a separate port %v: got %q, %v", version, apart, got, err)
 			}
 			s.Write([]byte("PONG"))
 			s.Close()
@@ -105,9 +105,9 @@ func readUntil(c net.Conn, end string) (string, error) {
 	return string(got), nil
 }
 
-// TestWhoEndsFirstWaits: a backend that ends first keeps the port of the
-// connection waiting on its own side, as it would with its client's own: ours
-// are free at once. One whose client ends first costs one port, not more.
+// TestWhoEndsFirstWaits: if the backend ends first, the port stays in TIME_WAIT on its
+// side, as without a proxy: ours is free at once. If the client ends first, that costs
+// one port, not more.
 func TestWhoEndsFirstWaits(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		ln := proxytest.Listen(t)
@@ -144,21 +144,21 @@ func TestWhoEndsFirstWaits(t *testing.T) {
 			visit(true)
 		}
 		if n := timeWaits(t, port, ours); n > 0 {
-			t.Errorf("%d of our ports wait after the backend ended first", n)
+			t.Errorf("%d of our ports are in TIME_WAIT after the backend ended first", n)
 		}
 		for range times {
 			visit(false)
 		}
 		if n := timeWaits(t, port, ours); n > times {
-			t.Errorf("%d of our ports wait after %d clients ended first", n, times)
+			t.Errorf("%d of our ports are in TIME_WAIT after %d clients ended first", n, times)
 		}
 	})
 }
 
-// timeWaits is how many connections to a port wait on the connecting side; a
-// listener that had the port before may have left some, unless only those from
-// some ports count. The list is read in pieces while others come and go, so one
-// may stand in it twice.
+// timeWaits returns how many connections to a port are in TIME_WAIT on the connecting
+// side; with from, only those from these ports count, since an earlier listener on the
+// port may have left some. The list changes while it is read, so one may be in it
+// twice.
 func timeWaits(t *testing.T, port int, from map[int]bool) int {
 	t.Helper()
 	text, err := os.ReadFile("/proc/net/tcp")
@@ -178,7 +178,7 @@ func timeWaits(t *testing.T, port int, from map[int]bool) int {
 	return len(wait)
 }
 
-// portOf is the port of an address as /proc has it, 0 of anything else.
+// portOf returns the port of an address in /proc, or 0.
 func portOf(addr string) int {
 	_, port, _ := strings.Cut(addr, ":")
 	n, _ := strconv.ParseUint(port, 16, 16)

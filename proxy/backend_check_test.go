@@ -11,8 +11,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// TestAProgramChecks: it is told which backend, and its status and last words
-// count.
+// TestAProgramChecks: the program learns which backend to check, and its status and
+// last line count.
 func TestAProgramChecks(t *testing.T) {
 	t.Parallel()
 	a := newServer(t, "a")
@@ -28,14 +28,14 @@ func TestAProgramChecks(t *testing.T) {
 	os.Remove(well)
 	v.untilHealth("a", proxy.StateDown)
 	if d := v.backend("a").Check.Detail; !strings.HasSuffix(d, "exit status 1: no db/a") {
-		t.Errorf("it says %q", d)
+		t.Errorf("the detail is %q", d)
 	}
 	if text, err := v.svc.Backend("a").Probe(); !errors.Is(err, proxy.ErrProbe) || !strings.HasPrefix(err.Error(), "probe db/a: failed, sh: exit status 1") {
 		t.Errorf("%s, %v", text, err)
 	}
 }
 
-// TestABackendIsAsked, and its answer counts.
+// TestABackendIsAsked: its answer counts.
 func TestABackendIsAsked(t *testing.T) {
 	t.Parallel()
 	a := newServer(t, "a")
@@ -81,7 +81,7 @@ func TestOnDownCut(t *testing.T) {
 	})
 }
 
-// TestSlowStart: what has come back gets less at first.
+// TestSlowStart: a backend that has come back gets less at first.
 func TestSlowStart(t *testing.T) {
 	t.Parallel()
 	a, b, doctor := newServer(t, "a"), newServer(t, "b"), newDoctor(t)

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// TestRule45aDoubles, up to ten times the first, and from the first again once
-// the backend has been in for as long as it had been out.
+// TestRule45aDoubles up to ten times the first ejection, and starts again with the
+// first once the backend has served for as long as it had been out.
 func TestRule45aDoubles(t *testing.T) {
 	t.Parallel()
 	var e ejection

@@ -10,8 +10,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// TestCountersOnlyGrow, and are exact in the end, while sessions come and go
-// and the status is read all the time.
+// TestCountersOnlyGrow and are exact in the end, while sessions come and go and the
+// status is read continuously.
 func TestCountersOnlyGrow(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		const clients, turns = 8, 30
@@ -22,7 +22,7 @@ func TestCountersOnlyGrow(t *testing.T) {
 			for range 10 {
 				i := v.svc.Info()
 				if was, is := counters(before), counters(i); !grown(was, is) {
-					t.Errorf("%v after %v", is, was)
+					t.Errorf("%v follows %v", is, was)
 					return false
 				}
 				before = i

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// dial comes as a client, and says its name.
+// dial connects as a client, and sends its name.
 func (v *visit) dial(name string) *client {
 	v.Helper()
 	return v.dialAt(v.addr(), name)
@@ -31,7 +31,7 @@ func (v *visit) dialAt(addr, name string) *client {
 func (v *visit) dialFrom(ip, name string) *client {
 	v.Helper()
 	if runtime.GOOS != "linux" {
-		v.Skip("only Linux has all of 127.0.0.0/8")
+		v.Skip("only Linux has the whole of 127.0.0.0/8")
 	}
 	return v.come(&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(ip)}}, "tcp", v.addr(), name)
 }
@@ -40,14 +40,14 @@ func (v *visit) come(d *net.Dialer, network, addr, name string) *client {
 	v.Helper()
 	c, err := d.Dial(network, addr)
 	if errors.Is(err, syscall.ECONNRESET) {
-		c, err = resetConn{}, nil // before it has noticed that it is connected
+		c, err = resetConn{}, nil // before it noticed that it was connected
 	}
 	if err != nil {
 		v.Fatal(err)
 	}
 	v.Cleanup(func() { c.Close() })
 	if name != "" {
-		// The write that meets a reset takes the error: a read would find the end.
+		// The write after a reset takes the error: a read would find the end.
 		if _, err := fmt.Fprintln(c, name); errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
 			c.Close()
 			c = resetConn{}
@@ -56,7 +56,7 @@ func (v *visit) come(d *net.Dialer, network, addr, name string) *client {
 	return &client{TB: v.TB, Conn: c, r: bufio.NewReader(c)}
 }
 
-// resetConn is a connection that was reset as soon as it was there.
+// resetConn is a connection that was reset at once.
 type resetConn struct{ net.Conn }
 
 func (resetConn) Read([]byte) (int, error)        { return 0, syscall.ECONNRESET }
@@ -68,8 +68,8 @@ func (resetConn) LocalAddr() net.Addr             { return &net.TCPAddr{} }
 func (resetConn) SetDeadline(time.Time) error     { return nil }
 func (resetConn) SetReadDeadline(time.Time) error { return nil }
 
-// turnedAway comes as a client and fails the test unless it is reset, which it
-// may be before it has noticed that it is connected.
+// turnedAway connects as a client and fails the test unless it is reset, possibly
+// before it notices that it is connected.
 func (v *visit) turnedAway() {
 	v.Helper()
 	c, err := net.Dial("tcp", v.addr())
@@ -89,7 +89,7 @@ type client struct {
 	r *bufio.Reader
 }
 
-// hear reads the line that the backend answers, or the error instead.
+// hear returns the backend's next line, or the error.
 func (c *client) hear() string {
 	c.SetReadDeadline(time.Now().Add(patience))
 	line, err := c.r.ReadString('\n')
@@ -131,10 +131,10 @@ func (c *client) isClosed() {
 
 func (c *client) says(line string) { fmt.Fprintln(c, line) }
 
-// fin ends the client's half.
+// fin ends the client's half of the stream.
 func (c *client) fin() { c.Conn.(interface{ CloseWrite() error }).CloseWrite() }
 
-// leaves ends the client's half and waits for the other.
+// leaves ends the client's half and waits for the other half.
 func (c *client) leaves() {
 	c.Helper()
 	c.fin()

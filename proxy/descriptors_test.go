@@ -2,8 +2,8 @@ package proxy
 
 import "testing"
 
-// TestDescriptorsAreDivided so that all parts together fit, from the smallest
-// limits on.
+// TestDescriptorsAreDivided so that all parts fit together, even with the smallest
+// limits.
 func TestDescriptorsAreDivided(t *testing.T) {
 	for _, limit := range []int{32, 64, 256, 1024, 4096, 65536, 1 << 20, 1 << 30} {
 		d := divideDescriptors(limit, 0)
@@ -18,6 +18,6 @@ func TestDescriptorsAreDivided(t *testing.T) {
 		}
 	}
 	if d := divideDescriptors(1024, 7); d.Sessions != 7 {
-		t.Errorf("max_sessions is not held: %+v", d)
+		t.Errorf("max_sessions is not kept: %+v", d)
 	}
 }

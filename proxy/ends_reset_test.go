@@ -11,8 +11,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// TestAClientThatAnswersWithAReset has closed before. Its backend sees that at
-// the first write, and the slot is free; the record keeps who ended, and how.
+// TestAClientThatAnswersWithAReset: it has closed before. Its backend sees that at the
+// first write, and the slot is free; the record says who ended, and how.
 func TestAClientThatAnswersWithAReset(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		seen := make(chan error, 1)
@@ -20,7 +20,7 @@ func TestAClientThatAnswersWithAReset(t *testing.T) {
 			io.Copy(io.Discard, c)
 			io.WriteString(c, "one answer")
 			var err error
-			for err == nil { // or its deadline comes
+			for err == nil { // until the reset or the deadline
 				time.Sleep(time.Millisecond)
 				_, err = c.Write([]byte("x"))
 			}
@@ -41,8 +41,8 @@ func TestAClientThatAnswersWithAReset(t *testing.T) {
 	})
 }
 
-// TestABackendThatResetsAClientThatListens, which has ended what it sends: it
-// is cut, and the record says so as the counter does.
+// TestABackendThatResetsAClientThatListens: the client has ended its half and is cut,
+// as both the record and the counter say.
 func TestABackendThatResetsAClientThatListens(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		v := by(t, relay, func(c *net.TCPConn) {

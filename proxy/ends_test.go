@@ -13,7 +13,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// by is a backend that does what a test says with its one client.
+// by is a service whose backend handles its one client as the test says.
 func by(t *testing.T, relay string, do func(c *net.TCPConn)) *visit {
 	t.Helper()
 	ln := proxytest.Listen(t)
@@ -32,7 +32,7 @@ func by(t *testing.T, relay string, do func(c *net.TCPConn)) *visit {
 	return start(t, c)
 }
 
-// much is more than all buffers on the way hold, and nobody's to change.
+// much is more than all buffers in between hold, and must not be changed.
 var much = sync.OnceValue(func() []byte {
 	b := make([]byte, 8<<20)
 	r := rand.NewChaCha8([32]byte{1})
@@ -40,8 +40,8 @@ var much = sync.OnceValue(func() []byte {
 	return b
 })
 
-// TestTheClientEndsFirst: the backend reads all of it and its end, and can
-// still answer at length.
+// TestTheClientEndsFirst: the backend gets all data and the end, and can still send a
+// long answer.
 func TestTheClientEndsFirst(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		want := much()
@@ -50,7 +50,7 @@ func TestTheClientEndsFirst(t *testing.T) {
 			if err != nil || !bytes.Equal(got, want) {
 				t.Errorf("the backend got %d bytes, %v", len(got), err)
 			}
-			time.Sleep(50 * time.Millisecond) // a half-closed session goes on
+			time.Sleep(50 * time.Millisecond) // a half-closed session continues
 			if _, err := c.Write(want); err != nil {
 				t.Error(err)
 			}
@@ -72,7 +72,7 @@ func TestTheClientEndsFirst(t *testing.T) {
 	})
 }
 
-// TestTheBackendEndsFirst, and still listens.
+// TestTheBackendEndsFirst, and still receives.
 func TestTheBackendEndsFirst(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		want := much()
@@ -105,7 +105,6 @@ func TestTheBackendEndsFirst(t *testing.T) {
 	})
 }
 
-// TestTheClientsResetPassesOn.
 func TestTheClientsResetPassesOn(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		a := newServer(t, "a")
@@ -123,13 +122,13 @@ func TestTheClientsResetPassesOn(t *testing.T) {
 	})
 }
 
-// TestTheBackendsResetPassesOn, behind all that it had sent before.
+// TestTheBackendsResetPassesOn, after everything that it has sent before.
 func TestTheBackendsResetPassesOn(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		v := by(t, relay, func(c *net.TCPConn) {
 			io.WriteString(c, "last words\n")
 			var b [8]byte
-			io.ReadFull(c, b[:3]) // the client has heard them
+			io.ReadFull(c, b[:3]) // the client has read them
 			c.SetLinger(0)
 		})
 		c := v.dial("")
@@ -145,11 +144,10 @@ func TestTheBackendsResetPassesOn(t *testing.T) {
 	})
 }
 
-// TestClocks: each ends its session in its own words, and both sides with a
-// reset.
+// TestClocks: each ends its session with its own reason, and resets both sides.
 func TestClocks(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
-		const short = 500 * time.Millisecond // and long enough for a busy machine to answer
+		const short = 500 * time.Millisecond // but long enough for a busy machine to answer
 		for why, set := range map[proxy.Reason]func(*proxy.ServiceConfig){
 			proxy.ReasonIdle:      func(c *proxy.ServiceConfig) { c.IdleTimeout = short },
 			proxy.ReasonLifetime:  func(c *proxy.ServiceConfig) { c.MaxLifetime = short },
@@ -161,7 +159,7 @@ func TestClocks(t *testing.T) {
 					io.WriteString(c, "hello\n")
 					_, err := io.Copy(io.Discard, c)
 					ended <- err
-					<-t.Context().Done() // it says nothing more
+					<-t.Context().Done() // it sends nothing more
 				})
 				c := proxy.ServiceConfig{Relay: relay, Check: proxy.CheckConfig{Type: "none"}}
 				c.Backends = []proxy.BackendConfig{{Name: "a", Addr: v.backend("a").Addr}}
@@ -183,7 +181,7 @@ func TestClocks(t *testing.T) {
 						t.Errorf("the backend saw %v", err)
 					}
 				case <-time.After(patience):
-					t.Error("the backend heard nothing of it")
+					t.Error("the backend did not notice")
 				}
 				if i := v.untilIdle(); i.Sessions.Cut != 1 {
 					t.Errorf("counted %+v", i.Sessions)
@@ -196,7 +194,7 @@ func TestClocks(t *testing.T) {
 // TestAOneWayStreamIsNotIdle: one clock for both directions.
 func TestAOneWayStreamIsNotIdle(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
-		const lines = 70 // for longer than a client may be idle
+		const lines = 70 // sent for longer than a client may be idle
 		v := by(t, relay, func(c *net.TCPConn) {
 			for range lines {
 				io.WriteString(c, "tick\n")

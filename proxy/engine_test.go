@@ -78,7 +78,7 @@ func TestABackendOnAUnixSocket(t *testing.T) {
 	})
 }
 
-// TestBadConfigurationsAreRefused: each with a sentence that names what is wrong.
+// TestBadConfigurationsAreRefused, each with an error that names what is wrong.
 func TestBadConfigurationsAreRefused(t *testing.T) {
 	t.Parallel()
 	good := func() proxy.ServiceConfig {
@@ -110,11 +110,11 @@ func TestBadConfigurationsAreRefused(t *testing.T) {
 		}
 	}
 	if _, err := proxy.New(proxy.Config{Services: []proxy.ServiceConfig{good(), good()}}); err == nil {
-		t.Error("two services of one name")
+		t.Error("two services with one name")
 	}
 }
 
-// TestStartOpensAllOrNone: where one address is taken, the others are free again.
+// TestStartOpensAllOrNone: if one address is taken, the others are free again.
 func TestStartOpensAllOrNone(t *testing.T) {
 	t.Parallel()
 	taken := proxytest.Listen(t)
@@ -130,16 +130,16 @@ func TestStartOpensAllOrNone(t *testing.T) {
 	}
 	if c, err := net.Dial("tcp", addr); err == nil {
 		c.Close()
-		t.Error("the first address still listens")
+		t.Error("the first address is still open")
 	}
 	taken.Close()
 	if err := e.Start(); err == nil || !strings.Contains(err.Error(), `service "two"`) {
-		t.Errorf("the second start opens nothing, and says %v", err)
+		t.Errorf("a second Start: %v", err)
 	}
 	e.Close()
 }
 
-// TestScopesWithoutTheirFunction are refused by what is missing, or too much.
+// TestScopesWithoutTheirFunction are refused, and so are functions without their scope.
 func TestScopesWithoutTheirFunction(t *testing.T) {
 	t.Parallel()
 	for want, c := range map[string]proxy.ServiceConfig{
@@ -155,7 +155,7 @@ func TestScopesWithoutTheirFunction(t *testing.T) {
 	}
 }
 
-// TestAFolderThatIsNotThere is what a Unix socket lacks, and what its error says.
+// TestAFolderThatIsNotThere: its error says what is missing for a Unix socket.
 func TestAFolderThatIsNotThere(t *testing.T) {
 	t.Parallel()
 	e, err := proxy.New(proxy.Config{Services: []proxy.ServiceConfig{{Name: "db", Listen: []string{"unix:" + filepath.Join(t.TempDir(), "none", "s")}}}})

@@ -98,7 +98,7 @@ func ExampleEngine_Shutdown() {
 	}
 	defer first.Close()
 	fmt.Fprint(first, "a")
-	io.ReadFull(first, make([]byte, 1)) // it has its backend now
+	io.ReadFull(first, make([]byte, 1)) // now it has its backend
 	answer := make(chan string)
 	go func() { answer <- ask(addr, "hello") }()
 	for len(db.Waiters()) == 0 {
@@ -127,7 +127,7 @@ func ExampleEngine_Shutdown() {
 	// db primary 5 bytes
 }
 
-// echo gives back what it hears.
+// echo sends back what it receives.
 func echo() net.Listener {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -142,7 +142,7 @@ func echo() net.Listener {
 	return ln
 }
 
-// ask says something and gives all that comes back.
+// ask sends text and returns everything that comes back.
 func ask(addr, text string) string {
 	c, err := net.Dial("tcp", addr)
 	if err != nil {

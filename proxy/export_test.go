@@ -8,8 +8,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// PanicIn makes one step of some sessions panic, in engines that are made and
-// closed by this test: that which takes the event named, once it is done.
+// PanicIn makes one step of some sessions panic, in engines that this test makes and
+// closes: the step for the named event, after it was handled.
 func PanicIn(t testing.TB, event string, who func(id string) bool) {
 	was := stages
 	t.Cleanup(func() { stages = was })
@@ -46,7 +46,7 @@ func BreakPolicy(s *Service) {
 	s.queue.Do(func() { s.backends.policy = &brokenPolicy{Policy: s.backends.policy} })
 }
 
-// GuardOf is the guard of a roll, for one backend.
+// GuardOf is the guard of a roll for one backend.
 func GuardOf(b *Backend, others []ClusterView, o PlanOptions) (string, error) {
 	return b.guard(others, &o)
 }

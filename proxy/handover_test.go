@@ -12,15 +12,15 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// generations are engines that take over from each other, at one socket, in
-// front of one server.
+// generations are engines that take over from each other, on one socket, in front of
+// one server.
 type generations struct {
 	testing.TB
 	cfg  proxy.Config
 	last *visit
 }
 
-// next has an engine take over; name is what it calls the one before it.
+// next starts an engine that takes over; name is what it calls the previous one.
 func (g *generations) next(name string) *visit {
 	g.Helper()
 	sockets, err := proxy.HandoverOf(g.last.Engine).Sockets()
@@ -45,9 +45,8 @@ func (g *generations) must(_ string, err error) {
 	}
 }
 
-// TestOneEngineFollowsAnother at the same sockets: those who are at the first
-// are served there, those who come later at the second, after them, and never
-// more than one at a time.
+// TestOneEngineFollowsAnother on the same sockets: clients of the first are served
+// there, later ones by the second, after them, and never more than one at a time.
 func TestOneEngineFollowsAnother(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		a := newServer(t, "a")
@@ -75,11 +74,11 @@ func TestOneEngineFollowsAnother(t *testing.T) {
 			t.Errorf("%+v", w)
 		}
 		if _, err := old.svc.StartListening("", ""); err == nil {
-			t.Error("the first opens again")
+			t.Error("the first engine opened again")
 		}
 		next.must(next.svc.Pause(proxy.PauseOptions{Max: time.Minute}))
 		if err := proxy.HandoverOf(next.Engine).Ready(); err == nil {
-			t.Error("it may be followed while it is paused")
+			t.Error("a paused engine may be followed")
 		}
 		follow := func() {
 			now := proxy.HandoverOf(old.Engine).Remaining(true)
@@ -100,19 +99,19 @@ func TestOneEngineFollowsAnother(t *testing.T) {
 		three.fin()
 		next.untilIdle()
 		if a.most.Load() != 1 {
-			t.Errorf("%d at once", a.most.Load())
+			t.Errorf("%d sessions at once", a.most.Load())
 		}
 		old.Close()
 		proxy.HandoverOf(next.Engine).Follow("first", nil)
-		// The first has not taken the socket's file with it.
+		// The first engine has not removed the socket's file.
 		four := next.dialAt(socket, "four")
 		four.hears("a four")
 	})
 }
 
-// TestSlotsOverGenerations: three processes, each with clients of a lock of
-// two slots: never more than two are at the server, and they come in the order
-// of their arrival, whichever process they came to.
+// TestSlotsOverGenerations: three processes, each with clients of a lock with two
+// slots: never more than two are at the server, and they are served in order of
+// arrival, whichever process they came to.
 func TestSlotsOverGenerations(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		a := newServer(t, "a")
@@ -152,20 +151,20 @@ func TestSlotsOverGenerations(t *testing.T) {
 				for began := time.Now(); int(a.accepted.Load()) < n+3; time.Sleep(time.Millisecond) {
 					follow()
 					if time.Since(began) > patience {
-						t.Fatalf("%d never came", n+2)
+						t.Fatalf("client %d never came", n+2)
 					}
 				}
 				clients[n+2].hears("a " + string(rune('0'+n+2)))
 			}
 		}
 		if a.most.Load() != 2 {
-			t.Errorf("%d at once", a.most.Load())
+			t.Errorf("%d sessions at once", a.most.Load())
 		}
 	})
 }
 
-// TestCountersOverGenerations: what has been counted goes on, from each
-// process that still serves and from those that have ended, and nothing twice.
+// TestCountersOverGenerations: counters continue across processes that still serve and
+// those that have ended, and nothing counts twice.
 func TestCountersOverGenerations(t *testing.T) {
 	t.Parallel()
 	a := newServer(t, "a")
@@ -224,8 +223,8 @@ func TestCountersOverGenerations(t *testing.T) {
 	if i := three.svc.Info(); i.Sessions.Total != 4 || i.BytesIn != 25 {
 		t.Errorf("with its own: %+v, %d", i.Sessions, i.BytesIn)
 	}
-	// A fourth fails after it has served one client: the third goes on, and
-	// has that one in its counters.
+	// A fourth engine fails after it has served one client: the third continues, and
+	// has that client in its counters.
 	sockets, err := proxy.HandoverOf(three.Engine).Sockets()
 	if err != nil {
 		t.Fatal(err)
@@ -235,7 +234,7 @@ func TestCountersOverGenerations(t *testing.T) {
 	number := four.Sessions(false)[0].ID
 	ends(four, last)
 	told := overTheWire(t, proxy.HandoverOf(four.Engine).Remaining(true))
-	proxy.HandoverOf(four.Engine).StopListening() // as a death does; Close would refuse clients at the socket
+	proxy.HandoverOf(four.Engine).StopListening() // like a crash; Close would refuse clients at the socket
 	four.Close()
 	proxy.HandoverOf(three.Engine).Follow("four", &proxy.Remaining{Counters: told.Counters, Sessions: told.Sessions})
 	proxy.HandoverOf(three.Engine).Follow("four", nil)
@@ -252,8 +251,8 @@ func TestCountersOverGenerations(t *testing.T) {
 	ends(three, again)
 }
 
-// TestNobodyFollows: an engine that has stopped listening listens again, on
-// the same sockets: a client that has come meanwhile is served.
+// TestNobodyFollows: an engine that has stopped listening listens again, on the same
+// sockets: a client that came meanwhile is served.
 func TestNobodyFollows(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		socket := "unix:" + filepath.Join(t.TempDir(), "db.sock")
@@ -276,7 +275,7 @@ func TestNobodyFollows(t *testing.T) {
 	})
 }
 
-// TestHistogramsOfOtherBounds: another version may count in other buckets.
+// TestHistogramsOfOtherBounds: another version may use other buckets.
 func TestHistogramsOfOtherBounds(t *testing.T) {
 	t.Parallel()
 	v := start(t, proxy.ServiceConfig{Listen: []string{"127.0.0.1:0"}}, newServer(t, "a"))
@@ -292,8 +291,8 @@ func TestHistogramsOfOtherBounds(t *testing.T) {
 	}
 }
 
-// TestCountersThatAreOvertaken: an answer with counters that is behind a later
-// message without them brings its counters, and not its sessions.
+// TestCountersThatAreOvertaken: an answer with counters that arrives after a later
+// message without them updates the counters, but not the sessions.
 func TestCountersThatAreOvertaken(t *testing.T) {
 	t.Parallel()
 	v := start(t, proxy.ServiceConfig{Listen: []string{"127.0.0.1:0"}}, newServer(t, "a"))
@@ -314,7 +313,7 @@ func TestCountersThatAreOvertaken(t *testing.T) {
 		{1, 3, 10, 3, 10},
 		{4, 1, 0, 1, 10},  // without counters
 		{3, 2, 12, 1, 12}, // overtaken by 4
-		{2, 5, 11, 1, 12}, // by both
+		{2, 5, 11, 1, 12}, // overtaken by both
 		{5, 0, 0, 0, 12},
 	} {
 		follow(step.number, step.active, step.total)
@@ -325,7 +324,7 @@ func TestCountersThatAreOvertaken(t *testing.T) {
 	proxy.HandoverOf(v.Engine).Follow("old", nil)
 }
 
-// TestHooksOverGenerations: every second client is the second one still.
+// TestHooksOverGenerations: every second client is still the second one.
 func TestHooksOverGenerations(t *testing.T) {
 	t.Parallel()
 	a := newServer(t, "a")

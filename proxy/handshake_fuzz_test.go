@@ -10,7 +10,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// said is a connection that says some bytes and ends.
+// said is a connection that sends some bytes and ends.
 type said struct {
 	net.Conn
 	io.Reader
@@ -19,8 +19,8 @@ type said struct {
 func (s said) Read(b []byte) (int, error)      { return s.Reader.Read(b) }
 func (s said) SetReadDeadline(time.Time) error { return nil }
 
-// FuzzHeader reads any bytes as a PROXY header, in pieces and at once: both
-// come to the same, and no byte behind the header is lost.
+// FuzzHeader reads any bytes as a PROXY header, split and at once: the result is the
+// same, and no byte after the header is lost.
 func FuzzHeader(f *testing.F) {
 	f.Add([]byte("PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\nhello"))
 	f.Add([]byte("PROXY UNKNOWN\r\n"))
@@ -39,7 +39,7 @@ func FuzzHeader(f *testing.F) {
 		}
 		g := whole.Arg.(handshakeResult)
 		if !bytes.HasSuffix(b, g.early) {
-			t.Fatalf("%q is not what came behind the header", g.early)
+			t.Fatalf("%q is not what followed the header", g.early)
 		}
 		if p := pieces.Arg.(handshakeResult); p.from != g.from {
 			t.Fatalf("at once from %v, in pieces %v", g.from, p.from)

@@ -92,7 +92,7 @@ func testPROXYHeadersOut(t *testing.T) {
 			}
 			c.hears("hello")
 		} else if got := c.hear(); !strings.Contains(got, "hello") && got != "a" {
-			// The header has a line end of its own in it.
+			// The header contains a line end.
 			t.Errorf("version 2: %q", got)
 		}
 		c.Close()
@@ -173,7 +173,7 @@ func testARateLimitSlowsBothWays(t *testing.T) {
 	if _, err := io.CopyN(io.Discard, c.r, 192<<10); err != nil {
 		t.Fatal(err)
 	}
-	// The first quarter goes at once, the rest takes its half second.
+	// The first quarter passes at once, the rest takes half a second.
 	if took := time.Since(began); took < 250*time.Millisecond {
 		t.Errorf("192 KiB at 256 KiB/s took only %s", took)
 	}
@@ -183,9 +183,9 @@ type zeros struct{}
 
 func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 
-// TestRule04BytesThatTheOpeningHasRead count as sent: a client that ends its
-// side right behind its first words, which came with its PROXY header or with
-// the end of its TLS handshake, keeps its place and is served.
+// TestRule04BytesThatTheOpeningHasRead count as sent: a client that ends its side after
+// its first data, which came with its PROXY header or with the end of its TLS
+// handshake, keeps its place and is served.
 func TestRule04BytesThatTheOpeningHasRead(t *testing.T) {
 	onEach(t, testRule04BytesThatTheOpeningHasRead)
 }
@@ -239,8 +239,7 @@ func testRule04BytesThatTheOpeningHasRead(t *testing.T) {
 	}
 }
 
-// oneFlight keeps all that is written after the first, until flush sends it at
-// once.
+// oneFlight keeps all writes after the first, until flush sends them at once.
 type oneFlight struct {
 	net.Conn
 	begun, flushed bool
@@ -261,8 +260,8 @@ func (f *oneFlight) flush() {
 	f.Conn.Write(f.kept)
 }
 
-// TestARecordHasItsListenerAndTLS: the address that the client has connected
-// to, and what it has asked for.
+// TestARecordHasItsListenerAndTLS: the address that the client has connected to, and
+// the name that it has asked for.
 func TestARecordHasItsListenerAndTLS(t *testing.T) { onEach(t, testARecordHasItsListenerAndTLS) }
 
 func testARecordHasItsListenerAndTLS(t *testing.T) {
@@ -327,7 +326,7 @@ func testARecordOfTheOpeningHasItsListener(t *testing.T) {
 			v := start(t, o.config, newServer(t, "a"))
 			v.untilUp()
 			c := v.dialRaw()
-			v.eventually("it has come", func() bool { return len(v.Sessions(false)) == 1 })
+			v.eventually("it has connected", func() bool { return len(v.Sessions(false)) == 1 })
 			o.end(v, c)
 			if r := v.record(); r.Listener != v.addr() || r.Phase != proxy.PhaseQueue {
 				t.Errorf("record %+v", r)

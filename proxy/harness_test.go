@@ -21,15 +21,15 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// In these tests a server is a backend, a visit is an engine with one service
-// in front of some, and a client comes, says something, and hears.
+// In these tests a server is a backend, a visit is an engine with one service in front
+// of servers, and a client connects, sends and reads.
 
 func TestMain(m *testing.M) {
 	proxytest.Parallel(16, 8)
 	goleak.VerifyTestMain(m)
 }
 
-// eachRelay runs a test of what a session does over each runner, beside others.
+// eachRelay runs a test over each runner, in parallel with others.
 func eachRelay(t *testing.T, test func(t *testing.T, relay string)) {
 	t.Parallel()
 	eachRelayAlone(t, func(t *testing.T, relay string) {
@@ -38,7 +38,7 @@ func eachRelay(t *testing.T, test func(t *testing.T, relay string)) {
 	})
 }
 
-// eachRelayAlone is eachRelay for a test that changes something of all engines.
+// eachRelayAlone is eachRelay for a test that changes something in all engines.
 func eachRelayAlone(t *testing.T, test func(t *testing.T, relay string)) {
 	for _, relay := range []string{"stream", "loop"} {
 		if relay == "loop" && runtime.GOOS != "linux" {
@@ -48,14 +48,14 @@ func eachRelayAlone(t *testing.T, test func(t *testing.T, relay string)) {
 	}
 }
 
-// onEach is eachRelay for a test that leaves the choice of the runner to onRunner.
+// onEach is eachRelay for a test that gets its runner from onRunner.
 func onEach(t *testing.T, test func(t *testing.T)) {
 	eachRelay(t, func(t *testing.T, relay string) { t.Run(runnerPrefix+relay, test) })
 }
 
 const runnerPrefix = "on-"
 
-// onRunner is the relay of a service of a test within onEach; "": it may be any.
+// onRunner is the relay of a service of a test within onEach; "": any.
 func onRunner(t testing.TB) string {
 	for _, part := range strings.Split(t.Name(), "/") {
 		if relay, ok := strings.CutPrefix(part, runnerPrefix); ok {
@@ -65,20 +65,20 @@ func onRunner(t testing.TB) string {
 	return ""
 }
 
-// patience is how long a test waits for what must happen; it only ever ends
-// one that would hang.
+// patience is how long a test waits for what must happen; it only ends tests that would
+// hang.
 const patience = time.Minute
 
-// server is a backend that says who it is, and then echoes.
+// server is a backend that sends its name, and then echoes.
 type server struct {
 	name string
 	ln   net.Listener
 	wg   sync.WaitGroup
 
 	accepted, most atomic.Int32
-	resets         atomic.Int32 // how many of them ended with one
+	resets         atomic.Int32 // how many connections ended with one
 	mu             sync.Mutex
-	conns          map[net.Conn]bool // whether it is one that counts
+	conns          map[net.Conn]bool // whether it counts
 	heard          []string          // the first line of each client, in order
 }
 
@@ -130,7 +130,7 @@ func (s *server) acceptAll(ln net.Listener) {
 	}
 }
 
-// serve counts a connection once it has said something: checks do not.
+// serve counts a connection once it has sent something, which checks do not.
 func (s *server) serve(c net.Conn) {
 	defer s.wg.Done()
 	defer func() {
@@ -147,7 +147,7 @@ func (s *server) serve(c net.Conn) {
 	s.accepted.Add(1)
 	s.mu.Lock()
 	s.conns[c] = true
-	if s.most.Load() < 50 { // no test asks for more, and each connection is looked at
+	if s.most.Load() < 50 { // no test needs more, and each connection is probed
 		s.most.Store(max(s.most.Load(), s.openNow()))
 	}
 	s.heard = append(s.heard, strings.TrimSpace(line))
@@ -157,19 +157,19 @@ func (s *server) serve(c net.Conn) {
 		s.resets.Add(1)
 	}
 	s.mu.Lock()
-	s.conns[c] = false // before the other end can know
+	s.conns[c] = false // before the other end can notice
 	s.mu.Unlock()
 	c.(interface{ CloseWrite() error }).CloseWrite()
 }
 
-// open is how many connections there are now.
+// open returns how many connections there are now.
 func (s *server) open() int32 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.openNow()
 }
 
-// openNow leaves out those that were reset and have not noticed yet.
+// openNow leaves out those that were reset but have not noticed yet.
 func (s *server) openNow() (n int32) {
 	for c, counts := range s.conns {
 		if counts && !proxytest.WasReset(c) {
@@ -179,7 +179,7 @@ func (s *server) openNow() (n int32) {
 	return n
 }
 
-// kill ends the backend as a crash does: everything is reset.
+// kill ends the backend like a crash: everything is reset.
 func (s *server) kill() {
 	proxytest.StopListening(s.ln)
 	s.mu.Lock()
@@ -210,7 +210,7 @@ func (s *server) order() []string {
 	return append([]string(nil), s.heard...)
 }
 
-// visit is an engine with one service, and what a test does with it.
+// visit is an engine with one service, and the operations of a test on it.
 type visit struct {
 	testing.TB
 	*proxy.Engine
@@ -221,13 +221,13 @@ type visit struct {
 	unlisted atomic.Bool // records have no Listener
 }
 
-// start runs one service over the backends.
+// start runs one service in front of the servers.
 func start(t testing.TB, c proxy.ServiceConfig, servers ...*server) *visit {
 	t.Helper()
 	return startWithin(t, 0, c, servers...)
 }
 
-// startWithin is start with a bound on all sessions of the process.
+// startWithin is start with a limit for all sessions of the process.
 func startWithin(t testing.TB, maxSessions int, c proxy.ServiceConfig, servers ...*server) *visit {
 	t.Helper()
 	if c.Name == "" {
@@ -242,7 +242,7 @@ func startWithin(t testing.TB, maxSessions int, c proxy.ServiceConfig, servers .
 	switch {
 	case c.Check.Interval != 0:
 	case c.Lock.Slots > 0:
-		c.Check.Interval = time.Hour // a check needs a slot, and would have a client wait
+		c.Check.Interval = time.Hour // a check needs a slot, and would make a client wait
 	default:
 		c.Check.Interval = 100 * time.Millisecond
 	}
@@ -274,7 +274,7 @@ func (v *visit) until(what string, ok func(proxy.ServiceInfo) bool) proxy.Servic
 			return i
 		}
 		if time.Now().After(end) {
-			v.Fatalf("it never came to this: %s; it is %+v", what, i)
+			v.Fatalf("timed out waiting until %s; it is %+v", what, i)
 		}
 	}
 }
@@ -298,7 +298,7 @@ func (v *visit) untilWaiting(n int) {
 
 func (v *visit) untilIdle() proxy.ServiceInfo {
 	v.Helper()
-	v.until("no client is there", func(i proxy.ServiceInfo) bool {
+	v.until("no client is left", func(i proxy.ServiceInfo) bool {
 		return i.Sessions.Active == 0 && i.Queue.Waiting == 0 && len(v.Sessions(false)) == 0
 	})
 	return v.svc.Info()
@@ -331,7 +331,7 @@ func (v *visit) backend(name string) proxy.BackendInfo {
 	return b.Info()
 }
 
-// eventually waits for what cannot be seen in the service.
+// eventually waits for a condition that does not show in the service.
 func (v *visit) eventually(what string, ok func() bool) {
 	v.Helper()
 	v.until(what, func(proxy.ServiceInfo) bool { return ok() })
@@ -342,8 +342,8 @@ func (v *visit) untilHealth(name, state string) {
 	v.untilBackend(name, state, func(b proxy.BackendInfo) bool { return b.State == state })
 }
 
-// queue dials and waits until the client stands in line, so that the order of
-// arrival is the order of the calls.
+// queue dials and waits until the client is in the queue, so that the order of arrival
+// is the order of the calls.
 func (v *visit) queue(name string) *client {
 	v.Helper()
 	before := v.svc.Info().Queue.Waiting
@@ -358,12 +358,12 @@ func (v *visit) record() proxy.Record {
 	case r := <-v.records:
 		return *r
 	case <-time.After(patience):
-		v.Fatal("no record came")
+		v.Fatal("no record arrived")
 	}
 	return proxy.Record{}
 }
 
-// noMore fails the test if another record has come.
+// noMore fails the test if there is another record.
 func (v *visit) noMore() {
 	v.Helper()
 	select {
@@ -381,7 +381,7 @@ func (v *visit) must(text string, err error) {
 	}
 }
 
-// overTheWire is what the other process reads.
+// overTheWire returns what the other process reads.
 func overTheWire[T any](t testing.TB, v T) (back T) {
 	t.Helper()
 	text, err := json.Marshal(v)

@@ -11,14 +11,14 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// locked is a service with one slot, whose sessions a TTL ends; it is long
+// locked is a service with one slot, whose sessions are ended by a TTL that is long
 // enough for an answer on a busy machine.
 func locked(hooks proxy.Hooks) proxy.ServiceConfig {
 	return proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 1, TTL: time.Second}, Hooks: hooks,
 		Check: proxy.CheckConfig{Interval: 10 * time.Millisecond}}
 }
 
-// broken is a hook that fails until it is mended.
+// broken is a hook that fails until it is repaired.
 type broken struct{ mended chan struct{} }
 
 func (b broken) hook(context.Context, proxy.HookCall) error {
@@ -40,8 +40,8 @@ func kindsOf(v *visit, kind string) (texts []string) {
 	return texts
 }
 
-// TestRule21aABackendThatAnswers: after a hook that failed or timed out the
-// slot is free all the same when a backend answers, with a warning.
+// TestRule21aABackendThatAnswers: after a hook that failed or timed out the slot is
+// still freed if a backend answers, with a warning.
 func TestRule21aABackendThatAnswers(t *testing.T) {
 	t.Parallel()
 	for _, ready := range []string{proxy.ReadyCheck, proxy.ReadyConnect, proxy.ReadyNone} {
@@ -66,9 +66,9 @@ func TestRule21aABackendThatAnswers(t *testing.T) {
 	}
 }
 
-// TestRule21aABackendThatDoesNotAnswer is down; clients are held, also where
-// no client is to be held for a backend that is down, and the reason is the hook;
-// it is tried again until it works.
+// TestRule21aABackendThatDoesNotAnswer is down; clients are held, even if none may be
+// held for a backend that is down, and the reason is the hook, which is retried until
+// it works.
 func TestRule21aABackendThatDoesNotAnswer(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		for _, check := range []string{"tcp", "none", "passive"} {
@@ -91,7 +91,7 @@ func TestRule21aABackendThatDoesNotAnswer(t *testing.T) {
 				slow := v.dial("slow")
 				slow.hears("a slow")
 				slow.isReset()
-				i := v.until("the hook is to be tried again", func(i proxy.ServiceInfo) bool { return i.Hook.State == proxy.HookRetrying })
+				i := v.until("the hook will be retried", func(i proxy.ServiceInfo) bool { return i.Hook.State == proxy.HookRetrying })
 				if i.Backends[0].State != proxy.StateDown || i.Backends[0].Transitions != 1 || i.Hook.NextTry == nil || i.Hook.Failed != 1 {
 					t.Errorf("%+v, backend %+v", i.Hook, i.Backends[0])
 				}
@@ -113,14 +113,14 @@ func TestRule21aABackendThatDoesNotAnswer(t *testing.T) {
 				next.Close()
 				later.hears("a later")
 				if i := v.svc.Info(); i.Hook.Failed != 0 || i.Backends[0].State != proxy.StateUp {
-					t.Errorf("once it is mended: %+v, backend %s", i.Hook, i.Backends[0].State)
+					t.Errorf("once it is repaired: %+v, backend %s", i.Hook, i.Backends[0].State)
 				}
 			})
 		}
 	})
 }
 
-// TestRule21aTheThirdFailureIsAnAlarm, once in a row, whatever is done about it.
+// TestRule21aTheThirdFailureIsAnAlarm, once per series, whatever follows.
 func TestRule21aTheThirdFailureIsAnAlarm(t *testing.T) {
 	t.Parallel()
 	b := broken{make(chan struct{})}
@@ -152,8 +152,8 @@ func TestRule21aTheThirdFailureIsAnAlarm(t *testing.T) {
 	}
 }
 
-// TestRule21aResumeGoesOn past a hook that has failed, and past one that runs
-// with force only.
+// TestRule21aResumeGoesOn without a failed hook, but without a running one only with
+// force.
 func TestRule21aResumeGoesOn(t *testing.T) {
 	t.Parallel()
 	b := broken{make(chan struct{})}
@@ -170,13 +170,13 @@ func TestRule21aResumeGoesOn(t *testing.T) {
 		t.Errorf("%q, %v", text, err)
 	}
 	next.hears("a next")
-	next.isReset() // its time is over, and the hook is due again
+	next.isReset() // its TTL has passed, and the hook is due again
 	v.until("it is held again", func(i proxy.ServiceInfo) bool { return i.Hook.State == proxy.HookRetrying })
 	if _, err := v.svc.Resume(proxy.ResumeOptions{}); err != nil {
 		t.Error(err)
 	}
 	if _, err := v.svc.Resume(proxy.ResumeOptions{}); !errors.Is(err, proxy.ErrAlready) {
-		t.Errorf("nothing holds anybody: %v", err)
+		t.Errorf("resume without held clients: %v", err)
 	}
 }
 
@@ -200,12 +200,12 @@ func TestRule21aResumeEndsAHookThatRuns(t *testing.T) {
 	v.must(v.svc.Resume(proxy.ResumeOptions{By: "ana", Force: true}))
 	next.hears("a next")
 	if i := v.svc.Info(); i.Hook.Fails != 0 {
-		t.Errorf("%+v: an operator is no failure", i.Hook)
+		t.Errorf("%+v: ended by an operator, which is no failure", i.Hook)
 	}
 }
 
-// TestRule21aAnExclusiveHookWaitsForSoLong: a session of another slot that
-// stays idle does not hold everybody up for ever.
+// TestRule21aAnExclusiveHookWaitsForSoLong: an idle session of another slot does not
+// delay everybody for ever.
 func TestRule21aAnExclusiveHookWaitsForSoLong(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"before_next", "on_ttl"} {
@@ -219,7 +219,7 @@ func TestRule21aAnExclusiveHookWaitsForSoLong(t *testing.T) {
 		}
 		v := start(t, cfg)
 		v.untilUp()
-		idle := v.dial("idle") // before there is a TTL
+		idle := v.dial("idle") // before a TTL is set
 		idle.hears("a idle")
 		if name == "on_ttl" {
 			cfg.Lock.TTL = 50 * time.Millisecond
@@ -227,7 +227,7 @@ func TestRule21aAnExclusiveHookWaitsForSoLong(t *testing.T) {
 			slow := v.dial("slow")
 			slow.hears("a slow")
 			slow.isReset()
-			cfg.Lock.TTL = 0 // or idle's would end it
+			cfg.Lock.TTL = 0 // otherwise the TTL would end the idle session
 			v.apply(cfg)
 		}
 		next := v.dial("next")

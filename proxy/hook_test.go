@@ -12,11 +12,11 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// diary is a hook that writes down its calls.
+// diary is a hook that records its calls.
 type diary struct {
 	mu    sync.Mutex
 	calls []proxy.HookCall
-	fail  int // how many calls fail first
+	fail  int // how many of the first calls fail
 	then  func()
 }
 
@@ -88,7 +88,7 @@ func TestOneHookAtATimeAndAlone(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	mu.Lock() // the next client's hook may run already
+	mu.Lock() // the next client's hook may already run
 	defer mu.Unlock()
 	if together != 1 || live != 0 {
 		t.Errorf("%d hooks at a time, beside %d live sessions", together, live)
@@ -180,7 +180,7 @@ func TestRule06TheSlotIsFreeAfterOnTTL(t *testing.T) {
 	v := start(t, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 1, TTL: time.Second}, Hooks: proxy.Hooks{
 		OnTTL: proxy.Hook{Func: hook}, BeforeNext: proxy.Hook{Func: hook, Every: 100}}}, s)
 	end := sync.OnceFunc(func() { close(release) })
-	t.Cleanup(end) // before the engine is closed, which waits for the hook
+	t.Cleanup(end) // before the engine is closed, as that waits for the hook
 	slow := v.dial("slow")
 	slow.hears("a slow")
 	next := v.dial("next")
@@ -203,7 +203,7 @@ func TestRule11OnlyChecksAfterAHookCount(t *testing.T) {
 	s := newServer(t, "a")
 	d := &diary{then: func() {
 		s.kill()
-		go func() { // it takes its time to come back
+		go func() { // the backend takes a while to come back
 			time.Sleep(100 * time.Millisecond)
 			s.restart(t)
 		}()
@@ -213,7 +213,7 @@ func TestRule11OnlyChecksAfterAHookCount(t *testing.T) {
 	v.untilUp()
 	v.dial("after").hears("a after")
 	if i := v.svc.Info(); i.Backends[0].Failed != 0 {
-		t.Errorf("%d dials failed: a client was let in before the backend was back", i.Backends[0].Failed)
+		t.Errorf("%d dials failed: a client was admitted before the backend was back", i.Backends[0].Failed)
 	}
 }
 

@@ -10,8 +10,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// TestGoroutinesHaveLabels: a dump says what each long-lived one is for, and
-// the one that starts an engine keeps its own.
+// TestGoroutinesHaveLabels: a dump says what each long-lived goroutine is for, and the
+// one that starts an engine keeps its own labels.
 func TestGoroutinesHaveLabels(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		pprof.Do(t.Context(), pprof.Labels("mine", "yes"), func(ctx context.Context) {
@@ -27,7 +27,7 @@ func TestGoroutinesHaveLabels(t *testing.T) {
 			}
 			var dump bytes.Buffer
 			for _, labels := range want {
-				v.eventually(labels, func() bool { // a goroutine may not have come to its first line
+				v.eventually(labels, func() bool { // a goroutine may not have reached its first line
 					dump.Reset()
 					pprof.Lookup("goroutine").WriteTo(&dump, 1)
 					return strings.Contains(dump.String(), "# labels: "+labels+"\n")

@@ -10,7 +10,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// stuck is a handler that takes nothing until it is freed.
+// stuck is a handler that blocks until it is freed.
 type stuck struct {
 	free chan struct{}
 	mu   sync.Mutex
@@ -30,8 +30,8 @@ func (h *stuck) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// TestAStuckLogDelaysNobody: clients come, wait, are refused and go, operators
-// act, and Shutdown comes to its end, all while nothing is logged.
+// TestAStuckLogDelaysNobody: clients come, wait, are refused and go, operators act, and
+// Shutdown returns, all while nothing is logged.
 func TestAStuckLogDelaysNobody(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		h := &stuck{free: make(chan struct{})}
@@ -79,7 +79,7 @@ func TestAStuckLogDelaysNobody(t *testing.T) {
 				break
 			}
 			if time.Since(began) > patience {
-				t.Fatalf("%d of %d events were logged at last", got, len(page.Events))
+				t.Fatalf("%d of %d events were logged in the end", got, len(page.Events))
 			}
 		}
 	})

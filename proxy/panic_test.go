@@ -38,7 +38,7 @@ func (l *lines) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// saw waits for a logged line that has all the words.
+// saw waits for a logged line that contains all the words.
 func (l *lines) saw(t testing.TB, words ...string) {
 	t.Helper()
 	for end := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
@@ -61,7 +61,7 @@ func (l *lines) saw(t testing.TB, words ...string) {
 	}
 }
 
-// logged runs one service whose log is kept.
+// logged runs one service and keeps its log.
 func logged(t *testing.T, c proxy.ServiceConfig, onRecord func(proxy.Record)) (*visit, *lines) {
 	t.Helper()
 	c.Name, c.Listen = "db", []string{"127.0.0.1:0"}
@@ -84,8 +84,8 @@ func logged(t *testing.T, c proxy.ServiceConfig, onRecord func(proxy.Record)) (*
 	return v, log
 }
 
-// endedByPanic expects the record of a session that a panic has ended, an
-// alarm, and the stack in the log.
+// endedByPanic expects the record of a session ended by a panic, an alarm, and the
+// stack in the log.
 func (v *visit) endedByPanic(log *lines, phase, value, frame string) {
 	v.Helper()
 	if r := v.record(); r.Reason != proxy.ReasonPanic || r.By != proxy.ByProxy || r.Phase != phase || r.Detail != value {
@@ -101,7 +101,7 @@ func (v *visit) endedByPanic(log *lines, phase, value, frame string) {
 	v.Error("there was no alarm")
 }
 
-// dialAnyway is dial where the client may be reset before it knows that it is
+// dialAnyway is dial for a client that may be reset before it notices that it is
 // connected.
 func (v *visit) dialAnyway(name string) *client {
 	v.Helper()
@@ -125,8 +125,8 @@ func (c *client) isEnded() {
 	}
 }
 
-// TestAPanicInADialEndsThatSession: of a Dial of the user's, in a session and
-// in a check, for which the backend is not to blame.
+// TestAPanicInADialEndsThatSession: in a user's Dial, in a session and in a check,
+// which is not held against the backend.
 func TestAPanicInADialEndsThatSession(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "a")
@@ -150,9 +150,9 @@ func TestAPanicInADialEndsThatSession(t *testing.T) {
 	}
 	bad.Store(false)
 	if b := v.svc.Info().Backends[0]; b.State != proxy.StateUp || b.Failed != 0 {
-		t.Errorf("it was blamed: %+v", b)
+		t.Errorf("it counts against the backend: %+v", b)
 	}
-	v.dial("two").hears("a two") // with the slot that the first had
+	v.dial("two").hears("a two") // with the slot of the first
 }
 
 // brittleConn panics in one of its methods; in a read, once something has been written to it.
@@ -190,8 +190,8 @@ func (c *brittleConn) RemoteAddr() net.Addr {
 	return c.TCPConn.RemoteAddr()
 }
 
-// TestAPanicOfAConnection that a Dial has made: as it is taken, while it is relayed, and when it is
-// sent the client's end.
+// TestAPanicOfAConnection made by a Dial: when it is taken over, while it is relayed,
+// and when the client's end is passed on.
 func TestAPanicOfAConnection(t *testing.T) {
 	t.Parallel()
 	for in, phase := range map[string]string{"address": proxy.PhaseConnect, "read": proxy.PhaseRelay, "end": proxy.PhaseRelay} {
@@ -247,8 +247,8 @@ func TestAPanicInOnRecord(t *testing.T) {
 	})
 }
 
-// TestAPanicOfTheGateEndsThatWaiter: it happens with the queue locked, in the
-// step of another session, and those behind go on.
+// TestAPanicOfTheGateEndsThatWaiter: it happens with the queue locked, in the step of
+// another session, and the waiters behind it continue.
 func TestAPanicOfTheGateEndsThatWaiter(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		a, b := newServer(t, "a"), newServer(t, "b")
@@ -270,7 +270,7 @@ func TestAPanicOfTheGateEndsThatWaiter(t *testing.T) {
 	})
 }
 
-// TestAPanicInAStep: in each stage, of one session of three, which ends alone.
+// TestAPanicInAStep, in each stage: only that one of three sessions ends.
 func TestAPanicInAStep(t *testing.T) {
 	eachRelayAlone(t, func(t *testing.T, relay string) {
 		for stage, phase := range map[string]string{"open": proxy.PhaseQueue, "admit": proxy.PhaseConnect, "dial": proxy.PhaseConnect,
@@ -298,13 +298,13 @@ func TestAPanicInAStep(t *testing.T) {
 				one.says("still here")
 				one.hears("still here")
 				v.dial("three").hears("a three")
-				if i := v.until("it has given its slot back", func(i proxy.ServiceInfo) bool { return i.Lock.InUse == 2 }); i.Backends[0].Active != 2 {
+				if i := v.until("its slot is free", func(i proxy.ServiceInfo) bool { return i.Lock.InUse == 2 }); i.Backends[0].Active != 2 {
 					t.Errorf("%+v", i.Backends[0])
 				}
 				v.Close()
 				for end := time.Now().Add(patience); s.open() != 0; time.Sleep(time.Millisecond) {
 					if time.Now().After(end) {
-						t.Fatalf("%d connections to the backend are left", s.open())
+						t.Fatalf("%d connections to the backend remain", s.open())
 					}
 				}
 			})
@@ -312,7 +312,7 @@ func TestAPanicInAStep(t *testing.T) {
 	})
 }
 
-// brittle is a Protocol that panics where it is told to.
+// brittle is a Protocol that panics in a given method.
 type brittle struct{ in string }
 
 func (p brittle) Name() string                   { return "brittle" }
@@ -329,39 +329,39 @@ func (p brittle) Handshake(c net.Conn, _ proxy.Arrival) (proxy.PendingClient, er
 	if p.in == "handshake" {
 		panic("handshake")
 	}
-	return brittleGuest{c, p.in}, nil
+	return brittlePending{c, p.in}, nil
 }
 
-type brittleGuest struct {
+type brittlePending struct {
 	conn net.Conn
 	in   string
 }
 
-func (g brittleGuest) NetConn() net.Conn       { return g.conn }
-func (g brittleGuest) Forwarded() []netip.Addr { return nil }
-func (g brittleGuest) Service() string         { return "" }
-func (g brittleGuest) Notice() string          { return "" }
-func (g brittleGuest) Close() error            { return g.conn.Close() }
-func (g brittleGuest) CanLoop() bool           { return true }
-func (g brittleGuest) Moved(net.Conn)          {}
-func (g brittleGuest) Refuse(int, time.Duration, string) error {
+func (g brittlePending) NetConn() net.Conn       { return g.conn }
+func (g brittlePending) Forwarded() []netip.Addr { return nil }
+func (g brittlePending) Service() string         { return "" }
+func (g brittlePending) Notice() string          { return "" }
+func (g brittlePending) Close() error            { return g.conn.Close() }
+func (g brittlePending) CanLoop() bool           { return true }
+func (g brittlePending) Moved(net.Conn)          {}
+func (g brittlePending) Refuse(int, time.Duration, string) error {
 	g.conn.Close()
 	panic("refuse")
 }
-func (g brittleGuest) HasEnded() bool {
+func (g brittlePending) HasEnded() bool {
 	if g.in == "its end" {
 		panic(g.in)
 	}
 	return false
 }
-func (g brittleGuest) Accept() (proxy.ProtocolConn, error) {
+func (g brittlePending) Accept() (proxy.ProtocolConn, error) {
 	if g.in == "accept" {
 		panic("accept")
 	}
 	return nil, errors.New("not today")
 }
 
-// TestAPanicOfAProtocolEndsThatSession, and the engine can still come to its end.
+// TestAPanicOfAProtocolEndsThatSession, and the engine can still be closed.
 func TestAPanicOfAProtocolEndsThatSession(t *testing.T) {
 	t.Parallel()
 	for _, in := range []string{"handshake", "accept", "refuse"} {
@@ -387,7 +387,7 @@ func TestAPanicOfAProtocolEndsThatSession(t *testing.T) {
 func TestAPanicOfAProtocolsEnd(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
-		t.Skip("only Linux tells of an end of stream behind bytes")
+		t.Skip("only Linux shows an end of stream after bytes")
 	}
 	v, log := logged(t, proxy.ServiceConfig{Relay: "stream", Protocol: brittle{"its end"}}, nil)
 	v.queue("one").fin()

@@ -7,8 +7,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// TestNumbersGoOnFromThePast: events and reports of an engine before this one
-// can be read, are marked as such, and new ones follow their numbers.
+// TestNumbersGoOnFromThePast: events and reports of earlier engines can be read, are
+// marked as past, and new ones continue their numbers.
 func TestNumbersGoOnFromThePast(t *testing.T) {
 	t.Parallel()
 	first := pastEngine(t)

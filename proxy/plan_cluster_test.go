@@ -13,8 +13,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// TestRule09AcrossNodes: that none has failed does not stand without those who were rejected, and
-// what is not known is not counted.
+// TestRule09AcrossNodes: zero failures are not reported without the rejections, and
+// unknown numbers are not counted.
 func TestRule09AcrossNodes(t *testing.T) {
 	node := func(name, state string, failed, rejected int64) proxy.NodeReport {
 		return proxy.NodeReport{Node: name, State: state, Numbers: proxy.Numbers{Failed: failed, Rejected: rejected}}
@@ -34,8 +34,8 @@ func TestRule09AcrossNodes(t *testing.T) {
 	}
 }
 
-// others is a plan on all engines, whose other engines say what views has, one after another; until
-// is how long they have.
+// others is a plan on all engines, whose other engines return the elements of views one
+// after another; until is how long they may take.
 type others struct {
 	proxy.ClusterWindows
 	views chan []proxy.ClusterView
@@ -57,9 +57,9 @@ func (o others) Begin(context.Context, string) (proxy.ClusterWindow, error) {
 	return nil, errors.New("it begins")
 }
 
-// TestRule27TheGuardOfARoll looks at all nodes: each has to have others up, and to have answered, unless it
-// is left out; one that has yet to follow what was just agreed on has its time, but not half a minute where no
-// backend has been restarted yet.
+// TestRule27TheGuardOfARoll checks all nodes: each must have others up, and must have
+// answered, unless it is left out; one that has not yet applied the last agreement gets
+// time, but not half a minute before the first restart.
 func TestRule27TheGuardOfARoll(t *testing.T) {
 	t.Parallel()
 	first, second := newServer(t, "a"), newServer(t, "b")
@@ -83,11 +83,11 @@ func TestRule27TheGuardOfARoll(t *testing.T) {
 		name, want, err string
 		views           []proxy.ClusterView
 	}{
-		{"all can bear it", "1 of 1 others up; n2: 1 of 1 others up; n3: 1 of 1 others up", "", []proxy.ClusterView{view("n2", 0, up), view("n3", 0, up)}},
+		{"all have others up", "1 of 1 others up; n2: 1 of 1 others up; n3: 1 of 1 others up", "", []proxy.ClusterView{view("n2", 0, up), view("n3", 0, up)}},
 		{"one is full, and one on standby", "1 of 1 others up; n2: 1 of 1 others up; n3: 1 of 1 others up", "",
 			[]proxy.ClusterView{view("n2", 0, proxy.BackendInfo{Reason: "full"}), view("n3", 0, proxy.BackendInfo{Reason: "standby"})}},
-		{"one sees the other down", "", "n3: only 0 of 1 others up, 1 wanted", down},
-		{"one has a client that waits", "", "n2: a client has waited 9s, more than max_wait (5s)", []proxy.ClusterView{view("n2", 9*time.Second, up)}},
+		{"one node sees the other backend down", "", "n3: only 0 of 1 others up, 1 wanted", down},
+		{"one has a waiting client", "", "n2: a client has waited 9s, more than max_wait (5s)", []proxy.ClusterView{view("n2", 9*time.Second, up)}},
 		{"one has not answered", "", "n2: its backends are unknown: no answer; use --force to leave it out", []proxy.ClusterView{{Node: "n2", Unknown: "no answer"}}},
 		{"one is lost", "1 of 1 others up; n2: left out, its lease ended", "", []proxy.ClusterView{{Node: "n2", Unknown: "its lease ended", LeftOut: true}}},
 	} {
@@ -114,7 +114,7 @@ func TestRule27TheGuardOfARoll(t *testing.T) {
 	}
 }
 
-// unheard is a window of all engines whose good end no majority hears.
+// unheard is a window of all engines whose successful end no majority receives.
 type unheard struct {
 	proxy.ClusterWindow
 	user  proxy.ClusterUser
@@ -139,8 +139,9 @@ func (w *unheard) Resume(_ context.Context, good bool) error {
 	return nil
 }
 
-// TestRule28AbortedBeforeItsEndIsHeard: a restart of all nodes whose end no majority hears is not left standing by
-// an operator who aborts it: its owner is there, so that no other would ever end it.
+// TestRule28AbortedBeforeItsEndIsHeard: a restart of all nodes whose end no majority
+// receives does not stay when an operator aborts it: nobody else would end it, as its owner
+// is there.
 func TestRule28AbortedBeforeItsEndIsHeard(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "a")
@@ -154,7 +155,7 @@ func TestRule28AbortedBeforeItsEndIsHeard(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v.until("its end is said", func(proxy.ServiceInfo) bool { return p.Report().Steps[3].State == proxy.StepRunning })
+	v.until("its end is announced", func(proxy.ServiceInfo) bool { return p.Report().Steps[3].State == proxy.StepRunning })
 	p.Abort("ana")
 	if r := v.ended(p, nil); r.State != proxy.PlanAborted || !strings.Contains(r.Error, "a stays drained on all nodes") {
 		t.Errorf("it ends %s: %s", r.State, r.Error)
@@ -162,6 +163,6 @@ func TestRule28AbortedBeforeItsEndIsHeard(t *testing.T) {
 	select {
 	case <-w.ended:
 	default:
-		t.Error("its end was not said")
+		t.Error("its end was not announced")
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// TestAPlanIsWholeBeforeItIsSeen: those who look at it as it begins find all
-// that a report has, and a reload may change the backend that it restarts.
+// TestAPlanIsWholeBeforeItIsSeen: its report is complete from the beginning, and a
+// reload may change the backend that it restarts.
 func TestAPlanIsWholeBeforeItIsSeen(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "a")

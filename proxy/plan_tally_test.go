@@ -7,8 +7,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// whileRestarting is a visit during the restart of one backend, which waits
-// for a live session; the other backend cannot be reached, and no check tells.
+// whileRestarting is a visit during the restart of one backend, which waits for a live
+// session; the other backend cannot be reached, and no check notices.
 func whileRestarting(t *testing.T, relay string, timeout time.Duration) (v *visit, p *proxy.Plan) {
 	a, b := newServer(t, "a"), newServer(t, "b")
 	c := unchecked(relay)
@@ -27,8 +27,8 @@ func whileRestarting(t *testing.T, relay string, timeout time.Duration) (v *visi
 	return v, p
 }
 
-// TestRule09ManyTriesAreOneHeld: who goes back to the line after each dial that
-// failed is held once, and for as long as all of it took.
+// TestRule09ManyTriesAreOneHeld: a client that returns to the queue after each failed
+// dial is counted as held once, for the total time.
 func TestRule09ManyTriesAreOneHeld(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		v, p := whileRestarting(t, relay, patience)
@@ -53,15 +53,15 @@ func TestRule09ManyTriesAreOneHeld(t *testing.T) {
 	})
 }
 
-// TestRule09WhoTimedOutHasWaited: the longest wait is of all who were held,
-// not only of those who were served.
+// TestRule09WhoTimedOutHasWaited: the longest wait is of all held clients, not only of
+// those that were served.
 func TestRule09WhoTimedOutHasWaited(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		const timeout = 300 * time.Millisecond
 		v, p := whileRestarting(t, relay, timeout)
 		v.dial("one")
 		v.until("it has timed out", func(i proxy.ServiceInfo) bool { return i.Queue.TimedOut == 1 })
-		// Its timeout runs from its accept, and its wait from where it has joined the queue.
+		// Its timeout runs from the accept, its wait from joining the queue.
 		if n := p.Report().Numbers; n.Held != 1 || n.TimedOut != 1 || n.Failed != 1 || n.LongestSeconds < timeout.Seconds()/2 || n.P50Seconds != n.LongestSeconds {
 			t.Errorf("%+v", n)
 		}

@@ -16,8 +16,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// restarter makes a restart command for a server: it leaves a mark, and a
-// goroutine that sees the mark kills the server and starts it again.
+// restarter makes a restart command for a server: it makes a file, and a goroutine that
+// sees the file kills the server and starts it again.
 func restarter(t *testing.T, s *server) []string {
 	mark := filepath.Join(t.TempDir(), "mark")
 	done := filepath.Join(t.TempDir(), "done")
@@ -41,7 +41,7 @@ func restarter(t *testing.T, s *server) []string {
 	return []string{"/bin/sh", "-c", fmt.Sprintf("touch %s; while ! rm %s 2>/dev/null; do sleep 0.01; done", mark, done)}
 }
 
-// regulars are clients that come back for ever, and count who was failed.
+// regulars are clients that reconnect for ever, and count failures.
 type regulars struct {
 	stop   chan struct{}
 	wg     sync.WaitGroup
@@ -81,7 +81,7 @@ func (r *regulars) end(t *testing.T) {
 	close(r.stop)
 	r.wg.Wait()
 	if len(r.failed) > 0 {
-		t.Errorf("%d of %d were failed, the first heard %q", len(r.failed), r.served.Load(), r.failed[0])
+		t.Errorf("%d of %d failed, the first with %q", len(r.failed), r.served.Load(), r.failed[0])
 	}
 }
 
@@ -159,7 +159,7 @@ func TestRollOverTwoBackends(t *testing.T) {
 	}
 }
 
-// window begins one and waits until its command may run.
+// window begins a window and waits until its command may run.
 func (v *visit) window(o proxy.PlanOptions) *proxy.Plan {
 	v.Helper()
 	p, err := v.svc.StartWindow(o)
@@ -178,7 +178,7 @@ func TestRule18AWindow(t *testing.T) {
 	r := v.regulars(8)
 	p := v.window(proxy.PlanOptions{By: "ana", Reason: "kernel patch"})
 	if _, err := v.svc.Pause(proxy.PauseOptions{By: "bob"}); err == nil || !strings.Contains(err.Error(), "ana") {
-		t.Errorf("rule 14: a second operator hears %v", err)
+		t.Errorf("rule 14: a second operator gets %v", err)
 	}
 	if _, err := v.svc.Resume(proxy.ResumeOptions{By: "bob"}); err == nil {
 		t.Error("rule 14: a window was resumed without force")
@@ -220,7 +220,7 @@ func TestRule18TheCommandFailed(t *testing.T) {
 	if report.State != proxy.PlanFailed || !strings.Contains(report.Error, "exit status 1") {
 		t.Errorf("%+v", report)
 	}
-	v.dial("next").hears("a next") // the checks were good
+	v.dial("next").hears("a next") // the checks have passed
 }
 
 func TestRule18HeldUntilMaxWhenTheChecksAreBad(t *testing.T) {
@@ -251,13 +251,13 @@ func TestRule18TheCommandOutlivesMax(t *testing.T) {
 	v.turnedAway()
 	v.until("the newcomer is counted", func(proxy.ServiceInfo) bool { return p.Report().Numbers.Rejected == 1 })
 	if i := v.svc.Info(); i.State != proxy.StatePaused {
-		t.Errorf("it resumed on to a half-done backend: %+v", i)
+		t.Errorf("it resumed with a half-done backend: %+v", i)
 	}
 	if page, _ := v.Events(0); !hasEvent(page, proxy.EventWindow) {
 		t.Error("no alarm was raised")
 	}
 	p.CommandEnded(p.Token(), nil)
-	// Rule 9: who was held has failed, and who came afterwards has not waited.
+	// Rule 9: a held client has failed, and one that came afterwards has not waited.
 	if report := v.ended(p, nil); report.State != proxy.PlanDone || report.Numbers.Failed != 1 || report.Numbers.Held != 1 || report.Numbers.Rejected != 1 ||
 		report.OverdueSeconds <= 0 || !strings.Contains(report.Sentence(), "s past its max: 1 held") {
 		t.Errorf("%+v: %s", report, report.Sentence())
@@ -265,8 +265,8 @@ func TestRule18TheCommandOutlivesMax(t *testing.T) {
 	v.dial("next").hears("a next")
 }
 
-// overdueWith is a window whose command has outlived its max, and that has turned away one client
-// which it held. A machine that stands still for that long tries again with a longer max.
+// overdueWith is a window whose command has outlived its max, and that has rejected one
+// held client. If the machine stalls that long, it tries again with a longer max.
 func (v *visit) overdueWith(name string) *proxy.Plan {
 	v.Helper()
 	for longest := time.Second; ; longest *= 2 {
@@ -285,7 +285,7 @@ func (v *visit) overdueWith(name string) *proxy.Plan {
 			v.until("its client is counted", func(proxy.ServiceInfo) bool { return p.Report().Numbers.Failed == 1 })
 			return p
 		}
-		v.Logf("the machine stood still for %s", longest)
+		v.Logf("the machine stalled for %s", longest)
 		p.Abort("ana")
 		v.ended(p, nil)
 		waiter.Close()
@@ -304,13 +304,13 @@ func hasEvent(page proxy.EventPage, kind string) bool {
 func TestRule18TheOwnerIsKilled(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("waits for the owner's lease to run out")
+		t.Skip("waits for the owner's lease to expire")
 	}
 	v := start(t, proxy.ServiceConfig{}, newServer(t, "a"))
 	v.untilUp()
 	p := v.window(proxy.PlanOptions{By: "ana", Max: 4 * time.Second}) // no heartbeats
 	waiter := v.dial("waiter")
-	waiter.hears("a waiter") // at max at the latest
+	waiter.hears("a waiter") // not later than max
 	if report := v.ended(p, nil); report.State != proxy.PlanFailed {
 		t.Errorf("%+v", report)
 	}
@@ -364,9 +364,9 @@ func TestAPlanCanBeHeldAndAborted(t *testing.T) {
 	v.dial("next").hears("a next")
 }
 
-// TestRule18aAPlanHoldsWhileNothingServes: the backend dies that was to serve
-// while the other is restarted. Clients are held until one of the two serves,
-// also under reject and before the checks have noticed, and none is failed.
+// TestRule18aAPlanHoldsWhileNothingServes: the backend dies that should serve while the
+// other is restarted. Clients are held until one of the two serves, also under reject
+// and before the checks notice, and none fails.
 func TestRule18aAPlanHoldsWhileNothingServes(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		for _, noBackend := range []string{proxy.Hold, proxy.Reject} {
@@ -416,9 +416,8 @@ func TestRule18aAPlanHoldsWhileNothingServes(t *testing.T) {
 	})
 }
 
-// TestRule18aUntilMax: a plan holds the clients no longer than its max, and
-// does not begin again; under reject those who come then are rejected, and the
-// report says so beside failed.
+// TestRule18aUntilMax: a plan does not hold clients beyond its max, and does not begin
+// again; under reject later clients are rejected, and the report says so beside failed.
 func TestRule18aUntilMax(t *testing.T) {
 	t.Parallel()
 	a, b := newServer(t, "a"), newServer(t, "b")
@@ -426,7 +425,7 @@ func TestRule18aUntilMax(t *testing.T) {
 	restarted.Restart = []string{"true"}
 	v := start(t, proxy.ServiceConfig{NoBackend: proxy.Reject, Balance: "first", Backends: []proxy.BackendConfig{restarted, b.backend()}})
 	v.untilUp()
-	live := v.dial("live") // for which the drain waits
+	live := v.dial("live") // the drain waits for it
 	live.hears("a live")
 	p, err := v.svc.Backend("a").StartRestart(proxy.PlanOptions{By: "ana", Limit: time.Hour, Max: 700 * time.Millisecond})
 	if err != nil {
@@ -436,7 +435,7 @@ func TestRule18aUntilMax(t *testing.T) {
 	b.kill()
 	v.until("the plan holds the clients", func(i proxy.ServiceInfo) bool { return i.Pause != nil && i.Pause.By == proxy.PauseByPlan })
 	v.until("its max is over", func(i proxy.ServiceInfo) bool { return i.Pause == nil })
-	if late, err := net.Dial("tcp", v.addr()); err == nil { // else it was reset even sooner
+	if late, err := net.Dial("tcp", v.addr()); err == nil { // otherwise it was reset even sooner
 		(&client{TB: t, Conn: late, r: bufio.NewReader(late)}).isReset()
 		late.Close()
 	}

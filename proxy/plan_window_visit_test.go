@@ -13,8 +13,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// TestNobodyFailsInAMaintenanceWindow: pause, kill the backend, start it,
-// resume, three times, under 16 clients that reconnect for ever.
+// TestNobodyFailsInAMaintenanceWindow: pause, kill the backend, start it, and resume,
+// three times, with 16 clients that reconnect for ever.
 func TestNobodyFailsInAMaintenanceWindow(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		const clients = 16
@@ -64,7 +64,7 @@ func TestNobodyFailsInAMaintenanceWindow(t *testing.T) {
 	})
 }
 
-// visitOnce comes, says something, hears it and goes.
+// visitOnce connects, sends a line, reads it and disconnects.
 func visitOnce(addr, from, name string) error {
 	network := "tcp"
 	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
@@ -77,8 +77,7 @@ func visitOnce(addr, from, name string) error {
 	return converse(c, from, name)
 }
 
-// converse says a name, hears it from the backend that is expected ("": any),
-// and takes leave.
+// converse sends a name, reads it from the expected backend ("": any), and closes.
 func converse(c net.Conn, from, name string) error {
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(patience))

@@ -19,7 +19,7 @@ type load struct {
 	served atomic.Int32
 }
 
-// loadAt visits addresses of which every one is open all the time.
+// loadAt visits addresses that are all open the whole time.
 func (v *visit) loadAt(addrs ...string) *load {
 	l := &load{visit: v}
 	l.end = proxytest.Repeat(v, 3, func() bool {
@@ -42,9 +42,9 @@ func (l *load) more() {
 	l.eventually("more are served", func() bool { return l.Failed() || l.served.Load() > before+10 })
 }
 
-// TestRule22aReloadsMoveAddresses: whatever a reload does with addresses, no
-// client at one that stays is refused or reset, and afterwards each address
-// is the service's that the configuration names.
+// TestRule22aReloadsMoveAddresses: whatever a reload does with addresses, no client at
+// one that stays is refused or reset, and afterwards each address belongs to the
+// service that the configuration names.
 func TestRule22aReloadsMoveAddresses(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		a, b := newServer(t, "a"), newServer(t, "b")
@@ -63,7 +63,7 @@ func TestRule22aReloadsMoveAddresses(t *testing.T) {
 		l := v.loadAt(one, two)
 		for _, step := range []struct {
 			what string
-			at   map[string]string // who answers where
+			at   map[string]string // which backend answers where
 			cfg  []proxy.ServiceConfig
 		}{
 			{"as it is", map[string]string{one: "a", two: "b"}, []proxy.ServiceConfig{at(a, "one", one), at(b, "two", two)}},
@@ -101,7 +101,7 @@ func TestRule22aReloadsMoveAddresses(t *testing.T) {
 	})
 }
 
-// TestRule22aAnotherRunnerRefusesNobody, nor another setup of the sockets.
+// TestRule22aAnotherRunnerRefusesNobody, nor does another setup of the sockets.
 func TestRule22aAnotherRunnerRefusesNobody(t *testing.T) {
 	t.Parallel()
 	a := newServer(t, "a")
@@ -117,8 +117,8 @@ func TestRule22aAnotherRunnerRefusesNobody(t *testing.T) {
 	}
 }
 
-// TestRule22aAReloadThatFailsMovesNothing, also of what had been bound beside
-// the addresses that there are.
+// TestRule22aAReloadThatFailsMovesNothing, including what was bound beside the existing
+// addresses.
 func TestRule22aAReloadThatFailsMovesNothing(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		a, b := newServer(t, "a"), newServer(t, "b")
@@ -141,14 +141,14 @@ func TestRule22aAReloadThatFailsMovesNothing(t *testing.T) {
 			}
 			if ln, err := net.Listen("tcp", narrow); err == nil {
 				ln.Close()
-				t.Fatal("its port is anybody's")
+				t.Fatal("its port is free for any socket")
 			}
 		}
 	})
 }
 
-// TestRule23aWhoHasComeIsServed: clients in the kernel's backlog when a service
-// is closed, goes with a reload, or the engine stops.
+// TestRule23aWhoHasComeIsServed: clients in the kernel's backlog when a service is
+// closed or removed by a reload, or the engine stops.
 func TestRule23aWhoHasComeIsServed(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		for what, end := range map[string]func(*visit){
@@ -180,7 +180,7 @@ func TestRule23aWhoHasComeIsServed(t *testing.T) {
 					c.hears(fmt.Sprint("a ", n))
 					c.leaves()
 				}
-				v.eventually("it is over", func() bool { return v.svc.Info().Sessions.Active == 0 })
+				v.eventually("the session has ended", func() bool { return v.svc.Info().Sessions.Active == 0 })
 			})
 		}
 	})

@@ -51,7 +51,7 @@ func TestRule22AReloadLosesNothing(t *testing.T) {
 			v.apply(next)
 		}
 		if changes := v.apply(func() proxy.ServiceConfig { c := service("db", "127.0.0.1:0", a, b); c.Relay = relay; return c }()); len(changes) == 0 {
-			t.Error("the last change of idle_timeout was not said")
+			t.Error("the last change of idle_timeout was not reported")
 		}
 		i := v.svc.Info()
 		if i.Pause == nil || i.Queue.Waiting != 1 || i.Backends[0].Weight != 7 || len(i.Backends) != 2 {
@@ -115,7 +115,7 @@ func TestRule22AServiceThatIsGoneServesItsOwn(t *testing.T) {
 	v.apply(service("other", "127.0.0.1:0", a))
 	if c, err := net.Dial("tcp", addr); err == nil {
 		c.Close()
-		t.Error("it takes new clients")
+		t.Error("it accepts new clients")
 	}
 	fmt.Fprintln(live, "still here")
 	live.hears("still here")
@@ -148,7 +148,7 @@ func TestRule22WhatCannotBeOpenedChangesNothing(t *testing.T) {
 func TestRule22ListenMoves(t *testing.T) {
 	t.Parallel()
 	a := newServer(t, "a")
-	c := service("db", proxytest.FreePort(t), a) // which nobody else is given once it is closed
+	c := service("db", proxytest.FreePort(t), a) // no other socket gets it once it is closed
 	v := start(t, c)
 	old := v.addr()
 	c.Listen = []string{"[::1]:0"}
@@ -165,8 +165,8 @@ func TestRule22ListenMoves(t *testing.T) {
 	}
 }
 
-// TestRule22AnotherServiceIsNotTouched carries a stream through reloads of
-// its neighbour.
+// TestRule22AnotherServiceIsNotTouched keeps a stream going through reloads of another
+// service.
 func TestRule22AnotherServiceIsNotTouched(t *testing.T) {
 	t.Parallel()
 	a := newServer(t, "a")

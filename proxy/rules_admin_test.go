@@ -20,7 +20,7 @@ func twoUp(t *testing.T, relay string) (v *visit, a, b *server) {
 	return v, a, b
 }
 
-// TestRule12DrainSendsNoNewSessions: live ones end by themselves.
+// TestRule12DrainSendsNoNewSessions: live sessions end by themselves.
 func TestRule12DrainSendsNoNewSessions(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		v, _, _ := twoUp(t, relay)
@@ -51,7 +51,7 @@ func TestRule12DrainSendsNoNewSessions(t *testing.T) {
 		}
 		page, _ := v.Events(0)
 		if n := countEvents(page, proxy.EventDrained, "db/a is drained"); n != 1 {
-			t.Errorf("said %d times that it is drained", n)
+			t.Errorf("%d events say that it is drained", n)
 		}
 	})
 }
@@ -65,7 +65,6 @@ func countEvents(page proxy.EventPage, kind, text string) (n int) {
 	return n
 }
 
-// TestRule12DrainingAndDownDoNotChangeEachOther.
 func TestRule12DrainingAndDownDoNotChangeEachOther(t *testing.T) {
 	t.Parallel()
 	a, da := newServer(t, "a"), newDoctor(t)
@@ -73,10 +72,10 @@ func TestRule12DrainingAndDownDoNotChangeEachOther(t *testing.T) {
 	v.untilUp()
 	b := v.svc.Backend("a")
 	v.must(b.Drain(proxy.DrainOptions{By: "ana"}))
-	da.sick() // checks go on
+	da.sick() // checks continue
 	v.untilHealth("a", proxy.StateDown)
 	if i := b.Info(); i.Admin != proxy.AdminDrain {
-		t.Errorf("down has ended the drain: %+v", i)
+		t.Errorf("going down has ended the drain: %+v", i)
 	}
 	v.must(b.Ready("ana", ""))
 	if i := b.Info(); i.State != proxy.StateDown || i.Admin != proxy.AdminReady || i.Reason != "down" {
@@ -86,7 +85,7 @@ func TestRule12DrainingAndDownDoNotChangeEachOther(t *testing.T) {
 	v.untilHealth("a", proxy.StateUp)
 }
 
-// TestRule12TheLimitOfADrain: what happens at it to those who are live.
+// TestRule12TheLimitOfADrain: what then happens to live sessions.
 func TestRule12TheLimitOfADrain(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		for _, then := range []string{proxy.ThenAbort, proxy.ThenCut, proxy.ThenKeep} {
@@ -122,7 +121,6 @@ func TestRule12TheLimitOfADrain(t *testing.T) {
 	})
 }
 
-// TestRule12MaintNeverCuts.
 func TestRule12MaintNeverCuts(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		v, _, _ := twoUp(t, relay)
@@ -136,7 +134,7 @@ func TestRule12MaintNeverCuts(t *testing.T) {
 	})
 }
 
-// TestRule12RemoveIsDrainThenGone, and no other backend goes with it, which
+// TestRule12RemoveIsDrainThenGone, and no other backend is removed with it, as
 // node-tcp-proxy did.
 func TestRule12RemoveIsDrainThenGone(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
@@ -161,7 +159,7 @@ func TestRule12RemoveIsDrainThenGone(t *testing.T) {
 		live.leaves()
 		v.until("gone", func(i proxy.ServiceInfo) bool { return len(i.Backends) == 2 })
 		if v.svc.Backend("a") != nil {
-			t.Error("it is found still")
+			t.Error("it is still found")
 		}
 		v.must(v.svc.Backend("b").Remove(proxy.DrainOptions{By: "ana"})) // while one is live
 		v.dial("two").hears("c two")
@@ -171,7 +169,7 @@ func TestRule12RemoveIsDrainThenGone(t *testing.T) {
 	})
 }
 
-// TestRule12RemoveCanBeTakenBack as long as it has sessions.
+// TestRule12RemoveCanBeTakenBack while the backend has sessions.
 func TestRule12RemoveCanBeTakenBack(t *testing.T) {
 	t.Parallel()
 	v, _, _ := twoUp(t, "stream")
@@ -187,7 +185,7 @@ func TestRule12RemoveCanBeTakenBack(t *testing.T) {
 	}
 }
 
-// TestAddAndRemoveUnderWay: what waits for a backend gets the one that comes.
+// TestAddAndRemoveUnderWay: a client that waits for a backend gets the added one.
 func TestAddAndRemoveUnderWay(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		v := start(t, proxy.ServiceConfig{Relay: relay})
@@ -210,7 +208,7 @@ func TestAddAndRemoveUnderWay(t *testing.T) {
 	})
 }
 
-// TestCloseRefusesAndOpensAgain: waiters and live sessions go on.
+// TestCloseRefusesAndOpensAgain: waiters and live sessions continue.
 func TestCloseRefusesAndOpensAgain(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		addr := proxytest.FreePort(t)
@@ -230,7 +228,7 @@ func TestCloseRefusesAndOpensAgain(t *testing.T) {
 			t.Error("closed twice")
 		}
 		if _, err := v.svc.Pause(proxy.PauseOptions{By: "ana"}); err == nil {
-			t.Error("paused while closed")
+			t.Error("a closed service was paused")
 		}
 		live.leaves()
 		waiting.hears("a waiting")

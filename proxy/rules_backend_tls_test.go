@@ -30,7 +30,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// authority signs certificates, and has its own in a file.
+// authority signs certificates, and has its own certificate in a file.
 type authority struct {
 	testing.TB
 	dir  string
@@ -61,8 +61,8 @@ func (a *authority) write(name, kind string, der []byte) {
 	}
 }
 
-// sign gives a certificate for names, of which some may be addresses, that begins
-// to be valid and ends so long from now.
+// sign returns a certificate for names, which may be addresses, that is valid from
+// begins until ends from now.
 func (a *authority) sign(begins, ends time.Duration, names ...string) tls.Certificate {
 	a.Helper()
 	key, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -88,7 +88,7 @@ func (a *authority) pool() *x509.CertPool {
 	return pool
 }
 
-// spoken is how TLS is spoken to a backend whose certificate is of the authority.
+// spoken is the TLS configuration for a backend with a certificate of the authority.
 func (a *authority) spoken(name string) *proxy.BackendTLS {
 	return &proxy.BackendTLS{Name: name, CA: a.file("ca.pem")}
 }
@@ -100,7 +100,7 @@ func serverOver(t testing.TB, name string, c *tls.Config) *server {
 	return serveOn(t, name, tls.NewListener(ln, c))
 }
 
-// raw is a backend that does to each connection what a test says.
+// raw is a backend that handles each connection as the test says.
 func raw(t testing.TB, do func(net.Conn)) (addr string) {
 	t.Helper()
 	ln := proxytest.Listen(t)
@@ -123,8 +123,8 @@ func raw(t testing.TB, do func(net.Conn)) (addr string) {
 	return ln.Addr().String()
 }
 
-// TestRule51SpeaksTLS: the certificate is verified by the CA and for the name that
-// are configured, and the backend gets ours.
+// TestRule51SpeaksTLS: the certificate is verified by the configured CA and for the
+// configured name, and the backend gets ours.
 func TestRule51SpeaksTLS(t *testing.T) { onEach(t, testRule51SpeaksTLS) }
 
 func testRule51SpeaksTLS(t *testing.T) {
@@ -179,7 +179,7 @@ func faulty(t testing.TB, a *authority) map[string]struct {
 		text   string
 	}{
 		"another CA":         {by(newAuthority(t, "theirs").sign(0, time.Hour, name)), proxy.ReasonTLSUnknownCA, `unknown CA ("theirs")`},
-		"signed by itself":   {by(certificate(t.(*testing.T))), proxy.ReasonTLSWrongName, "is for localhost, not for db.example.org"},
+		"self-signed":        {by(certificate(t.(*testing.T))), proxy.ReasonTLSWrongName, "is for localhost, not for db.example.org"},
 		"another name":       {by(a.sign(0, time.Hour, "web.example.org", "10.0.0.1")), proxy.ReasonTLSWrongName, "is for web.example.org, 10.0.0.1, not for db.example.org"},
 		"a deeper name":      {by(a.sign(0, time.Hour, "*.org")), proxy.ReasonTLSWrongName, "is for *.org"},
 		"expired":            {by(a.sign(-time.Hour, -time.Minute, name)), proxy.ReasonTLSExpired, "expired on"},
@@ -195,8 +195,8 @@ func faulty(t testing.TB, a *authority) map[string]struct {
 	}
 }
 
-// TestRule51Reasons: what is wrong with TLS has a word in the check's result and in
-// the record, and counts as the backend's.
+// TestRule51Reasons: each fault of TLS has a word in the check's result and in the
+// record, and counts against the backend.
 func TestRule51Reasons(t *testing.T) { onEach(t, testRule51Reasons) }
 
 func testRule51Reasons(t *testing.T) {
@@ -212,7 +212,7 @@ func testRule51Reasons(t *testing.T) {
 			v := start(t, proxy.ServiceConfig{Backends: []proxy.BackendConfig{b}, Check: proxy.CheckConfig{Timeout: limit, Fall: 1}})
 			v.untilHealth("a", proxy.StateDown)
 			if i := v.backend("a"); i.Check.Reason != c.reason || !strings.Contains(i.Check.Detail, c.text) {
-				t.Errorf("the check says %q: %s, wants %q: %s", i.Check.Reason, i.Check.Detail, c.reason, c.text)
+				t.Errorf("the check says %q: %s, want %q: %s", i.Check.Reason, i.Check.Detail, c.reason, c.text)
 			}
 			if _, err := v.svc.Backend("a").Probe(); err == nil || !strings.Contains(err.Error(), c.text) {
 				t.Errorf("the probe says %v", err)
@@ -223,7 +223,7 @@ func testRule51Reasons(t *testing.T) {
 				ConnectTimeout: limit, ConnectRetries: -1})
 			v.dial("hello").isReset()
 			if r := v.record(); r.By != proxy.ByProxy || r.Phase != proxy.PhaseConnect || r.Reason != c.reason || !strings.Contains(r.Detail, c.text) || r.Served {
-				t.Errorf("record %+v, wants %q: %s", r, c.reason, c.text)
+				t.Errorf("record %+v, want %q: %s", r, c.reason, c.text)
 			}
 			if i := v.backend("a"); i.Failed == 0 || i.Total != 0 || i.Check == nil || i.Check.Reason != c.reason {
 				t.Errorf("backend %+v", i)
@@ -232,7 +232,7 @@ func testRule51Reasons(t *testing.T) {
 	}
 }
 
-// TestRule51FailedHandshakesAreRetried elsewhere, with no client failing.
+// TestRule51FailedHandshakesAreRetried elsewhere, and no client fails.
 func TestRule51FailedHandshakesAreRetried(t *testing.T) {
 	onEach(t, testRule51FailedHandshakesAreRetried)
 }
@@ -258,8 +258,8 @@ func testRule51FailedHandshakesAreRetried(t *testing.T) {
 	}
 }
 
-// TestRule51HeaderBeforeTLS: the PROXY header of a session and of its checks comes
-// in the clear.
+// TestRule51HeaderBeforeTLS: the PROXY header of a session and of checks is sent in the
+// clear.
 func TestRule51HeaderBeforeTLS(t *testing.T) { onEach(t, testRule51HeaderBeforeTLS) }
 
 func testRule51HeaderBeforeTLS(t *testing.T) {
@@ -299,7 +299,7 @@ func testRule51HeaderBeforeTLS(t *testing.T) {
 }
 
 // TestRule51ChecksSpeakTLS: each type of check that connects, at the backend's own
-// port; a port for checks alone speaks what the check says.
+// port; a port only for checks uses TLS as the check says.
 func TestRule51ChecksSpeakTLS(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t, "ours")
@@ -330,13 +330,13 @@ func TestRule51ChecksSpeakTLS(t *testing.T) {
 		check proxy.CheckConfig
 		port  int
 	}{
-		"http":          {web(true), http204, 0},
-		"http twice":    {web(true), proxy.CheckConfig{Type: health.HTTP, Expect: 204, TLS: true}, 0},
-		"send-expect":   {serverOver(t, "a", config).addr(), talk, 0},
-		"passive":       {web(true), proxy.CheckConfig{Type: health.Passive}, 0},
-		"another port":  {web(true), http204, atPort},
-		"and over TLS":  {web(true), proxy.CheckConfig{Type: health.HTTP, Expect: 204, TLS: true}, portOf(web(true))},
-		"tcp behind it": {web(true), proxy.CheckConfig{Type: health.TCP, Port: atPort}, 0},
+		"http":                {web(true), http204, 0},
+		"http twice":          {web(true), proxy.CheckConfig{Type: health.HTTP, Expect: 204, TLS: true}, 0},
+		"send-expect":         {serverOver(t, "a", config).addr(), talk, 0},
+		"passive":             {web(true), proxy.CheckConfig{Type: health.Passive}, 0},
+		"another port":        {web(true), http204, atPort},
+		"and over TLS":        {web(true), proxy.CheckConfig{Type: health.HTTP, Expect: 204, TLS: true}, portOf(web(true))},
+		"tcp at another port": {web(true), proxy.CheckConfig{Type: health.TCP, Port: atPort}, 0},
 	} {
 		v := start(t, proxy.ServiceConfig{Check: c.check, Backends: []proxy.BackendConfig{{Name: "a", Addr: c.addr, CheckPort: c.port, TLS: a.spoken("db.example.org")}}})
 		v.untilUp()
@@ -347,8 +347,8 @@ func TestRule51ChecksSpeakTLS(t *testing.T) {
 	}
 }
 
-// TestRule51EndsPassOn: an end is announced on the other side, a truncated one is
-// not, and a reset is a reset; for clients with TLS of their own, and without.
+// TestRule51EndsPassOn: an end is announced on the other side, a truncated one is not,
+// and a reset stays a reset; for clients with and without TLS.
 func TestRule51EndsPassOn(t *testing.T) { onEach(t, testRule51EndsPassOn) }
 
 func testRule51EndsPassOn(t *testing.T) {
@@ -369,12 +369,12 @@ func testRule51EndsPassOn(t *testing.T) {
 					if how != "reset" {
 						over.Write(want)
 						end(over)
-						_, err := io.Copy(io.Discard, over) // the other half goes on
+						_, err := io.Copy(io.Discard, over) // the other half continues
 						said <- err
 						return
 					}
 					over.Write(want[:10])
-					io.ReadFull(over, make([]byte, 10)) // the client has them
+					io.ReadFull(over, make([]byte, 10)) // the client has read them
 					end(over)
 					said <- nil
 				})
@@ -400,7 +400,7 @@ func testRule51EndsPassOn(t *testing.T) {
 				} else {
 					got, err := io.ReadAll(c)
 					if err != nil || !bytes.Equal(got, want) {
-						t.Errorf("%d of %d bytes came: %v", len(got), len(want), err)
+						t.Errorf("%d of %d bytes arrived: %v", len(got), len(want), err)
 					}
 					if cut := clientTLS && over.NetConn().(interface{ Ended() bool }).Ended(); cut != (clientTLS && how == "truncated") {
 						t.Errorf("a truncated end is passed on as such: %v", cut)
@@ -415,14 +415,14 @@ func testRule51EndsPassOn(t *testing.T) {
 					t.Errorf("the backend sees %v instead of an end", err)
 				}
 				if r := v.record(); r.By != proxy.ByBackend || r.Reason != reason {
-					t.Errorf("record %+v, wants %s by the backend", r, reason)
+					t.Errorf("record %+v, want %s by the backend", r, reason)
 				}
 			})
 		}
 	}
 }
 
-// TestRule51AlertsAfterTheHandshake: TLS 1.3 has a client know only afterwards that
+// TestRule51AlertsAfterTheHandshake: in TLS 1.3 a client learns only afterwards that
 // its certificate is refused.
 func TestRule51AlertsAfterTheHandshake(t *testing.T) { onEach(t, testRule51AlertsAfterTheHandshake) }
 
@@ -438,8 +438,7 @@ func testRule51AlertsAfterTheHandshake(t *testing.T) {
 	}
 }
 
-// TestRule51HandshakesEnd with what they are for: a session that is kicked, an engine
-// that stops.
+// TestRule51HandshakesEnd when their session is kicked or the engine stops.
 func TestRule51HandshakesEnd(t *testing.T) { onEach(t, testRule51HandshakesEnd) }
 
 func testRule51HandshakesEnd(t *testing.T) {
@@ -456,7 +455,7 @@ func testRule51HandshakesEnd(t *testing.T) {
 	}
 	v.untilIdle()
 	if i := v.backend("a"); i.Failed > 0 {
-		t.Errorf("it is held against the backend: %+v", i)
+		t.Errorf("it counts against the backend: %+v", i)
 	}
 	v.dial("last")
 	connecting()
@@ -464,7 +463,7 @@ func testRule51HandshakesEnd(t *testing.T) {
 }
 
 // TestRule51ChecksLeaveNothing: a check over TLS ends with a reset, so that no port
-// waits on either side.
+// stays in TIME_WAIT on either side.
 func TestRule51ChecksLeaveNothing(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t, "ours")
@@ -482,8 +481,8 @@ func TestRule51ChecksLeaveNothing(t *testing.T) {
 	}
 }
 
-// TestRule51OurCertificate: one that has expired is refused by the backend, and one
-// that takes its place in the same files is not.
+// TestRule51OurCertificate: an expired one is refused by the backend, and its
+// replacement in the same files is not.
 func TestRule51OurCertificate(t *testing.T) { onEach(t, testRule51OurCertificate) }
 
 func testRule51OurCertificate(t *testing.T) {
@@ -509,8 +508,8 @@ func testRule51OurCertificate(t *testing.T) {
 	v.dial("hello").hears("a hello")
 }
 
-// TestRule51FilesAreReadAgain: a CA that is replaced holds for the next dial; one
-// that cannot be read changes nothing, at a reload, too.
+// TestRule51FilesAreReadAgain: a replaced CA applies from the next dial; one that
+// cannot be read changes nothing, even at a reload.
 func TestRule51FilesAreReadAgain(t *testing.T) { onEach(t, testRule51FilesAreReadAgain) }
 
 func testRule51FilesAreReadAgain(t *testing.T) {
@@ -539,20 +538,20 @@ func testRule51FilesAreReadAgain(t *testing.T) {
 	v.untilUp()
 	v.dial("two").hears("a two")
 	os.WriteFile(a.file("ca.pem"), []byte("half a fi"), 0o600)
-	time.Sleep(1100 * time.Millisecond) // it is looked at once a second
+	time.Sleep(1100 * time.Millisecond) // the file is checked once a second
 	v.dial("three").hears("a three")
 
 	_, err := v.Apply(proxy.Config{Services: []proxy.ServiceConfig{cfg}})
 	if err == nil || !strings.Contains(err.Error(), "has no certificate in PEM") {
-		t.Errorf("a reload takes it: %v", err)
+		t.Errorf("a reload accepted it: %v", err)
 	}
 	v.dial("four").hears("a four")
 	live.says("five")
 	live.hears("five")
 }
 
-// TestRule51ReloadsSwitchTLS: new sessions speak as the backend is configured now,
-// and live ones go on as they are.
+// TestRule51ReloadsSwitchTLS: new sessions use what is configured now, and live ones
+// continue unchanged.
 func TestRule51ReloadsSwitchTLS(t *testing.T) { onEach(t, testRule51ReloadsSwitchTLS) }
 
 func testRule51ReloadsSwitchTLS(t *testing.T) {
@@ -586,9 +585,9 @@ func testRule51ReloadsSwitchTLS(t *testing.T) {
 	}
 }
 
-// TestRule51WaitersOfBefore: a client that has waited on an event loop since before
-// its backend spoke TLS is brought to it over TLS, whether it speaks TLS itself or
-// not, and with what it had sent by then.
+// TestRule51WaitersOfBefore: a client that has waited on an event loop since before TLS
+// was configured for its backend is connected over TLS, whether it uses TLS itself or
+// not, with everything that it had sent.
 func TestRule51WaitersOfBefore(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		t.Run("plain", func(t *testing.T) { waitersOfBefore(t, relay, nil) })
@@ -612,7 +611,7 @@ func waitersOfBefore(t *testing.T, relay string, config *tls.Config) {
 			_, raw := v.dialTLS()
 			behind := &oneFlight{Conn: raw}
 			conn := tls.Client(behind, &tls.Config{InsecureSkipVerify: true})
-			fmt.Fprintln(conn, text) // which is read with the end of the handshake
+			fmt.Fprintln(conn, text) // read together with the end of the handshake
 			behind.flush()
 			return &client{TB: t, Conn: conn, r: bufio.NewReader(conn)}
 		}
@@ -633,13 +632,13 @@ func waitersOfBefore(t *testing.T, relay string, config *tls.Config) {
 		}
 		come("two").hears("a two")
 		if i := v.backend("a"); i.Failed > 0 {
-			t.Errorf("it is held against the backend: %+v", i)
+			t.Errorf("it counts against the backend: %+v", i)
 		}
 	}
 }
 
-// TestRule51OlderVersions: of those the event loops carry none, and the session goes
-// over to the other runner once that is known, with all that its client has sent.
+// TestRule51OlderVersions: event loops handle none of them; the session moves to the
+// other runner once that is known, with everything that its client has sent.
 func TestRule51OlderVersions(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		a := newAuthority(t, "ours")
@@ -669,8 +668,8 @@ func TestRule51OlderVersions(t *testing.T) {
 	})
 }
 
-// TestRule51BulkBothWays: many sessions carry much in both directions at once, with
-// TLS on one side or on both, and within a rate limit.
+// TestRule51BulkBothWays: many sessions carry much data in both directions at once,
+// with TLS on one side or on both, and within a rate limit.
 func TestRule51BulkBothWays(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
@@ -727,8 +726,8 @@ func bulkBothWays(t *testing.T, relay string, version uint16) {
 	}
 }
 
-// TestRule51Resumes: sessions resume the TLS of earlier ones, by tickets that come
-// behind the handshake.
+// TestRule51Resumes: sessions resume the TLS of earlier ones, by tickets that follow
+// the handshake.
 func TestRule51Resumes(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		a := newAuthority(t, "ours")
@@ -752,8 +751,8 @@ func TestRule51Resumes(t *testing.T) {
 	})
 }
 
-// TestRule51AddedAndFound: backends that an operator adds, and that a source has
-// found, beside one without TLS.
+// TestRule51AddedAndFound: backends added by an operator and found by a source, beside
+// one without TLS.
 func TestRule51AddedAndFound(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		a := newAuthority(t, "ours")
@@ -780,12 +779,12 @@ func TestRule51AddedAndFound(t *testing.T) {
 			t.Errorf("heard %v", heard)
 		}
 		if _, err := v.svc.Add(proxy.BackendConfig{Name: "x", Addr: added.addr(), TLS: &proxy.BackendTLS{CA: a.file("nothing.pem")}}, "ana", ""); err == nil {
-			t.Error("a backend is added whose CA is not there")
+			t.Error("a backend with a missing CA was added")
 		}
 	})
 }
 
-// TestParseBackendTLS: the words of TLS, and what is wrong with them.
+// TestParseBackendTLS: the words for TLS, valid and invalid.
 func TestParseBackendTLS(t *testing.T) {
 	t.Parallel()
 	got, err := proxy.ParseBackend("db:5432,tls=noverify,tls_name=db.example.org,ca=/ca.pem,tls_cert=/c.pem,tls_key=/c.key")
@@ -795,13 +794,13 @@ func TestParseBackendTLS(t *testing.T) {
 	}
 	for _, bad := range []string{"db:1,tls=yes", "db:1,tls=verify,tls_name=a b", "db:1,tls_key=/c.key", "db:1,tls_cert=/c.pem"} {
 		if _, err := proxy.ParseBackend(bad); err == nil {
-			t.Errorf("%q is taken", bad)
+			t.Errorf("%q was accepted", bad)
 		}
 	}
 }
 
-// either is a listener whose connections speak TLS or not, as a test says when
-// they are accepted.
+// either is a listener whose connections use TLS or not, as the test says when they are
+// accepted.
 type either struct {
 	net.Listener
 	config *tls.Config

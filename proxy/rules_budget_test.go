@@ -8,9 +8,9 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// TestRule07EachServiceHasItsShare: four times as many clients as the process
-// can hold come to a service that is paused. Another one serves its own
-// clients, as many at once as its share, and in the end all are served.
+// TestRule07EachServiceHasItsShare: four times as many clients as the process can hold
+// come to a paused service. Another service serves its own clients, as many at once as
+// its share, and in the end all are served.
 func TestRule07EachServiceHasItsShare(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		const most, share, crowd = 12, 3, 48

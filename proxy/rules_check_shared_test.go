@@ -8,7 +8,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// followed is a backend behind slots that engines share, checked often, and how to say what the others say of it.
+// followed is a backend with slots shared by engines and frequent checks; follow passes it
+// other engines' verdicts.
 func followed(t *testing.T) (v *visit, d *doctor, follow func(place int, verdict *proxy.Verdict)) {
 	s, d := newServer(t, "a"), newDoctor(t)
 	f := newFakeShared(1, 1)
@@ -23,17 +24,17 @@ func followed(t *testing.T) (v *visit, d *doctor, follow func(place int, verdict
 	}
 }
 
-// checksOf is how many checks this engine has made.
+// checksOf returns how many checks this engine has made.
 func checksOf(v *visit) int64 { return v.backend("a").Checks.Total }
 
-// untilChecked waits until the last check of this engine has ended, once another one checks.
+// untilChecked waits until this engine's last check has ended, once another one checks.
 func untilChecked(v *visit) {
 	for was := int64(-1); was != checksOf(v); time.Sleep(100 * time.Millisecond) {
 		was = checksOf(v)
 	}
 }
 
-// verdict is another engine's.
+// verdict is a verdict of another engine.
 func verdict(up bool) *proxy.Verdict {
 	v := &proxy.Verdict{At: time.Now(), OK: up, Known: true, Up: up, Consecutive: 3, Detail: "connected in 0.1ms"}
 	if !up {
@@ -42,8 +43,8 @@ func verdict(up bool) *proxy.Verdict {
 	return v
 }
 
-// TestRule25dAnothersVerdict holds as one of this engine's own would, and is said to be another's. Clients of
-// this engine find out by themselves what they meet.
+// TestRule25dAnothersVerdict counts like one of this engine, and is reported as
+// another's. This engine's clients still find out for themselves.
 func TestRule25dAnothersVerdict(t *testing.T) {
 	t.Parallel()
 	v, _, follow := followed(t)
@@ -56,7 +57,7 @@ func TestRule25dAnothersVerdict(t *testing.T) {
 	}
 	one := v.queue("one")
 	if all := v.SharedChecks(); len(all) != 1 || !all[0].Wanted || all[0].Verdict != nil || all[0].Place != 1 {
-		t.Errorf("the others hear %+v", all)
+		t.Errorf("the others get %+v", all)
 	}
 	follow(1, verdict(true))
 	one.hears("a one")
@@ -75,17 +76,18 @@ func TestRule25dAnothersVerdict(t *testing.T) {
 	}
 }
 
-// TestRule25dWhoFallsSilent is not waited for: the next one checks by itself, and says what it finds.
+// TestRule25dWhoFallsSilent is not waited for: the next one checks for itself, and reports
+// the result.
 func TestRule25dWhoFallsSilent(t *testing.T) {
 	t.Parallel()
 	v, d, follow := followed(t)
 	follow(1, verdict(true))
 	d.sick()
-	v.untilHealth("a", proxy.StateDown) // once it has waited in vain for a verdict
+	v.untilHealth("a", proxy.StateDown) // after waiting in vain for a verdict
 	if i := v.backend("a"); i.Check.By != "" {
 		t.Errorf("checked by %q", i.Check.By)
 	}
-	v.eventually("the others hear of it", func() bool {
+	v.eventually("the others get the result", func() bool {
 		all := v.SharedChecks()
 		return len(all) == 1 && all[0].Verdict != nil && all[0].Verdict.Known && !all[0].Verdict.Up
 	})
@@ -94,7 +96,8 @@ func TestRule25dWhoFallsSilent(t *testing.T) {
 	v.untilUp()
 }
 
-// TestRule25dWhoDoesNotReachIt checks for itself, without a slot, and says so to nobody, until a check passes: others may reach it.
+// TestRule25dWhoDoesNotReachIt checks for itself, without a slot, and reports nothing until
+// a check passes: others may reach it.
 func TestRule25dWhoDoesNotReachIt(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "a")
@@ -116,8 +119,8 @@ func TestRule25dWhoDoesNotReachIt(t *testing.T) {
 	if i := v.backend("a"); i.State != proxy.StateDown || i.Check.By != "" {
 		t.Errorf("it is %+v, %+v", i, i.Check)
 	}
-	if all := v.SharedChecks(); len(all) != 1 || all[0].Verdict != nil && !all[0].Verdict.OK { // one that it gave before may be there
-		t.Errorf("the others hear %+v", all)
+	if all := v.SharedChecks(); len(all) != 1 || all[0].Verdict != nil && !all[0].Verdict.OK { // an earlier verdict may be there
+		t.Errorf("the others get %+v", all)
 	}
 	s.restart(t)
 	one.hears("a one")
@@ -129,7 +132,7 @@ func TestRule25dMaintIsNotChecked(t *testing.T) {
 	v, _, follow := followed(t)
 	v.must(v.svc.Backend("a").Maint(proxy.DrainOptions{By: "ana"}))
 	if all := v.SharedChecks(); len(all) != 0 {
-		t.Errorf("the others hear %+v", all)
+		t.Errorf("the others get %+v", all)
 	}
 	v.must(v.svc.Backend("a").Ready("ana", ""))
 	follow(1, verdict(true))

@@ -11,8 +11,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// comers runs a test over each runner with clients of several addresses: over
-// goroutines a trusted proxy speaks for them, over the loop they come themselves.
+// comers runs a test over each runner with clients from several addresses: over
+// goroutines a trusted proxy speaks for them, over the loop they connect themselves.
 func comers(t *testing.T, c proxy.ServiceConfig, test func(t *testing.T, v *visit, from func(addr, name string) *client)) {
 	eachRelay(t, func(t *testing.T, relay string) { comersOn(t, relay, c, test) })
 }
@@ -31,7 +31,7 @@ func comersOn(t *testing.T, relay string, c proxy.ServiceConfig, test func(t *te
 	}
 }
 
-// from comes as a client for which a trusted proxy speaks.
+// from connects as a client for which a trusted proxy speaks.
 func (v *visit) from(addr, name string) *client {
 	v.Helper()
 	c := v.dial("")
@@ -58,14 +58,14 @@ func refusedFor(i proxy.ServiceInfo, r proxy.Reason) int64 {
 	return 0
 }
 
-// TestRule07aABurstAndThenARate: by the address that a PROXY header names, IPv6
-// by /64; another address is not concerned.
+// TestRule07aABurstAndThenARate: by the address in a PROXY header, IPv6 by /64; other
+// addresses are not affected.
 func TestRule07aABurstAndThenARate(t *testing.T) {
 	comers(t, proxy.ServiceConfig{NewSessionsPerIP: 1. / 3600, NewSessionsBurst: 3}, func(t *testing.T, v *visit, from func(addr, name string) *client) {
 		for n := range 3 {
 			c := from("127.0.0.2", fmt.Sprint("client-", n))
 			c.hears(fmt.Sprint("a client-", n))
-			c.leaves() // as often as it likes: they are new ones
+			c.leaves() // each time a new session
 		}
 		from("127.0.0.2", "").isReset()
 		from("127.0.0.3", "another").hears("a another")
@@ -80,8 +80,8 @@ func TestRule07aABurstAndThenARate(t *testing.T) {
 	})
 }
 
-// TestRule07aTheAddressIsTheClients: not the proxy's; IPv4-mapped or not, and IPv6
-// by /64.
+// TestRule07aTheAddressIsTheClients: not the proxy's; IPv4-mapped or not, and IPv6 by
+// /64.
 func TestRule07aTheAddressIsTheClients(t *testing.T) {
 	t.Parallel()
 	v := start(t, behindProxy(proxy.ServiceConfig{NewSessionsPerIP: 1. / 3600, NewSessionsBurst: 2}), newServer(t, "a"))
@@ -94,8 +94,8 @@ func TestRule07aTheAddressIsTheClients(t *testing.T) {
 	v.from("2001:db8:0:1::3", "z").hears("a z")
 }
 
-// TestRule07aSoManyWait: so many of one address wait, those of others too, and
-// one that is served or goes makes room for the next.
+// TestRule07aSoManyWait: the limit is for each address, and a waiter that is served or
+// goes makes room for the next.
 func TestRule07aSoManyWait(t *testing.T) {
 	c := oneSlot("")
 	c.Queue.MaxPerIP = 2
@@ -117,7 +117,7 @@ func TestRule07aSoManyWait(t *testing.T) {
 		fourth := from("127.0.0.2", "fourth")
 		v.untilWaiting(3)
 		first.leaves()
-		second.hears("a second") // and waits no more
+		second.hears("a second") // and no longer waits
 		fifth := from("127.0.0.2", "fifth")
 		v.untilWaiting(3)
 		from("127.0.0.2", "").isReset()
@@ -135,8 +135,8 @@ func TestRule07aSoManyWait(t *testing.T) {
 	})
 }
 
-// TestRule07aAReloadBringsALimit: sessions that came before it count in no
-// account, and take nothing from it at their end.
+// TestRule07aAReloadBringsALimit: sessions from before the reload do not count, and
+// their end changes no count.
 func TestRule07aAReloadBringsALimit(t *testing.T) {
 	t.Parallel()
 	a := newServer(t, "a")
@@ -185,8 +185,8 @@ func (l *list) Info() proxy.ClientListInfo {
 	return proxy.ClientListInfo{File: "list", Networks: len(*l.networks.Load()), At: time.Now()}
 }
 
-// TestRule07bLists: what a list allows may come besides what the configuration
-// allows, what one denies may not, and a change is for those who come after it.
+// TestRule07bLists: clients allowed by a list may connect in addition to those allowed
+// by the configuration, denied ones may not, and changes apply to later clients.
 func TestRule07bLists(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		allow, deny := &list{}, &list{}
@@ -214,7 +214,7 @@ func TestRule07bLists(t *testing.T) {
 	})
 }
 
-// TestRule07bAnEmptyAllowListLetsNobodyIn: a list is there, though nothing is in it.
+// TestRule07bAnEmptyAllowListLetsNobodyIn: an empty list is still a list.
 func TestRule07bAnEmptyAllowListLetsNobodyIn(t *testing.T) {
 	t.Parallel()
 	allow := &list{}

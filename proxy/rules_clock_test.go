@@ -8,7 +8,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// TestRule03QueueTimeoutStandsStillDuringAPause: ten seconds before it, and
+// TestRule03QueueTimeoutStandsStillDuringAPause: ten seconds before the pause, and
 // twenty after it.
 func TestRule03QueueTimeoutStandsStillDuringAPause(t *testing.T) {
 	c := proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 1}}
@@ -31,14 +31,14 @@ func TestRule03QueueTimeoutStandsStillDuringAPause(t *testing.T) {
 	})
 }
 
-// TestRule03QueueTimeoutOfAPauseBefore has no part in who comes later.
+// TestRule03QueueTimeoutOfAPauseBefore does not affect later clients.
 func TestRule03QueueTimeoutOfAPauseBefore(t *testing.T) {
 	c := proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 1}}
 	clockwork(t, c, func(t *testing.T, w *works) {
 		w.act(w.svc.Pause(proxy.PauseOptions{By: "ana"}))
 		w.come("10.0.0.1")
 		w.after(time.Minute)
-		w.act(w.svc.Resume(proxy.ResumeOptions{By: "ana"})) // the one has the slot now, for ever
+		w.act(w.svc.Resume(proxy.ResumeOptions{By: "ana"})) // the first has the slot now, for ever
 		w.come("10.0.0.2")
 		if i := w.after(29 * time.Second); i.Queue.Waiting != 1 || i.State != proxy.StateOpen {
 			t.Fatalf("after 29 s: %+v", i)
@@ -48,8 +48,8 @@ func TestRule03QueueTimeoutOfAPauseBefore(t *testing.T) {
 	})
 }
 
-// TestRule03QueueTimeoutWhileReleasing: it stands still for those whom the
-// pace keeps, and runs for those who wait for a slot.
+// TestRule03QueueTimeoutWhileReleasing: it stops for clients that wait for the
+// release's pace, and runs for those that wait for a slot.
 func TestRule03QueueTimeoutWhileReleasing(t *testing.T) {
 	for _, slots := range []int{0, 1} {
 		clockwork(t, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: slots}}, func(t *testing.T, w *works) {
@@ -64,7 +64,7 @@ func TestRule03QueueTimeoutWhileReleasing(t *testing.T) {
 			case slots == 0 && (i.Sessions.Active != 10 || i.Queue.TimedOut != 0):
 				t.Errorf("paced: %+v", i)
 			case slots == 1 && (i.Sessions.Active != 1 || i.Queue.TimedOut != 9):
-				t.Errorf("by the slot: %+v", i)
+				t.Errorf("waiting for the slot: %+v", i)
 			}
 		})
 	}
@@ -73,7 +73,7 @@ func TestRule03QueueTimeoutWhileReleasing(t *testing.T) {
 // TestRule05BackOffDoubles, and the queue's timeout ends it.
 func TestRule05BackOffDoubles(t *testing.T) {
 	clockwork(t, proxy.ServiceConfig{}, func(t *testing.T, w *works) {
-		// A pause that was before has no part in it.
+		// An earlier pause does not affect it.
 		w.act(w.svc.Pause(proxy.PauseOptions{By: "ana", Max: time.Hour}))
 		w.after(time.Minute)
 		w.act(w.svc.Resume(proxy.ResumeOptions{By: "ana"}))
@@ -83,16 +83,16 @@ func TestRule05BackOffDoubles(t *testing.T) {
 		w.endsAt(90*time.Second, proxy.ReasonQueueTimeout)
 		for n, gap := 1, 50*time.Millisecond; n < len(w.dials); n, gap = n+1, min(2*gap, 2*time.Second) {
 			if got := w.dials[n] - w.dials[n-1]; got != gap {
-				t.Fatalf("try %d came after %s, want %s", n, got, gap)
+				t.Fatalf("retry %d came after %s, want %s", n, got, gap)
 			}
 		}
 		if n := len(w.dials); n < 15 || n > 25 {
-			t.Errorf("%d tries in 30 s", n)
+			t.Errorf("%d retries in 30 s", n)
 		}
 	})
 }
 
-// TestRule05BackOffStandsInAPause: no session dials meanwhile.
+// TestRule05BackOffStandsInAPause: no session dials during a pause.
 func TestRule05BackOffStandsInAPause(t *testing.T) {
 	clockwork(t, proxy.ServiceConfig{}, func(t *testing.T, w *works) {
 		w.kill(true)
@@ -108,7 +108,7 @@ func TestRule05BackOffStandsInAPause(t *testing.T) {
 	})
 }
 
-// TestRule06TheTTLIsExact, also during a pause.
+// TestRule06TheTTLIsExact, even during a pause.
 func TestRule06TheTTLIsExact(t *testing.T) {
 	c := proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 1, TTL: 20 * time.Second}}
 	clockwork(t, c, func(t *testing.T, w *works) {
@@ -154,7 +154,7 @@ func TestRule14APauseHasADeadline(t *testing.T) {
 	}
 }
 
-// TestRule15ABypassTimesOutInAPause: it waits for a slot, and not for the end.
+// TestRule15ABypassTimesOutInAPause: it waits for a slot, not for the pause's end.
 func TestRule15ABypassTimesOutInAPause(t *testing.T) {
 	c := proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 1}}
 	c.Pause.Bypass = []netip.Prefix{netip.MustParsePrefix("10.0.9.0/24")}
@@ -170,8 +170,7 @@ func TestRule15ABypassTimesOutInAPause(t *testing.T) {
 	})
 }
 
-// TestRule17TheRateLimitsGrants: so many a second, and no more; a second
-// resume changes it.
+// TestRule17TheRateLimitsGrants to so many a second; a second resume changes it.
 func TestRule17TheRateLimitsGrants(t *testing.T) {
 	clockwork(t, proxy.ServiceConfig{}, func(t *testing.T, w *works) {
 		w.act(w.svc.Pause(proxy.PauseOptions{By: "ana"}))
@@ -182,7 +181,7 @@ func TestRule17TheRateLimitsGrants(t *testing.T) {
 		if i := w.after(5*time.Second + time.Millisecond); i.Sessions.Active != 11 || i.Reason != "pacing" {
 			t.Errorf("after 5 s by 2/s: %d, %s", i.Sessions.Active, i.Reason)
 		}
-		w.come("10.0.0.9") // behind them
+		w.come("10.0.0.9") // behind the others
 		w.act(w.svc.Resume(proxy.ResumeOptions{By: "ana", Rate: 10}))
 		if i := w.after(time.Second + time.Millisecond); i.Sessions.Active != 22 || i.State != proxy.StateReleasing {
 			t.Errorf("a second later by 10/s: %d, %s", i.Sessions.Active, i.State)
@@ -193,7 +192,6 @@ func TestRule17TheRateLimitsGrants(t *testing.T) {
 	})
 }
 
-// TestRule12TheLimitOfADrainIsExact.
 func TestRule12TheLimitOfADrainIsExact(t *testing.T) {
 	clockwork(t, proxy.ServiceConfig{}, func(t *testing.T, w *works) {
 		w.hears(w.come("10.0.0.1"), "hello")
@@ -207,7 +205,7 @@ func TestRule12TheLimitOfADrainIsExact(t *testing.T) {
 	})
 }
 
-// TestTheClocksOfASession: idle moves with each byte, the lifetime does not.
+// TestTheClocksOfASession: idle is reset by each byte, the lifetime is not.
 func TestTheClocksOfASession(t *testing.T) {
 	c := proxy.ServiceConfig{IdleTimeout: 10 * time.Second, MaxLifetime: time.Minute}
 	clockwork(t, c, func(t *testing.T, w *works) {
@@ -217,7 +215,7 @@ func TestTheClocksOfASession(t *testing.T) {
 			w.after(9 * time.Second)
 		}
 		if w.ended() != 0 {
-			t.Fatal("it was not idle")
+			t.Fatal("the session was not idle")
 		}
 		w.after(2 * time.Second)
 		w.endsAt(28*time.Second, "idle")

@@ -11,14 +11,13 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// unchecked is a service whose backends are up whatever they do, so that only
-// dials find out.
+// unchecked is a service whose backends are always up, so that only dials find out.
 func unchecked(relay string) proxy.ServiceConfig {
 	return proxy.ServiceConfig{Relay: relay, Balance: "first", Check: proxy.CheckConfig{Type: "none"}}
 }
 
-// TestRule05AnotherBackendWithTheSameSlot: a dead backend costs the client
-// nothing but the dial.
+// TestRule05AnotherBackendWithTheSameSlot: a dead backend costs the client only the
+// dial.
 func TestRule05AnotherBackendWithTheSameSlot(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		a, b := newServer(t, "a"), newServer(t, "b")
@@ -42,8 +41,8 @@ func TestRule05AnotherBackendWithTheSameSlot(t *testing.T) {
 	})
 }
 
-// TestRule05BackToItsOldPlace: when no dial works the session goes back to the
-// head, and is first when the backend is there again.
+// TestRule05BackToItsOldPlace: if no dial works, the session returns to the head, and
+// is first when the backend is back.
 func TestRule05BackToItsOldPlace(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		a := newServer(t, "a")
@@ -70,7 +69,7 @@ func TestRule05BackToItsOldPlace(t *testing.T) {
 		three.hears("a three")
 		three.leaves()
 		if got := a.order(); !slices.Equal(got, []string{"one", "two", "three"}) || a.most.Load() != 1 {
-			t.Errorf("%d at a time, in the order %v", a.most.Load(), got)
+			t.Errorf("%d at a time, in order %v", a.most.Load(), got)
 		}
 		if i := v.untilIdle(); i.Queue.Granted != 3 || i.Sessions.Failed != 0 {
 			t.Errorf("counted %+v", i)
@@ -114,8 +113,8 @@ func TestRule05RejectUntilTheRetriesAreUsedUp(t *testing.T) {
 	})
 }
 
-// TestRule05RejectOnceTheChecksHaveNoticed: who comes back from a failed dial
-// does not wait for a backend that is down.
+// TestRule05RejectOnceTheChecksHaveNoticed: after a failed dial a client does not wait
+// for a backend that is down.
 func TestRule05RejectOnceTheChecksHaveNoticed(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		a := newServer(t, "a")
@@ -130,8 +129,8 @@ func TestRule05RejectOnceTheChecksHaveNoticed(t *testing.T) {
 	})
 }
 
-// TestABackendThatAcceptsAndResets is a live session that was cut, and is not
-// tried again: a byte may have been taken.
+// TestABackendThatAcceptsAndResets cuts a live session, which is not retried: the
+// backend may have taken a byte.
 func TestABackendThatAcceptsAndResets(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		ln := proxytest.Listen(t)
@@ -143,7 +142,7 @@ func TestABackendThatAcceptsAndResets(t *testing.T) {
 				if err != nil {
 					return
 				}
-				c.Read(make([]byte, 9)) // without it the dial may fail, or not
+				c.Read(make([]byte, 9)) // without it the dial may fail or succeed
 				c.(*net.TCPConn).SetLinger(0)
 				c.Close()
 			}
@@ -165,7 +164,7 @@ func TestABackendThatAcceptsAndResets(t *testing.T) {
 	})
 }
 
-// TestADialIsGivenUp at once when the client is kicked, or the engine stops.
+// TestADialIsGivenUp at once if the client is kicked or the engine stops.
 func TestADialIsGivenUp(t *testing.T) {
 	t.Parallel()
 	hang := func(ctx context.Context, _, _ string) (net.Conn, error) {

@@ -8,7 +8,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// The engine after an upgrade begins with what was found, as it was left.
+// TestRule40dUpgrade: after an upgrade the engine begins with the discovered backends,
+// unchanged.
 func TestRule40dUpgrade(t *testing.T) {
 	t.Parallel()
 	a, b, c := newServer(t, "a"), newServer(t, "b"), newServer(t, "c")
@@ -33,8 +34,8 @@ func TestRule40dUpgrade(t *testing.T) {
 	v.untilNames("a b/drain")
 }
 
-// What was saved is done once the source names the backend, after a restart,
-// too.
+// TestRule40aAfterARestart: what was saved is applied once the source names the
+// backend, also after a restart.
 func TestRule40aAfterARestart(t *testing.T) {
 	t.Parallel()
 	a, b, c := newServer(t, "a"), newServer(t, "b"), newServer(t, "c")

@@ -11,18 +11,18 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// wanted is what rule 40a says of one name.
+// wanted is rule 40a's outcome for one name.
 type wanted struct {
-	named   bool   // by the last answer
-	given   int    // the weight that it gave
-	weight  int    // an operator's; 0: the source's
-	admin   string // an operator's; "": ready
-	removed bool   // by an operator, since when the source has always named it
+	named   bool   // in the last answer
+	given   int    // the weight in that answer
+	weight  int    // set by an operator; 0: the source's
+	admin   string // set by an operator; "": ready
+	removed bool   // by an operator, and named by the source ever since
 }
 
-// TestRule40aRandomPrograms runs random answers, acts of operators and reloads
-// on an engine, and after each holds all backends against a model of five
-// fields: names are stable, and no answer takes back what an operator did.
+// TestRule40aRandomPrograms runs random answers, acts of operators and reloads on an
+// engine, and after each compares all backends with a model of five fields: names are
+// stable, and no answer reverts what an operator did.
 func TestRule40aRandomPrograms(t *testing.T) {
 	t.Parallel()
 	names := strings.Split("abcdef", "")
@@ -46,7 +46,7 @@ func TestRule40aRandomPrograms(t *testing.T) {
 	}
 }
 
-// randomAct does one thing to engine and model, and says what.
+// randomAct applies one action to engine and model, and describes it.
 func (v *visit) randomAct(rnd *rand.Rand, c proxy.ServiceConfig, names []string, model map[string]*wanted) string {
 	name := names[rnd.IntN(len(names))]
 	m, b := model[name], v.svc.Backend(name)
@@ -97,7 +97,7 @@ func (v *visit) randomAnswer(rnd *rand.Rand, names []string, model map[string]*w
 	return fmt.Sprintf("answer %+v", all)
 }
 
-// settle: an operator's weight that is the source's as well is not kept as an operator's.
+// settle drops an operator's weight that equals the source's.
 func (m *wanted) settle() {
 	if m.weight == m.given {
 		m.weight = 0

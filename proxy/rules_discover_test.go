@@ -38,7 +38,7 @@ func foundAt(s *server, weight int) proxy.BackendConfig {
 	return c
 }
 
-// names writes the backends: "a b/drain c=7".
+// names describes the backends: "a b/drain c=7".
 func (v *visit) names() string {
 	var words []string
 	for _, b := range v.svc.Info().Backends {
@@ -60,8 +60,8 @@ func (v *visit) untilNames(want string) {
 	v.until("backends "+want, func(proxy.ServiceInfo) bool { return v.names() == want })
 }
 
-// What is new is checked and serves, what is gone drains and is removed, and a
-// live session stays where it is.
+// A new backend is checked and serves, one that is gone drains and is removed, and its
+// live sessions stay.
 func TestRule40BackendsComeAndGo(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		a, b := newServer(t, "a"), newServer(t, "b")
@@ -76,14 +76,14 @@ func TestRule40BackendsComeAndGo(t *testing.T) {
 			t.Errorf("status says %+v", i)
 		}
 		if what := strings.Join(v.found(b), "; "); what != "backend b is new; backend a drains and is removed" {
-			t.Errorf("it says %q", what)
+			t.Errorf("the changes are %q", what)
 		}
 		v.untilHealth("b", proxy.StateUp)
 		v.dial("next").hears("b next")
 		fmt.Fprintln(early, "still here")
 		early.hears("still here")
 		if info := v.backend("a"); info.Reason != "removing" || info.Drain == nil || info.Drain.By != "srv" || info.Active != 1 {
-			t.Errorf("the one that is gone: %+v", info)
+			t.Errorf("the backend that is gone: %+v", info)
 		}
 		early.Close()
 		v.untilNames("b")
@@ -93,10 +93,8 @@ func TestRule40BackendsComeAndGo(t *testing.T) {
 	})
 }
 
-// One that comes back while it still drains is taken back, with its sessions:
-// names do not pile up while a source wavers.
-// What cannot be a backend is left out; what does not say that a source has found it is the
-// source's nevertheless, and goes with it.
+// TestRule40OfWhatIsGivenToo: an invalid backend is left out; one without FoundBy still
+// belongs to the source, and is removed with it.
 func TestRule40OfWhatIsGivenToo(t *testing.T) {
 	v := start(t, discovering())
 	a := newServer(t, "a").backend()
@@ -113,12 +111,14 @@ func TestRule40OfWhatIsGivenToo(t *testing.T) {
 		}
 	}
 	if left != 2 {
-		t.Errorf("%d events of two that are left out: %+v", left, page.Events)
+		t.Errorf("%d events for two that are left out: %+v", left, page.Events)
 	}
 	v.discovered([]proxy.BackendConfig{}...)
 	v.untilNames("")
 }
 
+// A backend that comes back while it still drains is taken back, with its sessions: names
+// do not pile up while a source wavers.
 func TestRule40ComesBackWhileItDrains(t *testing.T) {
 	t.Parallel()
 	a, b := newServer(t, "a"), newServer(t, "b")
@@ -135,15 +135,15 @@ func TestRule40ComesBackWhileItDrains(t *testing.T) {
 		v.found(a, b)
 	}
 	if got := v.names(); got != "a b" {
-		t.Errorf("there are %s", got)
+		t.Errorf("the backends are %s", got)
 	}
 	if i := v.svc.Info(); i.Sessions.Active != len(live) {
-		t.Errorf("%d of %d sessions are left", i.Sessions.Active, len(live))
+		t.Errorf("%d of %d sessions remain", i.Sessions.Active, len(live))
 	}
 	v.untilUp()
 }
 
-// A backend of another address moves: its sessions stay at the old one.
+// TestRule40AnotherAddressMoves: sessions stay at the old address.
 func TestRule40AnotherAddressMoves(t *testing.T) {
 	t.Parallel()
 	a, b := newServer(t, "a"), newServer(t, "b")
@@ -164,8 +164,8 @@ func TestRule40AnotherAddressMoves(t *testing.T) {
 	live.hears("still here")
 }
 
-// The configuration's own backends stay whatever a source says, and their names
-// are theirs; a source that is unknown says nothing.
+// The configuration's own backends stay whatever a source says, and keep their names;
+// an unknown source is ignored.
 func TestRule40BesideConfiguredBackends(t *testing.T) {
 	t.Parallel()
 	a, b := newServer(t, "a"), newServer(t, "b")
@@ -184,28 +184,28 @@ func TestRule40BesideConfiguredBackends(t *testing.T) {
 	at := time.Now()
 	v.svc.SetDiscovered(proxy.Discovered{Source: proxy.DiscoveryInfo{DiscoverySource: proxy.DiscoverySource{Name: "other"}, At: &at}, Backends: []proxy.BackendConfig{foundAt(b, 1)}})
 	if got := v.names(); got != "a" {
-		t.Errorf("there are %s", got)
+		t.Errorf("the backends are %s", got)
 	}
 }
 
-// An answer with the service's own address would send sessions in a circle.
+// An answer with the service's own address would make sessions loop.
 func TestRule40NoLoops(t *testing.T) {
 	t.Parallel()
 	a := newServer(t, "a")
 	v := start(t, discovering())
 	itself := proxy.BackendConfig{Name: "itself", Addr: v.addr(), FoundBy: "srv"}
 	if err := v.svc.CheckAdded(foundAt(a, 1), itself); err == nil {
-		t.Error("its own address is no error")
+		t.Error("its own address is not an error")
 	}
 	if err := v.svc.CheckAdded(proxy.BackendConfig{Name: "x", Addr: "no port"}); err == nil {
-		t.Error("no port is no error")
+		t.Error("a missing port is not an error")
 	}
 	if err := v.svc.CheckAdded(foundAt(a, 1)); err != nil {
 		t.Error(err)
 	}
 }
 
-// What operators do outlives answers, also those that do not name the backend.
+// What operators do outlives answers, even those without the backend.
 func TestRule40aOperatorsWin(t *testing.T) {
 	t.Parallel()
 	a, b, c := newServer(t, "a"), newServer(t, "b"), newServer(t, "c")
@@ -225,7 +225,7 @@ func TestRule40aOperatorsWin(t *testing.T) {
 	if d := v.svc.Backend("a").Info(); d.Admin != proxy.AdminDrain {
 		t.Errorf("a is %+v", d)
 	}
-	v.found(a, b, c) // it was gone meanwhile: an operator who registers it again wants it
+	v.found(a, b, c) // it was gone meanwhile: whoever registers it again wants it
 	v.untilNames("a/drain b=5 c")
 	v.must(v.svc.Backend("a").Ready("ana", ""))
 	v.must(v.svc.Backend("b").SetWeight(1, "ana", ""))
@@ -235,8 +235,8 @@ func TestRule40aOperatorsWin(t *testing.T) {
 	v.untilNames("a b c")
 }
 
-// What an operator adds is not the source's to remove, and what the source has
-// left out is the operator's once it is taken back.
+// The source cannot remove what an operator has added, and a backend that the source
+// has left out belongs to the operator who takes it back.
 func TestRule40aAddedAndTakenBack(t *testing.T) {
 	t.Parallel()
 	a, b := newServer(t, "a"), newServer(t, "b")
@@ -248,7 +248,7 @@ func TestRule40aAddedAndTakenBack(t *testing.T) {
 	other.Name = "b"
 	v.discovered(foundAt(a, 1), other)
 	if v.backend("b").Addr != b.addr() {
-		t.Error("the source has moved what an operator has added")
+		t.Error("the source has moved a backend that an operator added")
 	}
 	live := v.dial("live")
 	for live.hear() != "a live" {
@@ -268,8 +268,8 @@ func TestRule40aAddedAndTakenBack(t *testing.T) {
 	}
 }
 
-// A reload keeps what its sources have found, and lets go of what another has;
-// what was done meanwhile is kept as for all backends (rule 13).
+// A reload keeps what its sources have found, and drops what other sources have found;
+// what operators did meanwhile is kept as for all backends (rule 13).
 func TestRule40dReload(t *testing.T) {
 	t.Parallel()
 	a, b := newServer(t, "a"), newServer(t, "b")
@@ -282,7 +282,7 @@ func TestRule40dReload(t *testing.T) {
 	c.IdleTimeout = time.Hour
 	v.apply(c)
 	v.untilNames("a b/maint")
-	c.Discover[0].From = "_other._tcp.example.com" // the set stays until that has answered
+	c.Discover[0].From = "_other._tcp.example.com" // the set stays until the new source has answered
 	v.apply(c)
 	v.untilNames("a b/maint")
 	if got := v.svc.Info().Discovery[0]; got.From != "_other._tcp.example.com" || got.Backends != 1 {
@@ -294,14 +294,14 @@ func TestRule40dReload(t *testing.T) {
 	c.Discover = []proxy.DiscoverySource{srv}
 	v.apply(c)
 	if d := v.svc.Discovered("discover"); len(d.Backends) != 0 {
-		t.Errorf("a source that was gone has %+v", d)
+		t.Errorf("a removed source has %+v", d)
 	}
 	v.found(b)
 	v.untilNames("a b/maint")
 }
 
-// While a source has not answered yet there is hope, also under reject; once it
-// has failed there is none.
+// Until a source has answered there may be backends, even under reject; after it has
+// failed there are none.
 func TestRule40cTheFirstAnswerIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	a := newServer(t, "a")
@@ -326,7 +326,7 @@ func TestRule40cTheFirstAnswerIsWaitedFor(t *testing.T) {
 	early.Close()
 }
 
-// Answers come into force during a pause, and do not end it.
+// Answers apply during a pause, but do not end it.
 func TestRule40ePause(t *testing.T) {
 	t.Parallel()
 	a, b := newServer(t, "a"), newServer(t, "b")

@@ -10,9 +10,8 @@ import (
 	"testing"
 )
 
-// TestRulesHaveTests: RULES.md is what a test can be asked about. Each rule
-// names tests that there are, and each test that carries the number of a rule
-// stands under it.
+// TestRulesHaveTests: each rule in RULES.md names existing tests, and each test with
+// the number of a rule is listed under it.
 func TestRulesHaveTests(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("RULES.md")
@@ -32,7 +31,7 @@ func TestRulesHaveTests(t *testing.T) {
 		for _, name := range regexp.MustCompile("`((?:Test|Fuzz)\\w+)`").FindAllStringSubmatch(list, -1) {
 			stands[rule] = append(stands[rule], name[1])
 			if !slices.Contains(tests, name[1]) {
-				t.Errorf("RULES.md has %s under rule %s, and no package does", name[1], rule)
+				t.Errorf("RULES.md has %s under rule %s, but no package has it", name[1], rule)
 			}
 		}
 		if len(stands[rule]) == 0 {
@@ -49,15 +48,15 @@ func TestRulesHaveTests(t *testing.T) {
 			continue
 		}
 		if under, known := stands[m[1]]; !known {
-			t.Errorf("%s is of rule %s, which RULES.md does not have", name, m[1])
+			t.Errorf("%s is for rule %s, which RULES.md does not have", name, m[1])
 		} else if !slices.Contains(under, name) {
 			t.Errorf("%s is missing in RULES.md under rule %s: add its name to the rule's tests", name, m[1])
 		}
 	}
 }
 
-// TestDocumentsNameWhatThereIs: a test or a file that a document points to is
-// there, whatever has been renamed since.
+// TestDocumentsNameWhatThereIs: tests and files that a document mentions exist,
+// whatever was renamed.
 func TestDocumentsNameWhatThereIs(t *testing.T) {
 	t.Parallel()
 	tests := testsOfTheModule(t)
@@ -68,7 +67,7 @@ func TestDocumentsNameWhatThereIs(t *testing.T) {
 		documents++
 		for _, m := range named.FindAllSubmatch(text, -1) {
 			if name := string(m[1]); !slices.Contains(tests, name) {
-				t.Errorf("%s names %s, and no package has it", path, name)
+				t.Errorf("%s names %s, but no package has it", path, name)
 			}
 		}
 		for _, m := range link.FindAllSubmatch(text, -1) {
@@ -85,8 +84,8 @@ func TestDocumentsNameWhatThereIs(t *testing.T) {
 	}
 }
 
-// testsOfTheModule are the names of all tests and fuzz targets, also of those
-// for other systems.
+// testsOfTheModule returns the names of all tests and fuzz targets, including those for
+// other systems.
 func testsOfTheModule(t *testing.T) (names []string) {
 	function := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
 	err := eachFile("_test.go", func(_ string, text []byte) {
@@ -100,7 +99,7 @@ func testsOfTheModule(t *testing.T) (names []string) {
 	return names
 }
 
-// eachFile reads the files of the module whose names end like this.
+// eachFile reads the files of the module with this suffix.
 func eachFile(end string, read func(path string, text []byte)) error {
 	return filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
 		switch {

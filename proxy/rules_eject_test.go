@@ -15,8 +15,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// moody is a backend that reads a line, and then answers it or does what it is
-// set to. A connection that says nothing is a check's.
+// moody is a backend that reads a line, and then answers it or does what its mood says.
+// A connection that sends nothing is a check.
 type moody struct {
 	name string
 	ln   net.Listener
@@ -72,13 +72,13 @@ func (m *moody) backend() proxy.BackendConfig {
 	return proxy.BackendConfig{Name: m.name, Addr: m.ln.Addr().String()}
 }
 
-// ejecting is a service that ejects after three failures, for an hour.
+// ejecting is a service that ejects for an hour after three failures.
 func ejecting(relay string, backends ...proxy.BackendConfig) proxy.ServiceConfig {
 	return proxy.ServiceConfig{Name: "db", Relay: relay, Listen: []string{"127.0.0.1:0"}, Balance: "roundrobin", Check: quick(2, 3),
 		Backends: backends, Passive: proxy.PassiveConfig{Failures: 3, Window: time.Minute, Eject: time.Hour}}
 }
 
-// fails brings a client, and fails the test unless its session is reset.
+// fails connects a client, and fails the test unless its session is reset.
 func (v *visit) fails() {
 	v.Helper()
 	c := v.dial("hello")
@@ -98,8 +98,8 @@ func (v *visit) answered() (by string) {
 
 func (v *visit) untilEjected(name string) { v.Helper(); v.untilHealth(name, proxy.StateEjected) }
 
-// TestRule45ABackendThatResetsIsEjected: the third client is the last that
-// meets it, and its checks go on passing.
+// TestRule45ABackendThatResetsIsEjected: the third client is the last one that reaches
+// it, and its checks continue to pass.
 func TestRule45ABackendThatResetsIsEjected(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		a, b := newMoody(t, "a", "reset"), newMoody(t, "b", "answer")
@@ -124,11 +124,11 @@ func TestRule45ABackendThatResetsIsEjected(t *testing.T) {
 			}
 		}
 		if n := a.met.Load(); n != 3 {
-			t.Errorf("%d clients met it", n)
+			t.Errorf("%d clients reached it", n)
 		}
 		page, _ := v.Events(0)
 		if n := countEvents(page, proxy.EventEjected, "backend db/a is ejected for 1h0m0s: resets clients before its first byte (3 of 3 sessions failed)"); n != 1 {
-			t.Errorf("said %d times: %+v", n, page.Events)
+			t.Errorf("%d such events: %+v", n, page.Events)
 		}
 		if text := i.Ejected.Text(i.Ejected.Until.Add(-24 * time.Second)); text != "resets clients before its first byte; back in 24s" {
 			t.Error(text)
@@ -136,7 +136,7 @@ func TestRule45ABackendThatResetsIsEjected(t *testing.T) {
 	})
 }
 
-// TestRule45ABackendThatRefusesIsEjected, where no check would notice.
+// TestRule45ABackendThatRefusesIsEjected, although no check notices.
 func TestRule45ABackendThatRefusesIsEjected(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		a, b := newServer(t, "a"), newServer(t, "b")
@@ -144,7 +144,7 @@ func TestRule45ABackendThatRefusesIsEjected(t *testing.T) {
 		c.Check = proxy.CheckConfig{Type: "none"}
 		v := start(t, c)
 		a.kill()
-		for range 6 { // each is taken to b
+		for range 6 { // each gets to b
 			one := v.dial("one")
 			one.hears("b one")
 			one.leaves()
@@ -157,7 +157,7 @@ func TestRule45ABackendThatRefusesIsEjected(t *testing.T) {
 	})
 }
 
-// TestRule45OnlyTheBackendsErrorsCount: none of these is its fault.
+// TestRule45OnlyTheBackendsErrorsCount: none of these is the backend's fault.
 func TestRule45OnlyTheBackendsErrorsCount(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		a, b := newMoody(t, "a", "hang"), newMoody(t, "b", "hang")
@@ -168,7 +168,7 @@ func TestRule45OnlyTheBackendsErrorsCount(t *testing.T) {
 		live := func() *client {
 			met := a.met.Load()
 			c := v.dial("hello")
-			v.eventually("it is there", func() bool { return a.met.Load() > met })
+			v.eventually("its request has arrived", func() bool { return a.met.Load() > met })
 			return c
 		}
 		for name, end := range map[string]func(*client){
@@ -199,7 +199,7 @@ func TestRule45OnlyTheBackendsErrorsCount(t *testing.T) {
 			}
 		}
 		for name, client := range map[string]func(){
-			"ended in good order": func() {
+			"ended cleanly": func() {
 				a.mood.Store("close")
 				c := v.dial("hello")
 				c.isClosed()
@@ -235,7 +235,7 @@ func TestRule45OnlyTheBackendsErrorsCount(t *testing.T) {
 	})
 }
 
-// TestRule45AnsweredHalfClosed: a request with a FIN behind it is one.
+// TestRule45AnsweredHalfClosed: a request followed by a FIN counts.
 func TestRule45AnsweredHalfClosed(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		a, b := newMoody(t, "a", "reset"), newMoody(t, "b", "answer")
@@ -253,8 +253,8 @@ func TestRule45AnsweredHalfClosed(t *testing.T) {
 	})
 }
 
-// TestRule45InARowAndWithinTheWindow: an answer in between takes the failures
-// before it back, and so does time.
+// TestRule45InARowAndWithinTheWindow: an answer in between clears earlier failures, and
+// so does time.
 func TestRule45InARowAndWithinTheWindow(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		a, b := newMoody(t, "a", "reset"), newMoody(t, "b", "answer")
@@ -284,8 +284,8 @@ func TestRule45InARowAndWithinTheWindow(t *testing.T) {
 	})
 }
 
-// TestRule45ALiveSessionThatWasAnsweredCounts, although it has not ended: the
-// backend fails on some clients only.
+// TestRule45ALiveSessionThatWasAnsweredCounts, although it has not ended: the backend
+// fails only for some clients.
 func TestRule45ALiveSessionThatWasAnsweredCounts(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		a, b := newMoody(t, "a", "reset"), newMoody(t, "b", "answer")
@@ -310,8 +310,8 @@ func TestRule45ALiveSessionThatWasAnsweredCounts(t *testing.T) {
 	})
 }
 
-// TestRule45aOneOfTwoStaysIn: with half of them, two of three are not ejected,
-// and the one backend of a service is not either.
+// TestRule45aOneOfTwoStaysIn: with half of them as the limit, not two of three are
+// ejected, nor the only backend of a service.
 func TestRule45aOneOfTwoStaysIn(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		a, b, c := newMoody(t, "a", "reset"), newMoody(t, "b", "reset"), newMoody(t, "c", "answer")
@@ -334,7 +334,7 @@ func TestRule45aOneOfTwoStaysIn(t *testing.T) {
 		}
 		page, _ := v.Events(0)
 		if n := countEvents(page, proxy.EventEjected, "stays in service: max_ejected_percent = 50 allows no more of db"); n == 0 {
-			t.Errorf("not said: %+v", page.Events)
+			t.Errorf("no event: %+v", page.Events)
 		}
 		alone := start(t, ejecting(relay, a.backend()))
 		alone.untilUp()
@@ -342,12 +342,12 @@ func TestRule45aOneOfTwoStaysIn(t *testing.T) {
 			alone.fails()
 		}
 		if i := alone.backend("a"); i.State == proxy.StateEjected {
-			t.Errorf("the only one is %+v", i)
+			t.Errorf("the only backend is %+v", i)
 		}
 	})
 }
 
-// TestRule45aComesBackWhenTheOthersGo: a backend that fails on clients is better
+// TestRule45aComesBackWhenTheOthersGo: a backend that fails for some clients is better
 // than none.
 func TestRule45aComesBackWhenTheOthersGo(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
@@ -369,7 +369,6 @@ func TestRule45aComesBackWhenTheOthersGo(t *testing.T) {
 	})
 }
 
-// TestRule45aItsTimeEndsIt.
 func TestRule45aItsTimeEndsIt(t *testing.T) {
 	t.Parallel()
 	a, b := newMoody(t, "a", "reset"), newMoody(t, "b", "answer")
@@ -381,7 +380,7 @@ func TestRule45aItsTimeEndsIt(t *testing.T) {
 	v.until("in again", func(proxy.ServiceInfo) bool { i := v.backend("a"); return i.Ejections == 1 && i.Eligible })
 	page, _ := v.Events(0)
 	if n := countEvents(page, proxy.EventReturned, "backend db/a is no longer ejected: its time has passed"); n != 1 {
-		t.Errorf("said %d times", n)
+		t.Errorf("%d such events", n)
 	}
 	a.mood.Store("answer")
 	if by := v.answered(); by != "a" {
@@ -404,7 +403,7 @@ func TestRule45bReadyEndsIt(t *testing.T) {
 	}
 	v.fails()
 	if i := v.backend("a"); i.Ejected == nil || i.Ejected.Times != 1 {
-		t.Errorf("it begins anew: %+v, %+v", i, i.Ejected)
+		t.Errorf("after ready: %+v, %+v", i, i.Ejected)
 	}
 	v.must(v.svc.Backend("a").Drain(proxy.DrainOptions{By: "ana"}))
 	if i := v.backend("a"); i.State != proxy.StateEjected || i.Reason != "drained" {
@@ -416,8 +415,8 @@ func TestRule45bReadyEndsIt(t *testing.T) {
 	}
 }
 
-// TestRule45bChecksDoNotEndIt: they have passed all along, and an operator's
-// probe does.
+// TestRule45bChecksDoNotEndIt: they have passed all along, but an operator's probe
+// does.
 func TestRule45bChecksDoNotEndIt(t *testing.T) {
 	t.Parallel()
 	a, b := newMoody(t, "a", "reset"), newMoody(t, "b", "answer")
@@ -435,7 +434,7 @@ func TestRule45bChecksDoNotEndIt(t *testing.T) {
 	}
 }
 
-// TestRule45bDownAndUpEndsIt: then the checks have seen that it is over.
+// TestRule45bDownAndUpEndsIt: the checks have then seen the end of the trouble.
 func TestRule45bDownAndUpEndsIt(t *testing.T) {
 	t.Parallel()
 	a, b := newServer(t, "a"), newServer(t, "b")
@@ -455,7 +454,7 @@ func TestRule45bDownAndUpEndsIt(t *testing.T) {
 	}
 }
 
-// TestRule45bAReloadEndsIt, where the table is gone or allows none.
+// TestRule45bAReloadEndsIt, if the table is gone or allows none.
 func TestRule45bAReloadEndsIt(t *testing.T) {
 	t.Parallel()
 	a, b := newMoody(t, "a", "reset"), newMoody(t, "b", "answer")
@@ -512,12 +511,12 @@ func TestRule45bAnUpgradeKeepsIt(t *testing.T) {
 		t.Errorf("it is %+v, %+v, was %+v", is, is.Ejected, was.Ejected)
 	}
 	if one := next.dial("one"); one.hear() != "b one" {
-		t.Error("the ejected one got a client")
+		t.Error("the ejected backend got a client")
 	}
 }
 
-// TestRule45aPriorityOneServesMeanwhile: half of four may be ejected, which are
-// both of priority 0.
+// TestRule45aPriorityOneServesMeanwhile: half of four may be ejected, here both of
+// priority 0.
 func TestRule45aPriorityOneServesMeanwhile(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		a, b, c, d := newMoody(t, "a", "reset"), newMoody(t, "b", "reset"), newMoody(t, "c", "answer"), newMoody(t, "d", "answer")
@@ -537,7 +536,7 @@ func TestRule45aPriorityOneServesMeanwhile(t *testing.T) {
 	})
 }
 
-// TestRule45bRemovedAndAddedAgain: one of that name begins anew.
+// TestRule45bRemovedAndAddedAgain: a new backend of the same name starts afresh.
 func TestRule45bRemovedAndAddedAgain(t *testing.T) {
 	t.Parallel()
 	a, b := newMoody(t, "a", "reset"), newMoody(t, "b", "answer")
@@ -553,8 +552,8 @@ func TestRule45bRemovedAndAddedAgain(t *testing.T) {
 	v.untilBackend("a", "eligible", func(b proxy.BackendInfo) bool { return b.Eligible && b.Ejections == 0 && b.State == proxy.StateUp })
 }
 
-// TestRule45FailuresWhileEjectedChangeNothing: those of sessions that were under
-// way when it was ejected.
+// TestRule45FailuresWhileEjectedChangeNothing: sessions that were in progress at its
+// ejection do not count.
 func TestRule45FailuresWhileEjectedChangeNothing(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		a, b := newMoody(t, "a", "reset"), newMoody(t, "b", "answer")
@@ -564,7 +563,7 @@ func TestRule45FailuresWhileEjectedChangeNothing(t *testing.T) {
 		v.untilUp()
 		var waiting []*client
 		for range 5 {
-			waiting = append(waiting, v.dial("")) // each has connected, and asks later
+			waiting = append(waiting, v.dial("")) // each has connected, and sends its request later
 		}
 		v.untilBackend("a", "connected", func(b proxy.BackendInfo) bool { return b.Total == 5 })
 		for _, c := range waiting {

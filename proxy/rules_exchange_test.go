@@ -10,8 +10,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// replies is a backend of one client, which answers each line it is sent with
-// what the test gives it next; "" closes.
+// replies is a backend with one client, which answers each line with the next reply of
+// the test; "" closes.
 func replies(c *net.TCPConn, next <-chan string) {
 	r := bufio.NewReader(c)
 	for {
@@ -26,8 +26,8 @@ func replies(c *net.TCPConn, next <-chan string) {
 	}
 }
 
-// TestRule46aARequestUnderWayIsWaitedFor, however quiet it is, and so is a
-// transaction; the session ends when each has come to its end.
+// TestRule46aARequestUnderWayIsWaitedFor, however quiet it is, and so is a transaction;
+// the session ends when both are complete.
 func TestRule46aARequestUnderWayIsWaitedFor(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		next := make(chan string)
@@ -40,7 +40,7 @@ func TestRule46aARequestUnderWayIsWaitedFor(t *testing.T) {
 		next <- "+OK\r\n"
 		c.hears("+OK")
 		v.must(v.svc.Backend("a").Drain(proxy.DrainOptions{By: "ana", Quiet: time.Millisecond}))
-		time.Sleep(50 * time.Millisecond) // more than it would take
+		time.Sleep(50 * time.Millisecond) // longer than a drain would take
 		c.says("GET k")
 		next <- "+QUEUED\r\n"
 		c.hears("+QUEUED")
@@ -57,7 +57,7 @@ func TestRule46aARequestUnderWayIsWaitedFor(t *testing.T) {
 	})
 }
 
-// TestRule46aWhatCannotBeRead is ended by quiet alone, which is said.
+// TestRule46aWhatCannotBeRead is ended by quiet alone, and an event says so.
 func TestRule46aWhatCannotBeRead(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		a := newServer(t, "a")
@@ -69,13 +69,13 @@ func TestRule46aWhatCannotBeRead(t *testing.T) {
 		c.isClosed()
 		page, _ := v.Events(0)
 		if n := countEvents(page, proxy.EventSession, "cannot be read as postgres: it does not speak the protocol"); n != 1 {
-			t.Errorf("said %d times: %+v", n, page.Events)
+			t.Errorf("%d such events: %+v", n, page.Events)
 		}
 	})
 }
 
-// TestRule46aAReadSessionCarriesAllOfIt: reading along changes no byte, and costs
-// only the splice.
+// TestRule46aAReadSessionCarriesAllOfIt: reading along changes no byte, and only costs
+// the splice.
 func TestRule46aAReadSessionCarriesAllOfIt(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		a := newServer(t, "a")

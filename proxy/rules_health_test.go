@@ -9,8 +9,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// doctor is a port of its own on which a backend is checked (node-tcp-proxy's
-// monitor_port), so that a test decides about its health alone.
+// doctor is a separate port on which a backend is checked (node-tcp-proxy's
+// monitor_port), so that only the test determines its health.
 type doctor struct {
 	port int
 	ln   net.Listener
@@ -45,12 +45,11 @@ func (d *doctor) of(s *server) proxy.BackendConfig {
 	return b
 }
 
-// quick checks often; rise and fall are the test's.
+// quick checks often; the test sets rise and fall.
 func quick(rise, fall int) proxy.CheckConfig {
 	return proxy.CheckConfig{Interval: 10 * time.Millisecond, Rise: rise, Fall: fall}
 }
 
-// TestRule01PriorityOneServesWhenNoneOfZeroIsUp.
 func TestRule01PriorityOneServesWhenNoneOfZeroIsUp(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		a, b, da := newServer(t, "a"), newServer(t, "b"), newDoctor(t)
@@ -59,7 +58,7 @@ func TestRule01PriorityOneServesWhenNoneOfZeroIsUp(t *testing.T) {
 		v := start(t, proxy.ServiceConfig{Relay: relay, Check: quick(1, 1), Backends: []proxy.BackendConfig{main, spare}})
 		v.untilUp()
 		if i := v.backend("b"); !i.Eligible || i.Reason != "standby" {
-			t.Errorf("the spare %+v", i)
+			t.Errorf("the standby is %+v", i)
 		}
 		v.dial("1").hears("a 1")
 		da.sick()
@@ -99,7 +98,6 @@ func TestRule01AFullOneIsWaitedFor(t *testing.T) {
 	})
 }
 
-// TestRule01WeightZeroGetsNobody.
 func TestRule01WeightZeroGetsNobody(t *testing.T) {
 	t.Parallel()
 	a, b := newServer(t, "a"), newServer(t, "b")
@@ -118,7 +116,7 @@ func TestRule01WeightZeroGetsNobody(t *testing.T) {
 	v.dial("y").hears("a y")
 }
 
-// TestRule02HoldAndReject: what clients meet while nothing is up.
+// TestRule02HoldAndReject: what happens to clients while nothing is up.
 func TestRule02HoldAndReject(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		for _, how := range []string{proxy.Hold, proxy.Reject} {
@@ -132,9 +130,9 @@ func TestRule02HoldAndReject(t *testing.T) {
 				live.hears("a live")
 				waiting := v.queue("waiting")
 				da.sick()
-				live.leaves() // behind a lock a check needs a slot
+				live.leaves() // with a lock a check needs a slot
 				if how == proxy.Reject {
-					// Whether it was let in before the check: then it is served.
+					// If it was admitted before the check, it is served.
 					if got := waiting.hear(); got == "a waiting" {
 						waiting.leaves()
 					}
@@ -147,8 +145,8 @@ func TestRule02HoldAndReject(t *testing.T) {
 				}
 				v.untilHealth("a", proxy.StateDown)
 				held := v.queue("held")
-				// While a check has the slot, the reason is that.
-				v.until("held for want of a backend", func(i proxy.ServiceInfo) bool { return i.Reason == "no_backend" && i.State == proxy.StateOpen })
+				// While a check has the slot, the reason is slots.
+				v.until("held for lack of a backend", func(i proxy.ServiceInfo) bool { return i.Reason == "no_backend" && i.State == proxy.StateOpen })
 				da.well(t)
 				held.hears("a held")
 			})
@@ -156,8 +154,8 @@ func TestRule02HoldAndReject(t *testing.T) {
 	})
 }
 
-// TestRule02TheLastBackendGoesDownWhileClientsWait: they are turned away under
-// reject, and wait on under hold.
+// TestRule02TheLastBackendGoesDownWhileClientsWait: they are rejected under reject, and
+// continue to wait under hold.
 func TestRule02TheLastBackendGoesDownWhileClientsWait(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		for _, how := range []string{proxy.Hold, proxy.Reject} {
@@ -178,20 +176,19 @@ func TestRule02TheLastBackendGoesDownWhileClientsWait(t *testing.T) {
 					v.untilWaiting(0)
 					v.eventually("two failed", func() bool { return v.svc.Info().Sessions.Failed == 2 })
 				} else {
-					v.until("they wait on", func(i proxy.ServiceInfo) bool { return i.Queue.Waiting == 2 && i.Reason == "no_backend" })
+					v.until("they continue to wait", func(i proxy.ServiceInfo) bool { return i.Queue.Waiting == 2 && i.Reason == "no_backend" })
 					da.well(t)
 					live.leaves()
 					one.hears("a one")
 					return
 				}
-				live.says("still here") // down does not cut
+				live.says("still here") // going down does not cut
 				live.hears("still here")
 			})
 		}
 	})
 }
 
-// TestRule10ANewBackendIsCheckingUntilTheFirstGoodCheck.
 func TestRule10ANewBackendIsCheckingUntilTheFirstGoodCheck(t *testing.T) {
 	t.Parallel()
 	a, da := newServer(t, "a"), newDoctor(t)
@@ -203,13 +200,12 @@ func TestRule10ANewBackendIsCheckingUntilTheFirstGoodCheck(t *testing.T) {
 		t.Errorf("it is %+v", b)
 	}
 	da.well(t)
-	one.hears("a one") // by one good check, however high rise is
+	one.hears("a one") // after one successful check, however high rise is
 	if b := v.backend("a"); b.State != proxy.StateUp || !b.Check.OK || b.Transitions != 0 {
 		t.Errorf("it is %+v", b)
 	}
 }
 
-// TestRule10RiseCountsAfterADown.
 func TestRule10RiseCountsAfterADown(t *testing.T) {
 	t.Parallel()
 	a, da := newServer(t, "a"), newDoctor(t)
@@ -244,7 +240,7 @@ func TestRule10RiseCountsAfterADown(t *testing.T) {
 	}
 }
 
-// TestRule10AfterMaintItIsCheckingAgain: checks stop, and start anew.
+// TestRule10AfterMaintItIsCheckingAgain: checks stop, and start afresh.
 func TestRule10AfterMaintItIsCheckingAgain(t *testing.T) {
 	t.Parallel()
 	a, da := newServer(t, "a"), newDoctor(t)
@@ -268,7 +264,7 @@ func TestRule10AfterMaintItIsCheckingAgain(t *testing.T) {
 	one.hears("a one")
 }
 
-// TestRule10WithoutChecksItIsUp, after maint too.
+// TestRule10WithoutChecksItIsUp, even after maint.
 func TestRule10WithoutChecksItIsUp(t *testing.T) {
 	t.Parallel()
 	v := start(t, proxy.ServiceConfig{Check: proxy.CheckConfig{Type: "none"}}, newServer(t, "a"))

@@ -16,11 +16,11 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// nobodys is an address that no machine has: to connect from it is our own
-// trouble, over either runner and in checks.
+// nobodys is an address that no machine has: connecting from it fails on our side, over
+// either runner and in checks.
 var nobodys = []netip.Addr{netip.MustParseAddr("192.0.2.77")}
 
-// alarms are the texts of the events that say what the process lacks.
+// alarms returns the texts of the events about resources that the process lacks.
 func (v *visit) alarms() (all []string) {
 	page, _ := v.Events(0)
 	for _, ev := range page.Events {
@@ -34,9 +34,9 @@ func (v *visit) alarms() (all []string) {
 	return all
 }
 
-// TestOursIsNobodysFault: with on_down = "cut" and one bad check enough, what
-// we lack ourselves ends no session and blames no backend; a client waits, and is
-// served as soon as it can be.
+// TestOursIsNobodysFault: with on_down = "cut" and fall = 1, a lack of our own ends no
+// session and counts against no backend; a client waits, and is served as soon as
+// possible.
 func TestOursIsNobodysFault(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		a := newServer(t, "a")
@@ -49,20 +49,20 @@ func TestOursIsNobodysFault(t *testing.T) {
 		c.Source = nobodys
 		v.apply(c)
 		one, two := v.queue("one"), v.queue("two")
-		v.until("they wait for what we lack", func(i proxy.ServiceInfo) bool { return i.Reason == proxy.ReasonLocalLimit && i.Sessions.Active == 1 })
+		v.until("they wait for the lacking resource", func(i proxy.ServiceInfo) bool { return i.Reason == proxy.ReasonLocalLimit && i.Sessions.Active == 1 })
 		seen := map[time.Time]bool{}
-		for range 100 { // in which ten checks would be made
+		for range 100 { // enough for ten checks
 			seen[v.backend("a").Check.At] = true
 			time.Sleep(time.Millisecond)
 		}
-		// The one that was under way may have come to its end.
+		// The check in progress may have ended.
 		if b := v.backend("a"); b.State != proxy.StateUp || !b.Check.OK || b.Failed != 0 || b.Transitions != 0 || len(seen) > 2 {
-			t.Errorf("the backend is blamed: %+v, check %+v; %d checks", b, b.Check, len(seen))
+			t.Errorf("it counts against the backend: %+v, check %+v; %d checks", b, b.Check, len(seen))
 		}
 		live.says("still here")
 		live.hears("still here")
 		if all := v.alarms(); len(all) != 1 || !strings.HasPrefix(all[0], "out of source address: ") {
-			t.Errorf("it was said: %q", all)
+			t.Errorf("the alarms are %q", all)
 		}
 		c.Source = nil
 		v.apply(c)
@@ -74,7 +74,7 @@ func TestOursIsNobodysFault(t *testing.T) {
 	})
 }
 
-// TestOursUnderReject is told as ours.
+// TestOursUnderReject is reported as our own lack.
 func TestOursUnderReject(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		c := unchecked(relay)
@@ -90,11 +90,11 @@ func TestOursUnderReject(t *testing.T) {
 	})
 }
 
-// TestOursWhateverItIs: each of these errors, in a dial and in a check.
+// TestOursWhateverItIs, with each of these errors, in a dial and in a check.
 func TestOursWhateverItIs(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
-		t.Skip("its numbers are others")
+		t.Skip("its numbers differ")
 	}
 	for _, lack := range []syscall.Errno{syscall.EADDRNOTAVAIL, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
 		t.Run(lack.Error(), func(t *testing.T) {
@@ -113,13 +113,13 @@ func TestOursWhateverItIs(t *testing.T) {
 			v.until("it waits", func(i proxy.ServiceInfo) bool { return i.Reason == proxy.ReasonLocalLimit })
 			time.Sleep(50 * time.Millisecond)
 			if b := v.backend("a"); b.State != proxy.StateUp || b.Failed != 0 || !b.Check.OK {
-				t.Errorf("the backend is blamed: %+v", b)
+				t.Errorf("it counts against the backend: %+v", b)
 			}
 			if _, err := v.svc.Backend("a").Probe(); err == nil || !strings.Contains(err.Error(), "could not be checked: out of ") {
-				t.Errorf("a probe says %v", err)
+				t.Errorf("the probe returns %v", err)
 			}
 			if all := v.alarms(); len(all) != 1 {
-				t.Errorf("it was said: %q", all)
+				t.Errorf("the alarms are %q", all)
 			}
 			out.Store(false)
 			one.hears("a one")
@@ -127,8 +127,8 @@ func TestOursWhateverItIs(t *testing.T) {
 	}
 }
 
-// TestTheirsIsTried: a backend for which we have no port does not keep a client
-// from another.
+// TestOursTriesAnotherBackend: a backend for which we have no port does not keep a
+// client from another backend.
 func TestOursTriesAnotherBackend(t *testing.T) {
 	t.Parallel()
 	a, b := newServer(t, "a"), newServer(t, "b")
@@ -142,14 +142,14 @@ func TestOursTriesAnotherBackend(t *testing.T) {
 	v := start(t, c, a, b)
 	v.dial("one").hears("b one")
 	if i := v.backend("a"); i.Failed != 0 || i.State != proxy.StateUp {
-		t.Errorf("the backend is blamed: %+v", i)
+		t.Errorf("it counts against the backend: %+v", i)
 	}
 }
 
-// TestSourceAddressesInTurn: sessions and checks come from them.
+// TestSourceAddressesInTurn: sessions and checks use them in rotation.
 func TestSourceAddressesInTurn(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("only Linux has all of 127.0.0.0/8")
+		t.Skip("only Linux has the whole of 127.0.0.0/8")
 	}
 	eachRelay(t, func(t *testing.T, relay string) {
 		ln := proxytest.Listen(t)

@@ -20,8 +20,8 @@ func passive(relay string) proxy.ServiceConfig {
 	return c
 }
 
-// TestPassiveMakesNoConnectionOfItsOwn as long as its clients reach the
-// backend, not even when a reload asks for a check.
+// TestPassiveMakesNoConnectionOfItsOwn while its clients reach the backend, not even
+// when a reload requests a check.
 func TestPassiveMakesNoConnectionOfItsOwn(t *testing.T) {
 	t.Parallel()
 	var dials atomic.Int32
@@ -46,8 +46,8 @@ func TestPassiveMakesNoConnectionOfItsOwn(t *testing.T) {
 	}
 }
 
-// TestPassiveIsJudgedByItsClients: down after as many failures as of checks,
-// and checked from the first one on until it is up again.
+// TestPassiveIsJudgedByItsClients: down after as many failures as with checks, and
+// checked from the first failure until it is up again.
 func TestPassiveIsJudgedByItsClients(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		a := newServer(t, "a")
@@ -62,7 +62,7 @@ func TestPassiveIsJudgedByItsClients(t *testing.T) {
 		}
 		page, _ := v.Events(0)
 		if n := countEvents(page, proxy.EventBackendDown, "connection refused (3 of 3 connections failed)"); n != 1 {
-			t.Errorf("said %d times: %+v", n, page.Events)
+			t.Errorf("%d such events: %+v", n, page.Events)
 		}
 		a.restart(t)
 		one.hears("a one")
@@ -70,7 +70,7 @@ func TestPassiveIsJudgedByItsClients(t *testing.T) {
 	})
 }
 
-// TestPassiveBeginsAnewAfterMaint: nothing is known of it then.
+// TestPassiveBeginsAnewAfterMaint: its state is then unknown.
 func TestPassiveBeginsAnewAfterMaint(t *testing.T) {
 	t.Parallel()
 	a := newServer(t, "a")
@@ -97,8 +97,8 @@ func TestPassiveBeginsAnewAfterMaint(t *testing.T) {
 	v.untilHealth("a", proxy.StateUp)
 }
 
-// TestUpIsNotSaidWhereClientsSeeOtherwise, whatever a connect shows: the
-// backend ends each of them without a byte.
+// TestUpIsNotSaidWhereClientsSeeOtherwise, although connects succeed: the backend ends
+// each session without a byte.
 func TestUpIsNotSaidWhereClientsSeeOtherwise(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"none", "passive", "tcp"} {
@@ -122,7 +122,7 @@ func TestUpIsNotSaidWhereClientsSeeOtherwise(t *testing.T) {
 					}
 					s.Write([]byte(answer))
 					s.Close()
-					io.Copy(io.Discard, client) // it ends second
+					io.Copy(io.Discard, client) // the client ends second
 					client.Close()
 					v.record()
 				}
@@ -139,7 +139,7 @@ func TestUpIsNotSaidWhereClientsSeeOtherwise(t *testing.T) {
 				}
 				page, _ := v.Events(0)
 				if n := countEvents(page, proxy.EventDial, "ends every client without a byte (3 of 3)"); n != 1 {
-					t.Errorf("said %d times", n)
+					t.Errorf("%d such events", n)
 				}
 				visit("hello")
 				v.untilHealth("a", proxy.StateUp)
@@ -148,7 +148,7 @@ func TestUpIsNotSaidWhereClientsSeeOtherwise(t *testing.T) {
 	}
 }
 
-// TestUpIsNotSaidWhereDialsFail: without checks it gets clients all the same.
+// TestUpIsNotSaidWhereDialsFail: without checks the backend still gets clients.
 func TestUpIsNotSaidWhereDialsFail(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		a := newServer(t, "a")
@@ -164,12 +164,12 @@ func TestUpIsNotSaidWhereDialsFail(t *testing.T) {
 		one.hears("a one")
 		v.untilHealth("a", proxy.StateUp)
 		if b := v.backend("a"); b.Check != nil {
-			t.Errorf("it is said to be checked: %+v", b.Check)
+			t.Errorf("it is reported as checked: %+v", b.Check)
 		}
 	})
 }
 
-// TestPassiveAfterAnUpgrade: what was not up before is looked at first.
+// TestPassiveAfterAnUpgrade: a backend that was not up before is checked first.
 func TestPassiveAfterAnUpgrade(t *testing.T) {
 	t.Parallel()
 	a, b := newServer(t, "a"), newServer(t, "b")

@@ -12,7 +12,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// TestRule14OnePauseAtATime: its whole way, and what a second one hears.
+// TestRule14OnePauseAtATime: all of a pause, and the refusal of a second one.
 func TestRule14OnePauseAtATime(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		v := start(t, proxy.ServiceConfig{Relay: relay}, newServer(t, "a"))
@@ -40,7 +40,7 @@ func TestRule14OnePauseAtATime(t *testing.T) {
 		if i.Pause.Limit != nil || i.Sessions.Active != 0 {
 			t.Errorf("paused: %+v", i)
 		}
-		v.must(v.svc.Resume(proxy.ResumeOptions{By: "ben"})) // anyone may
+		v.must(v.svc.Resume(proxy.ResumeOptions{By: "ben"})) // anybody may resume
 		held.hears("a held")
 		i = v.untilState(proxy.StateOpen)
 		if i.Pause != nil || i.Sessions.Failed+i.Sessions.Cut != 0 {
@@ -58,8 +58,8 @@ func TestRule14OnePauseAtATime(t *testing.T) {
 	})
 }
 
-// TestRule15Bypass skips the pause only: it takes a slot and counts in nothing
-// that the pause waits for.
+// TestRule15Bypass skips only the pause: it takes a slot, and the pause does not wait
+// for it.
 func TestRule15Bypass(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		c := oneSlot(relay)
@@ -73,12 +73,12 @@ func TestRule15Bypass(t *testing.T) {
 		past.hears("a past")
 		i := v.svc.Info()
 		if i.State != proxy.StatePaused || i.Sessions.Active != 1 || i.Sessions.Bypass != 1 || i.Lock.InUse != 1 {
-			t.Errorf("with one past it: %+v", i)
+			t.Errorf("with a client that bypasses it: %+v", i)
 		}
 		if s := v.Sessions(false); !s[1].Bypass || s[0].Bypass {
 			t.Errorf("sessions %+v", s)
 		}
-		second := v.dialFrom("127.0.0.2", "second") // slots bind him too
+		second := v.dialFrom("127.0.0.2", "second") // slots limit it, too
 		v.untilWaiting(2)
 		w := v.svc.Waiters()
 		if w[0].Reason != "paused" || w[1].Reason != "slots" {
@@ -120,7 +120,7 @@ func TestRule16LiveSessionsAtTheLimit(t *testing.T) {
 				v.must(v.svc.Pause(proxy.PauseOptions{By: "ana", Limit: 50 * time.Millisecond, Then: then}))
 				held := v.dial("held")
 				switch then {
-				case proxy.ThenAbort: // given up: it resumes
+				case proxy.ThenAbort: // given up: the service resumes
 					held.hears("a held")
 					v.untilState(proxy.StateOpen)
 					page, _ := v.Events(0)
@@ -153,7 +153,7 @@ func TestRule16LiveSessionsAtTheLimit(t *testing.T) {
 	})
 }
 
-// TestRule16TheLongestPause resumes by itself, or turns those away who wait.
+// TestRule16TheLongestPause resumes by itself, or rejects the waiters.
 func TestRule16TheLongestPause(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		for _, onMax := range []string{"resume", "reject"} {
@@ -194,7 +194,7 @@ func TestRule16TheLongestPause(t *testing.T) {
 	})
 }
 
-// TestRule17NewcomersStandBehind those who waited at the resume, whatever the
+// TestRule17NewcomersStandBehind the clients that waited at the resume, whatever the
 // rate is; a second resume changes it.
 func TestRule17NewcomersStandBehind(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
@@ -212,7 +212,7 @@ func TestRule17NewcomersStandBehind(t *testing.T) {
 		}
 		come(5)
 		v.must(v.svc.Resume(proxy.ResumeOptions{By: "ana", Rate: 0.001}))
-		all[0].hears("a client-0") // the first goes at once
+		all[0].hears("a client-0") // the first is admitted at once
 		all[0].leaves()
 		come(5)
 		i := v.until("pacing", func(i proxy.ServiceInfo) bool { return i.Reason == "pacing" })
@@ -226,13 +226,13 @@ func TestRule17NewcomersStandBehind(t *testing.T) {
 		}
 		i = v.untilIdle()
 		if got := a.order(); !slices.Equal(got, want) || a.most.Load() != 1 || i.State != proxy.StateOpen {
-			t.Errorf("%d at a time, in the order %v; %+v", a.most.Load(), got, i)
+			t.Errorf("%d at a time, in order %v; %+v", a.most.Load(), got, i)
 		}
 	})
 }
 
-// TestRule17ReleasingLastsUntilTheyAreServed, and is said to be over without a
-// newcomer.
+// TestRule17ReleasingLastsUntilTheyAreServed, and its end is reported even if no
+// newcomer arrives.
 func TestRule17ReleasingLastsUntilTheyAreServed(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		v := start(t, oneSlot(relay), newServer(t, "a"))
@@ -247,7 +247,7 @@ func TestRule17ReleasingLastsUntilTheyAreServed(t *testing.T) {
 		}
 		two.reset() // the last of them leaves
 		v.untilState(proxy.StateOpen)
-		v.eventually("it is said", func() bool {
+		v.eventually("it is reported", func() bool {
 			page, _ := v.Events(0)
 			return countEvents(page, proxy.EventService, "db is open: all held clients") == 1
 		})
@@ -256,7 +256,7 @@ func TestRule17ReleasingLastsUntilTheyAreServed(t *testing.T) {
 	})
 }
 
-// TestRule17LosingTheBackendsMeanwhileIsHolding, under reject too.
+// TestRule17LosingTheBackendsMeanwhileIsHolding, even under reject.
 func TestRule17LosingTheBackendsMeanwhileIsHolding(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		for _, how := range []string{proxy.Hold, proxy.Reject} {
@@ -285,7 +285,7 @@ func TestRule17LosingTheBackendsMeanwhileIsHolding(t *testing.T) {
 	})
 }
 
-// TestRule17PauseAgainDuringARelease: who is left waits on, in his place.
+// TestRule17PauseAgainDuringARelease: the remaining clients keep waiting, in their places.
 func TestRule17PauseAgainDuringARelease(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		v := start(t, proxy.ServiceConfig{Relay: relay}, newServer(t, "a"))

@@ -14,8 +14,8 @@ func oneSlot(relay string) proxy.ServiceConfig {
 	return proxy.ServiceConfig{Relay: relay, Lock: proxy.LockConfig{Slots: 1}}
 }
 
-// TestRule02FirstComeFirstServed: 200 clients and one slot. The backend counts
-// that they never come by two, and in which order.
+// TestRule02FirstComeFirstServed: 200 clients and one slot. The backend records that
+// never two are there at once, and their order.
 func TestRule02FirstComeFirstServed(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		const n = 200
@@ -31,7 +31,7 @@ func TestRule02FirstComeFirstServed(t *testing.T) {
 			clients = append(clients, v.dial(name))
 			want = append(want, name)
 		}
-		i := v.until("all in line", func(i proxy.ServiceInfo) bool { return i.Queue.Waiting == n })
+		i := v.until("all in the queue", func(i proxy.ServiceInfo) bool { return i.Queue.Waiting == n })
 		if i.Reason != "slots" || i.Lock.InUse != 1 || len(i.Lock.Holders) != 1 {
 			t.Errorf("while they wait: %+v", i)
 		}
@@ -72,8 +72,8 @@ func TestRule02FirstComeFirstServed(t *testing.T) {
 	})
 }
 
-// TestRule02AWaiterIsBoundToNoBackend: who waits for two full ones gets the
-// first that is free.
+// TestRule02AWaiterIsBoundToNoBackend: a client that waits for two full ones gets the
+// first free one.
 func TestRule02AWaiterIsBoundToNoBackend(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		a, b := newServer(t, "a"), newServer(t, "b")
@@ -103,7 +103,7 @@ func TestRule02AWaiterIsBoundToNoBackend(t *testing.T) {
 	})
 }
 
-// TestRule02TheQueueHoldsSoMany: queue.max bounds the line, not those served.
+// TestRule02TheQueueHoldsSoMany: queue.max bounds the waiters, not those served.
 func TestRule02TheQueueHoldsSoMany(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		c := oneSlot(relay)
@@ -126,12 +126,12 @@ func TestRule02TheQueueHoldsSoMany(t *testing.T) {
 	})
 }
 
-// TestRule03QueueTimeoutOnASlot: it runs while a client waits for a slot, and
-// ends with a reset.
+// TestRule03QueueTimeoutOnASlot: it runs while a client waits for a slot, and ends with
+// a reset.
 func TestRule03QueueTimeoutOnASlot(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		c := oneSlot(relay)
-		c.Queue.Timeout = 500 * time.Millisecond // the first client's own way in takes some of it on a busy machine
+		c.Queue.Timeout = 500 * time.Millisecond // admitting the first client takes part of it on a busy machine
 		v := start(t, c, newServer(t, "a"))
 		first := v.dial("first")
 		first.hears("a first")
@@ -148,7 +148,7 @@ func TestRule03QueueTimeoutOnASlot(t *testing.T) {
 	})
 }
 
-// TestRule03QueueTimeoutOnABackend: and while none is up.
+// TestRule03QueueTimeoutOnABackend: it also runs while no backend is up.
 func TestRule03QueueTimeoutOnABackend(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		a := newServer(t, "a")
@@ -181,8 +181,8 @@ func TestRule07MaxSessionsQueues(t *testing.T) {
 	})
 }
 
-// TestRule07OnlyTheProcessStopsAccepting: beyond the process's sessions
-// clients stand in the kernel's backlog, and are served afterwards.
+// TestRule07OnlyTheProcessStopsAccepting: beyond the process's limit clients wait in
+// the kernel's backlog, and are served afterwards.
 func TestRule07OnlyTheProcessStopsAccepting(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		v := startWithin(t, 3, oneSlot(relay), newServer(t, "a"))
@@ -191,7 +191,7 @@ func TestRule07OnlyTheProcessStopsAccepting(t *testing.T) {
 		for i := range 10 {
 			all = append(all, v.dial(fmt.Sprint(i)))
 		}
-		v.untilWaiting(2) // one served and two in line: the rest are outside
+		v.untilWaiting(2) // one served and two waiting: the rest is in the backlog
 		if i := v.svc.Info(); i.Sessions.Total != 3 {
 			t.Errorf("%d accepted", i.Sessions.Total)
 		}
@@ -213,13 +213,12 @@ func TestRule07OnlyTheProcessStopsAccepting(t *testing.T) {
 			}
 		}
 		if said != 1 {
-			t.Errorf("said %d times that it is full", said)
+			t.Errorf("%d events say that it is full", said)
 		}
 	})
 }
 
-// TestRule08ResetForThoseWhoAreNotServed: rejected, timed out (rule 3 above)
-// or kicked.
+// TestRule08ResetForThoseWhoAreNotServed: rejected, timed out (rule 3 above) or kicked.
 func TestRule08ResetForThoseWhoAreNotServed(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		v := start(t, oneSlot(relay), newServer(t, "a"))
@@ -239,7 +238,7 @@ func TestRule08ResetForThoseWhoAreNotServed(t *testing.T) {
 		}
 		live.isReset()
 		if r := v.record(); r.By != proxy.ByOperator || r.Phase != proxy.PhaseRelay || r.Reason != proxy.ReasonKicked || !r.Served {
-			t.Errorf("the live one: %+v", r)
+			t.Errorf("the live session: %+v", r)
 		}
 		i := v.untilIdle()
 		if i.Queue.Kicked != 1 || i.Sessions.Failed != 1 || i.Sessions.Cut != 1 || i.Sessions.Rejected != 0 {
@@ -248,7 +247,7 @@ func TestRule08ResetForThoseWhoAreNotServed(t *testing.T) {
 	})
 }
 
-// TestRule09FailedIsNotCut: the backend's death cuts who is live; who then
+// TestRule09FailedIsNotCut: the backend's death cuts live sessions; a client that then
 // waits and is not served has failed; one that is refused before it waits is rejected.
 func TestRule09FailedIsNotCut(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
@@ -276,7 +275,7 @@ func TestRule09FailedIsNotCut(t *testing.T) {
 			by[r.Client] = r
 		}
 		if r := by[live.LocalAddr().String()]; r.By != proxy.ByBackend || r.Phase != proxy.PhaseRelay || r.Reason != proxy.ReasonReset {
-			t.Errorf("the live one: %+v", r)
+			t.Errorf("the live session: %+v", r)
 		}
 		if r := by[waiter.LocalAddr().String()]; r.Served || r.Phase == proxy.PhaseRelay {
 			t.Errorf("the waiter: %+v", r)
@@ -285,7 +284,7 @@ func TestRule09FailedIsNotCut(t *testing.T) {
 		delete(by, waiter.LocalAddr().String())
 		for _, r := range by {
 			if r.Reason != proxy.ReasonNoBackend || r.By != proxy.ByProxy || r.Dials != 0 {
-				t.Errorf("the rejected one: %+v", r)
+				t.Errorf("the rejected client: %+v", r)
 			}
 		}
 	})

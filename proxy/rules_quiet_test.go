@@ -38,8 +38,8 @@ func eachQuiet(t *testing.T, test func(t *testing.T, v *visit, a *server, dial f
 	}
 }
 
-// TestRule46AQuietSessionIsEnded by FIN, and its backend sees a FIN, whether its
-// client closes its side then or has not looked yet, as those of a pool.
+// TestRule46AQuietSessionIsEnded by FIN, and its backend gets a FIN, whether its client
+// then closes its side or does not read, like a connection in a pool.
 func TestRule46AQuietSessionIsEnded(t *testing.T) {
 	t.Parallel()
 	eachQuiet(t, func(t *testing.T, v *visit, a *server, dial func() *client) {
@@ -57,7 +57,7 @@ func TestRule46AQuietSessionIsEnded(t *testing.T) {
 				t.Errorf("record %+v, %s", r, r.Cause())
 			}
 		}
-		pooled.isClosed() // now it looks
+		pooled.isClosed() // now it reads
 		v.eventually("the backend has seen two ends", func() bool { return a.open() == 0 })
 		if i := v.svc.Info(); i.Sessions.Cut != 0 || a.resets.Load() != 0 {
 			t.Errorf("%+v; the backend has seen %d resets", i.Sessions, a.resets.Load())
@@ -85,8 +85,8 @@ func TestRule46ABusySessionGoesOn(t *testing.T) {
 	})
 }
 
-// TestRule46WhatTheClientSaysNeverthelessArrives: it has been sent the FIN of a
-// quiet moment and has not looked. It is delivered, before the backend's FIN.
+// TestRule46WhatTheClientSaysNeverthelessArrives: the client has been sent the FIN of a
+// quiet moment but has not read it. Its data is delivered, before the backend's FIN.
 func TestRule46WhatTheClientSaysNeverthelessArrives(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		got := make(chan ended, 1)
@@ -95,7 +95,7 @@ func TestRule46WhatTheClientSaysNeverthelessArrives(t *testing.T) {
 			got <- ended{b, err}
 		})
 		c := v.dial("one")
-		v.until("it is there", func(i proxy.ServiceInfo) bool { return i.Backends[0].Total == 1 && i.BytesIn == 4 })
+		v.until("its data has arrived", func(i proxy.ServiceInfo) bool { return i.Backends[0].Total == 1 && i.BytesIn == 4 })
 		v.must(v.svc.Backend("a").Drain(proxy.DrainOptions{By: "ana", Quiet: quietly}))
 		c.isClosed()
 		c.says("two")
@@ -108,8 +108,8 @@ func TestRule46WhatTheClientSaysNeverthelessArrives(t *testing.T) {
 	})
 }
 
-// TestRule46NotWhileBytesAreUnderWay: its client reads nothing, and all of it
-// comes before the FIN.
+// TestRule46NotWhileBytesAreUnderWay: the client reads nothing, and everything arrives
+// before the FIN.
 func TestRule46NotWhileBytesAreUnderWay(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		want, go_ := much(), make(chan bool)
@@ -120,7 +120,7 @@ func TestRule46NotWhileBytesAreUnderWay(t *testing.T) {
 		c := v.dial("one")
 		v.until("the answer has begun", func(i proxy.ServiceInfo) bool { return i.BytesIn == 4 && i.BytesOut > 0 })
 		v.must(v.svc.Backend("a").Drain(proxy.DrainOptions{By: "ana", Quiet: time.Millisecond}))
-		time.Sleep(50 * time.Millisecond) // more than it would take
+		time.Sleep(50 * time.Millisecond) // longer than a drain would take
 		got, err := io.ReadAll(c)
 		close(go_)
 		if err != nil || len(got) != len(want) || string(got) != string(want) {
@@ -129,8 +129,8 @@ func TestRule46NotWhileBytesAreUnderWay(t *testing.T) {
 	})
 }
 
-// TestRule46AnAnswerIsWaitedFor where the client has ended its side: it waits for
-// it, however quiet that is.
+// TestRule46AnAnswerIsWaitedFor if the client has ended its side, however quiet the
+// session is.
 func TestRule46AnAnswerIsWaitedFor(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		answer := make(chan bool)
@@ -141,9 +141,9 @@ func TestRule46AnAnswerIsWaitedFor(t *testing.T) {
 		})
 		c := v.dial("one")
 		c.fin()
-		v.until("it is there", func(i proxy.ServiceInfo) bool { return i.Backends[0].Total == 1 && i.BytesIn == 4 })
+		v.until("its data has arrived", func(i proxy.ServiceInfo) bool { return i.Backends[0].Total == 1 && i.BytesIn == 4 })
 		v.must(v.svc.Backend("a").Drain(proxy.DrainOptions{By: "ana", Quiet: time.Millisecond}))
-		time.Sleep(50 * time.Millisecond) // more than it would take
+		time.Sleep(50 * time.Millisecond) // longer than a drain would take
 		close(answer)
 		c.hears("answer")
 		if r := v.record(); r.Reason != proxy.ReasonFIN {
@@ -152,8 +152,8 @@ func TestRule46AnAnswerIsWaitedFor(t *testing.T) {
 	})
 }
 
-// TestRule46TakenBack: a drain or pause that has ended ends no session, and those
-// of others and those that bypass the pause are not touched.
+// TestRule46TakenBack: a drain or pause that has ended ends no session, and sessions of
+// other backends and those that bypass the pause are not affected.
 func TestRule46TakenBack(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		a, b := newServer(t, "a"), newServer(t, "b")
@@ -182,8 +182,8 @@ func TestRule46TakenBack(t *testing.T) {
 	})
 }
 
-// TestRule46EveryDrainTakesIt: what the service says holds for each of them, also
-// for a backend, and a service, that a reload has taken away.
+// TestRule46EveryDrainTakesIt: the service's setting applies to each drain, even for a
+// backend or a service that a reload has removed.
 func TestRule46EveryDrainTakesIt(t *testing.T) {
 	t.Parallel()
 	for name, drain := range map[string]func(v *visit, c proxy.ServiceConfig){
@@ -254,7 +254,7 @@ func TestRule46EveryDrainTakesIt(t *testing.T) {
 	}
 }
 
-// TestRule46ShownAndRepeated: the act says it, and a second one with another time
+// TestRule46ShownAndRepeated: the status shows it, and a second act with another time
 // changes it.
 func TestRule46ShownAndRepeated(t *testing.T) {
 	t.Parallel()
@@ -277,11 +277,11 @@ func TestRule46ShownAndRepeated(t *testing.T) {
 	v.must(v.svc.Backend("a").Drain(proxy.DrainOptions{By: "ana", Quiet: quietly}))
 	one.isClosed()
 	if _, err := v.svc.Pause(proxy.PauseOptions{By: "ana", Quiet: -1}); err == nil {
-		t.Error("a negative time is taken")
+		t.Error("a negative time was accepted")
 	}
 }
 
-// TestRule46AClientThatResets at its FIN resets its backend, and is no cut.
+// TestRule46AClientThatResets at its FIN resets its backend, which is not a cut.
 func TestRule46AClientThatResets(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		seen := make(chan error, 1)
@@ -290,7 +290,7 @@ func TestRule46AClientThatResets(t *testing.T) {
 			seen <- err
 		})
 		c := v.dial("one")
-		v.until("it is there", func(i proxy.ServiceInfo) bool { return i.Backends[0].Total == 1 && i.BytesIn == 4 })
+		v.until("its data has arrived", func(i proxy.ServiceInfo) bool { return i.Backends[0].Total == 1 && i.BytesIn == 4 })
 		v.must(v.svc.Backend("a").Drain(proxy.DrainOptions{By: "ana", Quiet: quietly}))
 		c.isClosed()
 		c.reset()

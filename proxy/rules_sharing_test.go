@@ -16,7 +16,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// helloFor is the ClientHello of a real client, with so many bytes more in it.
+// helloFor is the ClientHello of a real client, with more additional bytes in it.
 func helloFor(t testing.TB, name string, more int) []byte {
 	t.Helper()
 	near, far := net.Pipe()
@@ -37,7 +37,7 @@ func helloFor(t testing.TB, name string, more int) []byte {
 	return append(header, body...)
 }
 
-// inRecords is a ClientHello in records of so many bytes each.
+// inRecords is a ClientHello in records of size bytes each.
 func inRecords(hello []byte, size int) (all []byte) {
 	for part := range slices.Chunk(hello[5:], size) {
 		all = append(all, hello[0], hello[1], hello[2], byte(len(part)>>8), byte(len(part)))
@@ -46,8 +46,8 @@ func inRecords(hello []byte, size int) (all []byte) {
 	return all
 }
 
-// names is an engine whose services share an address by server names; each has
-// a backend of its name that tells what it got.
+// names is an engine whose services share an address by server names; each has a
+// backend of its name that reports what it got.
 type names struct {
 	*visit
 	addr string
@@ -78,7 +78,7 @@ func newNames(t *testing.T, change func(*proxy.ServiceConfig), sni ...string) *n
 	return n
 }
 
-// service is one more, whose backend echoes what it got until its client ends.
+// service is another service, whose backend echoes what it got once its client ends.
 func (n *names) service(name string, sni ...string) proxy.ServiceConfig {
 	got := make(chan []byte, 100)
 	n.got[name] = got
@@ -87,7 +87,7 @@ func (n *names) service(name string, sni ...string) proxy.ServiceConfig {
 		io.Copy(c, io.TeeReader(c, &all))
 		select {
 		case got <- all.Bytes():
-		default: // no test asks for so many
+		default: // no test needs so many
 		}
 	})
 	return proxy.ServiceConfig{Name: name, Listen: []string{n.addr}, SNI: sni, Relay: onRunner(n), Check: proxy.CheckConfig{Type: "none"},
@@ -105,7 +105,7 @@ func (n *names) dial() *net.TCPConn {
 	return c.(*net.TCPConn)
 }
 
-// session is a client of a name whose hello has come back from its backend.
+// session is a client of a name whose backend has echoed its hello.
 func (n *names) session(name string) *net.TCPConn {
 	n.Helper()
 	c, hello := n.dial(), helloFor(n, name, 0)
@@ -122,8 +122,8 @@ func (n *names) echoes(c net.Conn, want []byte) {
 	}
 }
 
-// goesTo sends bytes and their end, and expects a service's backend to get them
-// and no other one.
+// goesTo sends bytes and their end, and expects only this service's backend to get
+// them.
 func (n *names) goesTo(service string, c *net.TCPConn, all []byte) {
 	n.Helper()
 	c.CloseWrite()
@@ -134,12 +134,12 @@ func (n *names) goesTo(service string, c *net.TCPConn, all []byte) {
 		n.Errorf("the backend of %s got %d bytes that differ from the client's %d", service, len(got), len(all))
 	}
 	if r := n.record(); r.Service != service || r.Reason != proxy.ReasonFIN || r.BytesIn != int64(len(all)) {
-		n.Errorf("record %+v, wants service %s and %d bytes", r, service, len(all))
+		n.Errorf("record %+v, want service %s and %d bytes", r, service, len(all))
 	}
 }
 
-// TestRule50ByServerName: exact before wildcard before all, whatever the order;
-// a wildcard is one label; neither case nor a dot at the end matters.
+// TestRule50ByServerName: exact before wildcard before "*", in any order; a wildcard is
+// one label; neither case nor a trailing dot matters.
 func TestRule50ByServerName(t *testing.T) { onEach(t, testRule50ByServerName) }
 
 func testRule50ByServerName(t *testing.T) {
@@ -155,8 +155,8 @@ func testRule50ByServerName(t *testing.T) {
 	}
 }
 
-// TestRule50HellosInPieces: however a ClientHello comes, the backend gets it
-// byte for byte, with what follows it.
+// TestRule50HellosInPieces: however a ClientHello is split, the backend gets it byte
+// for byte, with what follows it.
 func TestRule50HellosInPieces(t *testing.T) { onEach(t, testRule50HellosInPieces) }
 
 func testRule50HellosInPieces(t *testing.T) {
@@ -169,16 +169,16 @@ func testRule50HellosInPieces(t *testing.T) {
 		hello []byte
 		piece int
 	}{
-		"at once":               {small, 1 << 20},
-		"byte by byte":          {small, 1},
-		"records of a byte":     {inRecords(small, 1), 1 << 20},
-		"records in pieces":     {inRecords(small, 7), 3},
-		"16 KiB":                {large, 1 << 20},
-		"16 KiB in segments":    {large, 1400},
-		"16 KiB over records":   {inRecords(large, 100), 1 << 20},
-		"more than 16 KiB":      {inRecords(helloFor16(t), 1<<14), 1 << 20},
-		"header apart":          {small, 5},
-		"with something behind": {append(slices.Clone(small), "and more"...), 1 << 20},
+		"at once":             {small, 1 << 20},
+		"byte by byte":        {small, 1},
+		"records of a byte":   {inRecords(small, 1), 1 << 20},
+		"records in pieces":   {inRecords(small, 7), 3},
+		"16 KiB":              {large, 1 << 20},
+		"16 KiB in segments":  {large, 1400},
+		"16 KiB over records": {inRecords(large, 100), 1 << 20},
+		"more than 16 KiB":    {inRecords(helloFor16(t), 1<<14), 1 << 20},
+		"header apart":        {small, 5},
+		"with more after it":  {append(slices.Clone(small), "and more"...), 1 << 20},
 	} {
 		conn := n.dial()
 		conn.SetNoDelay(true)
@@ -198,8 +198,8 @@ func testRule50HellosInPieces(t *testing.T) {
 	}
 }
 
-// helloFor16 is a ClientHello for b.example.org with more bytes than a record may
-// have: its header is that of no record.
+// helloFor16 is a ClientHello for b.example.org that is longer than a record may be;
+// its header is not that of a record.
 func helloFor16(t testing.TB) []byte {
 	small := helloFor(t, "b.example.org", 0)
 	const extra = 20 << 10
@@ -215,8 +215,8 @@ func helloFor16(t testing.TB) []byte {
 	return big
 }
 
-// TestRule50RefusesWithAReason: of a client that no service can be chosen for,
-// the record and the count say why, and the others are not concerned.
+// TestRule50RefusesWithAReason: if no service can be chosen for a client, the record
+// and the count say why, and others are not affected.
 func TestRule50RefusesWithAReason(t *testing.T) { onEach(t, testRule50RefusesWithAReason) }
 
 func testRule50RefusesWithAReason(t *testing.T) {
@@ -234,7 +234,7 @@ func testRule50RefusesWithAReason(t *testing.T) {
 		{"one byte of garbage", []byte{0}, false, proxy.ReasonNotTLS},
 		{"an alert", []byte{21, 3, 3, 0, 2, 2, 40}, false, proxy.ReasonNotTLS},
 		{"a ServerHello", serverHello, false, proxy.ReasonNotTLS},
-		{"a record of nothing", []byte{22, 3, 1, 0, 0}, false, proxy.ReasonNotTLS},
+		{"an empty record", []byte{22, 3, 1, 0, 0}, false, proxy.ReasonNotTLS},
 		{"a record that is too large", []byte{22, 3, 1, 0xff, 0xff}, false, proxy.ReasonNotTLS},
 		{"a message that is too large", []byte{22, 3, 1, 0x40, 0, 1, 0xff, 0, 0}, false, proxy.ReasonNotTLS},
 		{"a hello that ends inside", []byte{22, 3, 1, 0, 5, 1, 0, 0, 1, 3}, false, proxy.ReasonNotTLS},
@@ -266,15 +266,15 @@ func testRule50RefusesWithAReason(t *testing.T) {
 	n.echoes(stays, []byte("still here"))
 }
 
-// untilIdleBut waits until so many sessions are left in all services.
+// untilIdleBut waits until only this many sessions remain in all services.
 func (n *names) untilIdleBut(count int) proxy.ServiceInfo {
 	n.Helper()
 	n.eventually("idle", func() bool { return len(n.Sessions(false)) == count })
 	return n.svc.Info()
 }
 
-// TestRule50AReloadLeavesLiveSessions: of three services on one address one goes
-// and one comes; what is live stays, and the others serve on.
+// TestRule50AReloadLeavesLiveSessions: of three services on one address one goes and
+// one comes; live sessions stay, and the others continue to serve.
 func TestRule50AReloadLeavesLiveSessions(t *testing.T) {
 	onEach(t, testRule50AReloadLeavesLiveSessions)
 }
@@ -286,7 +286,7 @@ func testRule50AReloadLeavesLiveSessions(t *testing.T) {
 	for _, name := range []string{"a", "b", "c"} {
 		live = append(live, n.session(name+".example.org"))
 	}
-	for _, gone := range []int{1, 0} { // the second one, then the one that clients begin with
+	for _, gone := range []int{1, 0} { // the second service, then the one with which clients begin
 		next := proxy.Config{OnRecord: n.cfg.OnRecord}
 		next.Services = append(slices.Delete(slices.Clone(n.cfg.Services), gone, gone+1), n.service("d", "d.example.org"))
 		changes, err := n.Apply(next)
@@ -307,7 +307,7 @@ func testRule50AReloadLeavesLiveSessions(t *testing.T) {
 		refused := n.dial()
 		refused.Write(helloFor(t, n.cfg.Services[gone].SNI[0], 0))
 		if _, err := io.ReadAll(refused); err == nil {
-			t.Errorf("%s is served after it has gone", n.cfg.Services[gone].SNI[0])
+			t.Errorf("%s is served after its service is gone", n.cfg.Services[gone].SNI[0])
 		}
 		if r := n.record(); r.Reason != proxy.ReasonServerName {
 			t.Errorf("record %+v", r)
@@ -326,8 +326,8 @@ func testRule50AReloadLeavesLiveSessions(t *testing.T) {
 	}
 }
 
-// TestRule50OneDoesNotConcernTheOthers: a close, a pause, a queue and a drain of
-// one service on a shared address.
+// TestRule50OneDoesNotConcernTheOthers: a close, a pause, a queue and a drain of one
+// service on a shared address affect only that one.
 func TestRule50OneDoesNotConcernTheOthers(t *testing.T) {
 	onEach(t, testRule50OneDoesNotConcernTheOthers)
 }
@@ -379,14 +379,13 @@ func testRule50OneDoesNotConcernTheOthers(t *testing.T) {
 	n.must(b.StopListening("ana", ""))
 	if c, err := net.Dial("tcp", n.addr); err == nil {
 		c.Close()
-		t.Error("the address is open, and both services are closed")
+		t.Error("the address is open although both services are closed")
 	}
 	n.must(b.StartListening("ana", ""))
 	others("after both were closed")
 }
 
-// TestRule50Handover: another engine takes the one socket over for all of its
-// services.
+// TestRule50Handover: another engine takes over the one socket for all of its services.
 func TestRule50Handover(t *testing.T) { onEach(t, testRule50Handover) }
 
 func testRule50Handover(t *testing.T) {
@@ -416,7 +415,7 @@ func testRule50Handover(t *testing.T) {
 	live.Write([]byte("one"))
 	n.echoes(live, []byte("one"))
 
-	// And back, as if the new one had died.
+	// And back, as after the death of the new engine.
 	if sockets, err = proxy.HandoverOf(e).Sockets(); err != nil {
 		t.Fatal(err)
 	}
@@ -432,8 +431,8 @@ func testRule50Handover(t *testing.T) {
 	}
 }
 
-// TestRule50BehindAHeaderAndBeforeTLS: the choice is behind the PROXY header, and
-// before the service's own TLS.
+// TestRule50BehindAHeaderAndBeforeTLS: the choice follows the PROXY header, and
+// precedes the service's own TLS.
 func TestRule50BehindAHeaderAndBeforeTLS(t *testing.T) {
 	onEach(t, testRule50BehindAHeaderAndBeforeTLS)
 }
@@ -465,7 +464,7 @@ func testRule50BehindAHeaderAndBeforeTLS(t *testing.T) {
 	n.echoes(c, hello[len("PROXY TCP4 10.9.8.7 127.0.0.1 1234 443\r\n"):])
 }
 
-// TestRule50WhatCannotShare: what is wrong is said by service and key.
+// TestRule50WhatCannotShare: errors name service and key.
 func TestRule50WhatCannotShare(t *testing.T) {
 	t.Parallel()
 	svc := func(name, listen string, sni ...string) proxy.ServiceConfig {
@@ -484,7 +483,7 @@ func TestRule50WhatCannotShare(t *testing.T) {
 		"one without names":  {`listen[0] listen ":9" is taken by`, []proxy.ServiceConfig{svc("a", ":9", "a.org"), svc("b", ":9")}},
 		"another address":    {`listen[0] listen "127.0.0.1:9" overlaps`, []proxy.ServiceConfig{svc("a", ":9", "a.org"), svc("b", "127.0.0.1:9", "b.org")}},
 		"the same name":      {`sni[1] sni "A.org" is of service "a" already`, []proxy.ServiceConfig{svc("a", ":9", "a.org"), svc("b", ":9", "b.org", "A.org")}},
-		"two for all":        {`sni[0] sni "*" is of service "a" already`, []proxy.ServiceConfig{svc("a", ":9", "*"), svc("b", ":9", "*")}},
+		"the wildcard twice": {`sni[0] sni "*" is of service "a" already`, []proxy.ServiceConfig{svc("a", ":9", "*"), svc("b", ":9", "*")}},
 		"another header":     {`listen[0] it shares an address with service "a", which has another accept_proxy`, []proxy.ServiceConfig{svc("a", ":9", "a.org"), asks(svc("b", ":9", "b.org"))}},
 		"another socket":     {`listen[0] it shares an address with service "a", which has another keepalive`, []proxy.ServiceConfig{svc("a", ":9", "a.org"), quick}},
 		"what can be shared": {"", []proxy.ServiceConfig{svc("a", ":9", "a.org"), svc("b", ":9", "*.a.org"), svc("c", "0.0.0.0:9", "*")}},
@@ -495,7 +494,7 @@ func TestRule50WhatCannotShare(t *testing.T) {
 			said = found[0].Key + " " + found[0].Text
 		}
 		if c.refused == "" && said != "" || !strings.HasPrefix(said, c.refused) {
-			t.Errorf("%s: %q, wants %q", what, said, c.refused)
+			t.Errorf("%s: %q, want %q", what, said, c.refused)
 		}
 	}
 	for _, bad := range []string{"", "*.", "a..b", "10.0.0.1", "*.*.org", "a.*.org", "a b", "a.org:443", ".org"} {
@@ -505,8 +504,8 @@ func TestRule50WhatCannotShare(t *testing.T) {
 	}
 }
 
-// TestRule50AReloadBeginsToShare: a service that had its address alone, on event
-// loops, shares it from a reload on, and has it alone again after another one.
+// TestRule50AReloadBeginsToShare: a service that had its address alone, on event loops,
+// shares it after a reload, and has it alone again after another.
 func TestRule50AReloadBeginsToShare(t *testing.T) { onEach(t, testRule50AReloadBeginsToShare) }
 
 func testRule50AReloadBeginsToShare(t *testing.T) {
@@ -543,9 +542,9 @@ func testRule50AReloadBeginsToShare(t *testing.T) {
 	}
 }
 
-// TestRule50ClientsInBetween: a client that had not said its name when a reload
-// took the first service away, where it began, is chosen for one of those that
-// there are then. A stop waits for none that says nothing.
+// TestRule50ClientsInBetween: a client that had not sent its name when a reload removed
+// the first service, where it began, goes to one of the remaining services. A stop does
+// not wait for clients that send nothing.
 func TestRule50ClientsInBetween(t *testing.T) { onEach(t, testRule50ClientsInBetween) }
 
 func testRule50ClientsInBetween(t *testing.T) {
@@ -554,7 +553,7 @@ func testRule50ClientsInBetween(t *testing.T) {
 	early, late := n.dial(), n.dial()
 	early.Write(hello[:20])
 	late.Write(gone[:20])
-	n.eventually("both have come", func() bool { return len(n.Sessions(false)) == 2 })
+	n.eventually("both have connected", func() bool { return len(n.Sessions(false)) == 2 })
 	next := proxy.Config{OnRecord: n.cfg.OnRecord, Services: n.cfg.Services[1:]}
 	if _, err := n.Apply(next); err != nil {
 		t.Fatal(err)
@@ -570,21 +569,21 @@ func testRule50ClientsInBetween(t *testing.T) {
 	}
 	for end := time.Now().Add(patience); n.Service("a") != nil; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("a is never forgotten")
+			t.Fatal("a was not forgotten")
 		}
 	}
 	early.Close()
 	n.record()
 	n.dial().Write(hello[:20])
-	n.eventually("it has come", func() bool { return len(n.Sessions(false)) == 1 })
+	n.eventually("it has connected", func() bool { return len(n.Sessions(false)) == 1 })
 	n.Close()
 	if r := n.record(); r.Reason != proxy.ReasonShutdown {
 		t.Errorf("record %+v", r)
 	}
 }
 
-// TestRule50RulesOfTheChosen: access, limits and counts are those of the service
-// that is chosen.
+// TestRule50RulesOfTheChosen: access, limits and counts are those of the chosen
+// service.
 func TestRule50RulesOfTheChosen(t *testing.T) { onEach(t, testRule50RulesOfTheChosen) }
 
 func testRule50RulesOfTheChosen(t *testing.T) {
@@ -623,14 +622,14 @@ func testRule50RulesOfTheChosen(t *testing.T) {
 	}
 }
 
-// TestRule50SharesOfTheChosen: the waiters of one service on a shared address cannot
-// keep the clients of another one out (rule 7), and those that say no name neither.
+// TestRule50SharesOfTheChosen: waiters of one service on a shared address cannot keep
+// out the clients of another (rule 7), nor can clients that send no name.
 func TestRule50SharesOfTheChosen(t *testing.T) { onEach(t, testRule50SharesOfTheChosen) }
 
 func testRule50SharesOfTheChosen(t *testing.T) {
 	n := newNames(t, nil, "a.example.org", "b.example.org")
 	n.Close()
-	n.cfg.MaxSessions = 12 // 2 each as a floor, for a, b and those without a name yet
+	n.cfg.MaxSessions = 12 // a floor of 2 each, for a, b and clients without a name yet
 	e, err := proxy.New(n.cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -670,8 +669,8 @@ func testRule50SharesOfTheChosen(t *testing.T) {
 	}
 }
 
-// TestRule50GivenSockets: a socket that was opened from outside, as by systemd, is
-// shared like one of ours; a reload and a close leave it to the others.
+// TestRule50GivenSockets: a socket opened from outside, as by systemd, is shared like
+// one of ours; a reload and a close leave it to the others.
 func TestRule50GivenSockets(t *testing.T) { onEach(t, testRule50GivenSockets) }
 
 func testRule50GivenSockets(t *testing.T) {
@@ -702,7 +701,7 @@ func testRule50GivenSockets(t *testing.T) {
 	n.Engine, n.svc, n.Operator = e, e.Service("a"), e.Operator()
 	served := func(names ...string) {
 		t.Helper()
-		for range 3 { // or two listeners would take turns
+		for range 3 { // otherwise two listeners might alternate
 			for _, name := range names {
 				n.session(name + ".example.org").Close()
 				if r := n.record(); r.Service != name {
@@ -725,9 +724,9 @@ func testRule50GivenSockets(t *testing.T) {
 	served("a", "b", "c")
 }
 
-// TestRule50NoClientOfAnotherFails: services on one address come, go, close and
-// open, also the one that all clients begin with, and no client of one that stays
-// is refused or cut.
+// TestRule50NoClientOfAnotherFails: services on one address come, go, close and open,
+// including the one with which all clients begin, and no client of one that stays is
+// refused or cut.
 func TestRule50NoClientOfAnotherFails(t *testing.T) { onEach(t, testRule50NoClientOfAnotherFails) }
 
 func testRule50NoClientOfAnotherFails(t *testing.T) {

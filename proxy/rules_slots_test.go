@@ -22,9 +22,9 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// fakeShared is a Shared of one engine, which answers at random within what it promises:
-// it grants what waits in the order of arrival, or lets it wait, takes leases away,
-// and asks for hooks. It notes each call that an engine must not make.
+// fakeShared is a Shared of one engine, which behaves at random within its contract: it
+// grants slots to waiters in order of arrival, or lets them wait, takes leases away,
+// and requires hooks. It records each call that an engine must not make.
 type fakeShared struct {
 	mu     sync.Mutex
 	rng    *rand.Rand
@@ -32,12 +32,12 @@ type fakeShared struct {
 	slots  int
 	top    uint64
 	token  uint64
-	gone   map[uint64]bool              // done, or not known any more
+	gone   map[uint64]bool              // done, or no longer known
 	held   map[uint64]proxy.SharedGrant // by arrival
 	unable bool
 	lost   bool
-	checks int  // that have asked for a slot
-	calm   bool // from now on it grants whatever it can
+	checks int  // checks that have asked for a slot
+	calm   bool // grant whatever is possible
 	wrong  []string
 	closed bool
 }
@@ -70,7 +70,7 @@ func (m *fakeShared) Admit(arrival, ran uint64) (proxy.SharedGrant, proxy.Reason
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if arrival == 0 || arrival > m.top {
-		m.fault("arrival %d asked for a slot before it was in line", arrival)
+		m.fault("arrival %d asked for a slot before it waited", arrival)
 	}
 	if g, has := m.held[arrival]; has {
 		if m.lost {
@@ -92,7 +92,7 @@ func (m *fakeShared) Admit(arrival, ran uint64) (proxy.SharedGrant, proxy.Reason
 	}
 	for a := uint64(1); a < arrival; a++ {
 		if _, has := m.held[a]; !has && !m.gone[a] {
-			return proxy.SharedGrant{}, proxy.ReasonCluster // another came first
+			return proxy.SharedGrant{}, proxy.ReasonCluster // another client came first
 		}
 	}
 	m.token++
@@ -111,7 +111,7 @@ func (m *fakeShared) Done(arrival uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if arrival == 0 || arrival > m.top {
-		m.fault("arrival %d is done before it was in line", arrival)
+		m.fault("arrival %d is done before it waited", arrival)
 	}
 	delete(m.held, arrival)
 	m.gone[arrival] = true
@@ -121,7 +121,7 @@ func (m *fakeShared) Requeue(arrival uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if _, has := m.held[arrival]; !has && !m.gone[arrival] {
-		m.fault("arrival %d gives back a slot that it does not have", arrival)
+		m.fault("arrival %d returns a slot that it does not have", arrival)
 	}
 	delete(m.held, arrival)
 }
@@ -132,7 +132,7 @@ func (m *fakeShared) State() proxy.SharedState {
 
 func (m *fakeShared) Number(arrival uint64) uint64 { return arrival }
 
-// CheckSlot has a slot for each check, and counts them.
+// CheckSlot grants each check a slot, and counts the checks.
 func (m *fakeShared) CheckSlot(ctx context.Context, _ time.Duration, _ bool) (context.Context, func(), bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -146,8 +146,7 @@ func (m *fakeShared) Close() {
 	m.closed = true
 }
 
-// act is what happens elsewhere: a lease is lost, with the sessions that had slots,
-// or found again.
+// act is an event elsewhere: a lease is lost, and its sessions with slots, or regained.
 func (m *fakeShared) act() {
 	m.mu.Lock()
 	var cut []uint64
@@ -158,7 +157,7 @@ func (m *fakeShared) act() {
 		m.lost = true
 		for a, g := range m.held {
 			if g.Hook || g.Expired {
-				delete(m.held, a) // it waits again
+				delete(m.held, a) // the client waits again
 				continue
 			}
 			cut = append(cut, a)
@@ -170,7 +169,7 @@ func (m *fakeShared) act() {
 }
 
 // TestSharedAtRandom: whatever a Shared answers and clients do, each client is served
-// or ends, no slot is forgotten, and no more sessions are live than were granted.
+// or ends, no slot is lost, and never more sessions are live than were granted.
 func TestSharedAtRandom(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		for seed := range uint64(4) {
@@ -218,7 +217,7 @@ func sharedAtRandom(t *testing.T, relay string, seed uint64) {
 				c.reset() // a FIN after bytes would be verified
 				return
 			}
-			bufio.NewReader(c).ReadString('\n') // of the backend, or it was cut
+			bufio.NewReader(c).ReadString('\n') // the backend's answer, unless it was cut
 			c.Close()
 		})
 	}
@@ -250,7 +249,7 @@ func sharedAtRandom(t *testing.T, relay string, seed uint64) {
 		return len(m.held) == 0
 	})
 	if most := s.most.Load(); int(most) > m.slots {
-		t.Errorf("%d clients at a time over %d slots", most, m.slots)
+		t.Errorf("%d clients at a time with %d slots", most, m.slots)
 	}
 	v.Close()
 	m.mu.Lock()
@@ -260,7 +259,7 @@ func sharedAtRandom(t *testing.T, relay string, seed uint64) {
 	}
 }
 
-// TestRule25bAPickIsUsed: a policy that counts is asked once for each session, however
+// TestRule25bAPickIsUsed: a policy with state is asked once for each session, however
 // often the gate asks for a slot.
 func TestRule25bAPickIsUsed(t *testing.T) {
 	t.Parallel()
@@ -271,7 +270,7 @@ func TestRule25bAPickIsUsed(t *testing.T) {
 	for i := range 10 {
 		first := v.dial("x")
 		first.hear()
-		second := v.queue("y") // is refused until the first has gone
+		second := v.queue("y") // gets no slot until the first has gone
 		v.svc.Pause(proxy.PauseOptions{By: "ana", Then: proxy.ThenKeep})
 		v.svc.Resume(proxy.ResumeOptions{By: "ana"})
 		first.Close()
@@ -284,8 +283,8 @@ func TestRule25bAPickIsUsed(t *testing.T) {
 	}
 }
 
-// fewerSlots is a Shared of which one slot was taken away: what came back from a dial
-// has to wait until the one behind it, which was granted the other slot before, is done.
+// fewerSlots is a Shared that has lost a slot: a session with a failed dial has to wait
+// until the one behind it, which was granted the other slot, is done.
 type fewerSlots struct {
 	*fakeShared
 	requeued, done bool
@@ -313,7 +312,7 @@ func (f *fewerSlots) Done(arrival uint64) {
 	f.done = f.done || arrival == 2
 }
 
-// TestRule25bOneThatCameBackHoldsUpNobody who has a slot already.
+// TestRule25bOneThatCameBackHoldsUpNobody that already has a slot.
 func TestRule25bOneThatCameBackHoldsUpNobody(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "a")
@@ -347,8 +346,8 @@ func TestRule25bOneThatCameBackHoldsUpNobody(t *testing.T) {
 	back.hears("a back")
 }
 
-// TestRule25cTokensWithoutAnAddress: a client of a Unix socket has no address, and a
-// token all the same.
+// TestRule25cTokensWithoutAnAddress: a client of a Unix socket has no address, but a
+// token.
 func TestRule25cTokensWithoutAnAddress(t *testing.T) {
 	t.Parallel()
 	ln := proxytest.Listen(t)
@@ -381,11 +380,11 @@ func TestRule25cTokensWithoutAnAddress(t *testing.T) {
 		t.Errorf("header %+v, %v, %v", h, tlvs, err)
 	}
 	if line, err := r.ReadString('\n'); line != "hello\n" {
-		t.Errorf("behind it %q, %v", line, err)
+		t.Errorf("after it %q, %v", line, err)
 	}
 }
 
-// TestSharedConfigs: what cannot be beside slots that nodes share.
+// TestSharedConfigs: what cannot be combined with shared slots.
 func TestSharedConfigs(t *testing.T) {
 	t.Parallel()
 	m := newFakeShared(1, 1)

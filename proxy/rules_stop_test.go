@@ -11,7 +11,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// TestRule23ShutdownServesThoseWhoAreThere: the live and those who wait.
+// TestRule23ShutdownServesThoseWhoAreThere: live sessions and waiters.
 func TestRule23ShutdownServesThoseWhoAreThere(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		v := start(t, oneSlot(relay), newServer(t, "a"))
@@ -37,7 +37,7 @@ func TestRule23ShutdownServesThoseWhoAreThere(t *testing.T) {
 		one.leaves()
 		two.hears("a two")
 		if _, err := v.svc.StartListening("ana", ""); err == nil {
-			t.Error("opened during a shutdown")
+			t.Error("a service was opened during a shutdown")
 		}
 		two.leaves()
 		if err := <-done; err != nil {
@@ -52,8 +52,8 @@ func TestRule23ShutdownServesThoseWhoAreThere(t *testing.T) {
 	})
 }
 
-// TestRule23ShutdownResetsTheRest, and counts them: the live as cut, those who
-// wait as failed, also during a pause.
+// TestRule23ShutdownResetsTheRest, and counts them: live sessions as cut, waiters as
+// failed, even during a pause.
 func TestRule23ShutdownResetsTheRest(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		v := start(t, proxy.ServiceConfig{Relay: relay}, newServer(t, "a"))
@@ -84,7 +84,7 @@ func TestRule23ShutdownResetsTheRest(t *testing.T) {
 	})
 }
 
-// TestRule23NothingRunsAfterwards: each record has come when Shutdown returns.
+// TestRule23NothingRunsAfterwards: all records have arrived when Shutdown returns.
 func TestRule23NothingRunsAfterwards(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		for range 10 {

@@ -18,8 +18,8 @@ func withTTL(relay string) proxy.ServiceConfig {
 	return c
 }
 
-// TestRule06TheTTLRunsFromTheGrant, whether or not anyone waits; at its end
-// both sides are reset and the slot goes to the next.
+// TestRule06TheTTLRunsFromTheGrant, whether or not anybody waits; at its end both sides
+// are reset and the slot goes to the next.
 func TestRule06TheTTLRunsFromTheGrant(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		a := newServer(t, "a")
@@ -45,7 +45,7 @@ func TestRule06TheTTLRunsFromTheGrant(t *testing.T) {
 	})
 }
 
-// TestRule06TheTTLRunsDuringAPause, and ends the pausing.
+// TestRule06TheTTLRunsDuringAPause, and completes it.
 func TestRule06TheTTLRunsDuringAPause(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		v := start(t, withTTL(relay), newServer(t, "a"))
@@ -60,7 +60,7 @@ func TestRule06TheTTLRunsDuringAPause(t *testing.T) {
 	})
 }
 
-// TestRule06TheTTLRunsWhileDialling: the slot is held, whatever it is held for.
+// TestRule06TheTTLRunsWhileDialling: it counts as long as the slot is held.
 func TestRule06TheTTLRunsWhileDialling(t *testing.T) {
 	t.Parallel()
 	c := withTTL("stream")

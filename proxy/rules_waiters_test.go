@@ -12,8 +12,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// TestRule04WhoHasLeftGetsNoSlot: of a line of 100, 40 reset and 20 end
-// without a byte, here and there. None of them reaches the backend.
+// TestRule04WhoHasLeftGetsNoSlot: of a queue of 100, 40 reset and 20 end without a
+// byte, at random places. None of them reaches the backend.
 func TestRule04WhoHasLeftGetsNoSlot(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		a := newServer(t, "a")
@@ -67,11 +67,11 @@ func TestRule04WhoHasLeftGetsNoSlot(t *testing.T) {
 	})
 }
 
-// TestRule04WhoEndsAfterBytesIsVerified: they keep their place; what they said
-// is delivered and, if they only shut down writing, they hear the answer.
+// TestRule04WhoEndsAfterBytesIsVerified: they keep their place; their data is delivered
+// and, if they only shut down writing, they get the answer.
 func TestRule04WhoEndsAfterBytesIsVerified(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("only Linux tells of an end of stream behind bytes")
+		t.Skip("only Linux shows an end of stream after bytes")
 	}
 	eachRelay(t, func(t *testing.T, relay string) {
 		a := newServer(t, "a")
@@ -110,17 +110,17 @@ func TestRule04WhoEndsAfterBytesIsVerified(t *testing.T) {
 		last.hears("a last")
 		last.leaves()
 		if got := a.order(); !slices.Equal(got, want) || a.most.Load() != 1 {
-			t.Errorf("%d at a time, in the order %v", a.most.Load(), got)
+			t.Errorf("%d at a time, in order %v", a.most.Load(), got)
 		}
 	})
 }
 
-// TestRule04ClosedAfterBytes: who has sent something and closed keeps his place
-// too, since it cannot be known; it is served when its turn comes, and delays
-// no other.
+// TestRule04ClosedAfterBytes: a client that has sent something and closed keeps its
+// place, too, since that cannot be known; it is served in its turn, and delays no
+// other.
 func TestRule04ClosedAfterBytes(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("only Linux tells of an end of stream behind bytes")
+		t.Skip("only Linux shows an end of stream after bytes")
 	}
 	eachRelay(t, func(t *testing.T, relay string) {
 		a := newServer(t, "a")
@@ -144,10 +144,10 @@ func TestRule04ClosedAfterBytes(t *testing.T) {
 	})
 }
 
-// TestRule04OnClientFin: drop lets them go at once, keep asks no questions.
+// TestRule04OnClientFin: drop abandons them at once, keep does not verify them.
 func TestRule04OnClientFin(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("only Linux tells of an end of stream behind bytes")
+		t.Skip("only Linux shows an end of stream after bytes")
 	}
 	eachRelay(t, func(t *testing.T, relay string) {
 		for _, how := range []string{proxy.FinDrop, proxy.FinKeep} {
@@ -168,7 +168,7 @@ func TestRule04OnClientFin(t *testing.T) {
 					return
 				}
 				silent := v.queue("")
-				silent.fin() // without a byte: gone, whatever on_client_fin says
+				silent.fin() // without a byte: abandoned, whatever on_client_fin says
 				v.untilWaiting(1)
 				if w := v.svc.Waiters(); w[0].State != proxy.WaiterNext {
 					t.Errorf("waiter %+v", w[0])
@@ -181,18 +181,18 @@ func TestRule04OnClientFin(t *testing.T) {
 	})
 }
 
-// TestRule04OverTLS: who leaves over TLS sends its close_notify first, which is no byte
-// that it has sent; what it says before that is.
+// TestRule04OverTLS: a client that leaves sends close_notify first, which does not
+// count as data; what it sends before does.
 func TestRule04OverTLS(t *testing.T) { onEach(t, testRule04OverTLS) }
 
 func testRule04OverTLS(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("only Linux tells of an end of stream behind bytes")
+		t.Skip("only Linux shows an end of stream after bytes")
 	}
 	for name, version := range map[string]uint16{"TLS 1.2": tls.VersionTLS12, "TLS 1.3": tls.VersionTLS13} {
 		t.Run(name, func(t *testing.T) {
 			c := oneSlot("")
-			c.Relay, c.Queue.OnClientFin = onRunner(t), proxy.FinKeep // which asks no questions afterwards
+			c.Relay, c.Queue.OnClientFin = onRunner(t), proxy.FinKeep // without verification afterwards
 			c.TLS = &tls.Config{Certificates: []tls.Certificate{certificate(t)}, MaxVersion: version}
 			v := start(t, c, newServer(t, "a"))
 			v.untilUp()

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// pool is a service whose backends are a and b, but for what change says. Its
-// engine is not started: nothing here is about clients.
+// pool is a service with the backends a and b, modified by change. Its engine is not
+// started, as these tests need no clients.
 func pool(change func(*ServiceConfig)) ServiceConfig {
 	c := ServiceConfig{Name: "db", Listen: []string{"127.0.0.1:0"}, Check: CheckConfig{Type: "none"},
 		Backends: []BackendConfig{{Name: "a", Addr: "127.0.0.1:1", Weight: 2}, {Name: "b", Addr: "127.0.0.1:2"}}}
@@ -31,7 +31,7 @@ func engineOf(t *testing.T, services ...ServiceConfig) *Engine {
 	return e
 }
 
-// operated is an engine on which everything has been done that can be saved.
+// operated is an engine on which everything that can be saved was done.
 func operated(t *testing.T) *Engine {
 	t.Helper()
 	e := engineOf(t, pool(nil))
@@ -52,7 +52,7 @@ func operated(t *testing.T) *Engine {
 	return e
 }
 
-// asJSON is what comes back from a file.
+// asJSON returns what is read back from a file.
 func asJSON(t *testing.T, all Saved) Saved {
 	t.Helper()
 	text, err := json.Marshal(all)
@@ -75,15 +75,15 @@ func TestRule13AllOfItComesBack(t *testing.T) {
 		t.Errorf("after a restart:\n%+v\nbefore:\n%+v", again, all)
 	}
 	if got := warnings(e); len(got) > 0 {
-		t.Errorf("warnings of what fits: %q", got)
+		t.Errorf("warnings about valid state: %q", got)
 	}
 	if i := e.Service("db").Backend("c").Info(); i.Weight != 0 || i.Admin != AdminMaint || e.Service("db").Backend("b") != nil {
 		t.Errorf("c is %+v", i)
 	}
 }
 
-// TestASavedBackendIsWhole: a field that SavedAddress does not know of would
-// be lost at the next start.
+// TestASavedBackendIsWhole: a field missing in SavedAddress would be lost at the next
+// start.
 func TestASavedBackendIsWhole(t *testing.T) {
 	t.Parallel()
 	var c BackendConfig
@@ -104,7 +104,7 @@ func TestASavedBackendIsWhole(t *testing.T) {
 			t.Fatalf("%s: this test cannot fill a %s", v.Type().Field(i).Name, f.Kind())
 		}
 	}
-	c.FoundBy = "" // what is saved is an operator's
+	c.FoundBy = "" // only operators' backends are saved
 	if again := c.saved().config("x"); !reflect.DeepEqual(again, c) {
 		t.Errorf("%+v is saved as %+v", c, again)
 	}
@@ -146,7 +146,7 @@ func TestRule13EachAspectIsKeptAlone(t *testing.T) {
 	}
 }
 
-// TestRule13WhatIsTakenBackIsForgotten: nothing is left where nothing was done.
+// TestRule13WhatIsTakenBackIsForgotten: nothing is stored where nothing is done.
 func TestRule13WhatIsTakenBackIsForgotten(t *testing.T) {
 	t.Parallel()
 	e := operated(t)
@@ -175,13 +175,13 @@ func TestRule13WhatIsTakenBackIsForgotten(t *testing.T) {
 	}
 }
 
-// TestRule13TheFileWins: where the configuration has changed since, at a start
-// and at a reload, with a warning; the rest stays.
+// TestRule13TheFileWins if the configuration has changed since, at a start and at a
+// reload, with a warning; the rest stays.
 func TestRule13TheFileWins(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		warning string
-		lost    string // what is saved no more
+		lost    string // what is no longer saved
 		change  func(*ServiceConfig)
 	}{
 		{"db/a: the weight 7 is forgotten: the file has changed it from 2 to 3", "a's weight",
@@ -209,7 +209,7 @@ func TestRule13TheFileWins(t *testing.T) {
 			t.Fatal(err)
 		}
 		all = HandoverOf(e).Save()
-		for range 2 { // the second time there is nothing new
+		for range 2 { // the second time nothing changes
 			if _, err := e.Apply(Config{Services: []ServiceConfig{pool(c.change)}}); err != nil {
 				t.Fatal(err)
 			}
@@ -225,7 +225,7 @@ func TestRule13TheFileWins(t *testing.T) {
 	}
 }
 
-// lost is what operated has done and all does not have.
+// lost returns what was done in operated and is missing in all.
 func lost(all Saved) string {
 	a, b, c := all["db"]["a"], all["db"]["b"], all["db"]["c"]
 	switch none := (SavedBackend{}); {
@@ -271,7 +271,7 @@ func TestRule13NonsenseIsForgotten(t *testing.T) {
 	}
 }
 
-// TestWhatIsSavedIsReadItemByItem: a value that is none takes nothing else with it.
+// TestWhatIsSavedIsReadItemByItem: an invalid value does not affect others.
 func TestWhatIsSavedIsReadItemByItem(t *testing.T) {
 	t.Parallel()
 	all, bad, err := ReadSaved([]byte(`{"db": {"a": {"admin": "drain", "weight": 9223372036854775808, "by": "ana"}, "b": {"weight": 5, "file_weight": 2}, "c": 7}, "web": []}`))
@@ -305,8 +305,8 @@ func TestRule13AServiceThatIsGone(t *testing.T) {
 	}
 }
 
-// FuzzSaved restores any text: what makes sense of it is in force afterwards,
-// and comes back from another restart just so.
+// FuzzSaved restores any text: what is valid is then in force, and survives another
+// restart unchanged.
 func FuzzSaved(f *testing.F) {
 	f.Add([]byte(`{"db": {"a": {"admin": "drain", "weight": 7, "file_weight": 2, "by": "ana@edge-01", "reason": "new disk"}}}`))
 	f.Add([]byte(`{"db": {"b": {"removed": {"addr": "127.0.0.1:2", "weight": 1}, "added": {"addr": "[::1]:9", "weight": 0}, "admin": "maint"}}}`))

@@ -55,7 +55,7 @@ func TestPauseNearMaxIsSaidOnce(t *testing.T) {
 	}
 	c.hears("a held")
 	if n := count(v, proxy.EventPauseNear); n != 1 {
-		t.Errorf("said %d times", n)
+		t.Errorf("%d such events", n)
 	}
 }
 
@@ -70,15 +70,15 @@ func TestQueueOldIsSaid(t *testing.T) {
 	if ev.Service != "db" || ev.Session == "" || !strings.HasSuffix(ev.Text, ": slots") {
 		t.Errorf("%+v", ev)
 	}
-	waiting.isReset() // its time was over
-	// It is said again after a whole timeout, which is when a busy machine
-	// has not got round to the reset.
+	waiting.isReset() // its timeout has passed
+	// The warning is repeated after a whole timeout, when a busy machine may not have
+	// made the reset yet.
 	if n := count(v, proxy.EventQueueOld); n != 1 && (n != 2 || time.Since(ev.Time) < timeout) {
-		t.Errorf("said %d times", n)
+		t.Errorf("%d such events", n)
 	}
 }
 
-// The queue's clock stands still in a pause, and so does this one.
+// The queue's clock stops during a pause, and so does this one.
 func TestQueueOldIsNotSaidInAPause(t *testing.T) {
 	t.Parallel()
 	v := start(t, proxy.ServiceConfig{Queue: proxy.QueueConfig{Timeout: 2 * time.Second}}, newServer(t, "a"))
@@ -88,6 +88,6 @@ func TestQueueOldIsNotSaidInAPause(t *testing.T) {
 	}
 	v.dial("held").hears("a held")
 	if n := count(v, proxy.EventQueueOld); n != 0 {
-		t.Errorf("said %d times", n)
+		t.Errorf("%d such events", n)
 	}
 }

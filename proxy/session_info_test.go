@@ -8,12 +8,11 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// TestLookingHoldsUpNobody: in the middle of a list of hundreds of sessions
-// clients come, are served and go, and no session is listed twice or skipped
-// that was there all the time.
+// TestLookingHoldsUpNobody: in the middle of a list of hundreds of sessions clients
+// come, are served and go, and no session that stays is listed twice or skipped.
 func TestLookingHoldsUpNobody(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
-		const n = 700 // some pages
+		const n = 700 // several pages
 		v := start(t, proxy.ServiceConfig{Relay: relay}, newServer(t, "a"))
 		v.untilUp()
 		var clients []*client
@@ -27,7 +26,7 @@ func TestLookingHoldsUpNobody(t *testing.T) {
 		for s := range v.Live() {
 			seen[s.Client]++
 			if len(seen) == n/2 {
-				for i := 0; i < n; i += 10 { // before and behind where we are
+				for i := 0; i < n; i += 10 { // before and after the current position
 					clients[i].leaves()
 				}
 				v.until("a tenth is gone", func(i proxy.ServiceInfo) bool { return i.Sessions.Active == n-n/10 })
@@ -42,7 +41,7 @@ func TestLookingHoldsUpNobody(t *testing.T) {
 			}
 		}
 		for range v.Live() {
-			break // and leaves nothing behind
+			break // which leaves nothing behind
 		}
 		if i := v.svc.Info(); i.BytesIn < n {
 			t.Errorf("%d bytes came in", i.BytesIn)
@@ -55,8 +54,8 @@ func TestLookingHoldsUpNobody(t *testing.T) {
 	})
 }
 
-// TestAllWaitersAreListed, in their order, and their waits are in the
-// percentiles; so are those who hold a slot.
+// TestAllWaitersAreListed in order, and their waits are in the percentiles; so are
+// holders of a slot.
 func TestAllWaitersAreListed(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		const n = 600
@@ -68,7 +67,7 @@ func TestAllWaitersAreListed(t *testing.T) {
 			c := v.dial(fmt.Sprint(i))
 			want = append(want, c.LocalAddr().String())
 			if i%100 == 0 {
-				v.untilWaiting(i + 1) // or the kernel may give them in another order
+				v.untilWaiting(i + 1) // otherwise the kernel may return them in another order
 			}
 		}
 		i := func() proxy.ServiceInfo { v.untilWaiting(n); return v.svc.Info() }()

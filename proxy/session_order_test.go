@@ -12,7 +12,7 @@ import (
 
 var errNoPort = syscall.EADDRNOTAVAIL
 
-// kinds are services whose sessions go different ways.
+// kinds are services whose sessions take different paths.
 var kinds = []struct {
 	name     string
 	config   ServiceConfig
@@ -26,7 +26,7 @@ var kinds = []struct {
 	{name: "protocol, locked", protocol: true, config: ServiceConfig{Lock: LockConfig{Slots: 1, TTL: 3 * time.Second}, NoBackend: Reject}},
 }
 
-// anyOrder steps a session with whatever choose chooses, and then has it end.
+// anyOrder steps a session with the moves that choose returns, and then makes it end.
 func anyOrder(t *testing.T, kind int, choose func(n int) int) {
 	k := kinds[kind]
 	c := k.config
@@ -57,7 +57,7 @@ func anyOrder(t *testing.T, kind int, choose func(n int) int) {
 			}
 			take(all[n])
 		}
-		// Now it is told to end, and everything comes to its end.
+		// Now it is asked to end, and everything ends.
 		for n := 0; r.done == 0; n++ {
 			all := r.moves()
 			if len(all) == 0 || n%10 == 0 {
@@ -71,14 +71,13 @@ func anyOrder(t *testing.T, kind int, choose func(n int) int) {
 		}
 		r.over(way)
 		if p.open != 0 {
-			r.Fatalf("%d clients of the protocol are left\nafter %q", p.open, way)
+			r.Fatalf("%d clients of the protocol remain\nafter %q", p.open, way)
 		}
 	})
 }
 
-// TestSessionInAnyOrder: whatever comes in whatever order, a session has one
-// record, says once that it is done, closes what it had, and gives back its
-// slot and its backend.
+// TestSessionInAnyOrder: whatever the order of events, a session has one record, is
+// done once, closes what it had, and releases its slot and its backend.
 func TestSessionInAnyOrder(t *testing.T) {
 	t.Parallel()
 	times := uint64(300)
@@ -98,7 +97,7 @@ func TestSessionInAnyOrder(t *testing.T) {
 	}
 }
 
-// FuzzSession has the orders that the fuzzer finds: a byte is a choice.
+// FuzzSession tries the orders that the fuzzer finds: a byte is a choice.
 func FuzzSession(f *testing.F) {
 	for kind := range kinds {
 		f.Add(byte(kind), []byte("\x00\x01\x02\x03"))
@@ -115,8 +114,8 @@ func FuzzSession(f *testing.F) {
 	})
 }
 
-// TestSessionStepByStep: what each order of events comes to. A word is a move
-// of a runner, or what others do; the record is by/phase/reason.
+// TestSessionStepByStep: the outcome of each order of events. A word is a move of a
+// runner, or an act of others; the record is by/phase/reason.
 func TestSessionStepByStep(t *testing.T) {
 	t.Parallel()
 	locked := ServiceConfig{Lock: LockConfig{Slots: 1, TTL: 3 * time.Second}}
@@ -148,7 +147,7 @@ func TestSessionStepByStep(t *testing.T) {
 		{ServiceConfig{}, "paused, come, resumed, delivered, connected, client fin, backend fin", "client/relay/fin", 1},
 		{ServiceConfig{}, "paused, come, waiting client half-fin, kicked, delivered", "operator/queue/kicked", 0},
 		{ServiceConfig{Queue: QueueConfig{OnClientFin: FinDrop}}, "paused, come, waiting client half-fin", "client/queue/abandoned", 0},
-		// The grant and the client's end cross: it has no slot afterwards.
+		// The grant crosses the client's end: the client has no slot afterwards.
 		{locked, "paused, come, resumed, waiting client reset", "client/queue/abandoned", 0},
 		{locked, "paused, come, resumed, kicked, delivered, kicked, delivered, refused", "operator/connect/kicked", 1},
 		{locked, "come, timer, refused", "proxy/connect/ttl", 1},
@@ -176,7 +175,7 @@ func TestSessionStepByStep(t *testing.T) {
 	}
 }
 
-// take takes the one step of that name.
+// take takes the step of that name.
 func (r *script) take(name string, before []string) {
 	if name == "come" {
 		r.come()

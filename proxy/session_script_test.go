@@ -17,9 +17,9 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// script is a Runner that waits for nothing: a test steps its one session with
-// what it chooses, of what a real runner could step it with now. It fails the
-// test when the session asks for what it must not.
+// script is a Runner that waits for nothing: a test chooses the steps of its one
+// session, among those that a real runner could take now. It fails the test if the
+// session makes a forbidden call.
 type script struct {
 	*testing.T
 	engine  *Engine
@@ -28,16 +28,16 @@ type script struct {
 	records []Record
 
 	mu    sync.Mutex
-	inbox []relay.Event // posted, or brought by what Do has run
+	inbox []relay.Event // posted, or returned by the functions of Do
 
 	do       []func() relay.Event
 	dialling bool
 	aborted  bool
 	watching bool
-	clientIs relay.End // what the watched client has been seen to do
+	clientIs relay.End // the last end of the watched client
 	relaying bool
-	quiet    *relay.Side // that is asked to end at a quiet moment
-	ends     int         // that the relay has told
+	quiet    *relay.Side // asked to end at a quiet moment
+	ends     int         // reported by the relay
 	timer    time.Duration
 	sides    map[*relay.Side]string
 	ended    map[*relay.Side]bool
@@ -63,7 +63,7 @@ func (r *script) Post(_ relay.Task, ev relay.Event) {
 	r.inbox = append(r.inbox, ev)
 }
 
-// live fails the test if the session has said that it is done.
+// live fails the test if the session is already done.
 func (r *script) live(what string) {
 	if r.done > 0 {
 		r.Errorf("%s after Done", what)
@@ -76,7 +76,7 @@ func (r *script) Dial(_ relay.Task, d relay.Dial) {
 		r.Error("a second dial")
 	}
 	if r.session.ending != nil {
-		r.Errorf("a dial of a session that ends: %+v", r.session.ending)
+		r.Errorf("a dial by an ending session: %+v", r.session.ending)
 	}
 	r.dialling, r.aborted = true, false
 }
@@ -91,7 +91,7 @@ func (r *script) Abort(relay.Task) {
 func (r *script) Relay(_ relay.Task, client, backend *relay.Side) {
 	r.live("Relay")
 	if r.relaying || r.closed[client] || r.closed[backend] {
-		r.Errorf("it relays again, or what is closed")
+		r.Errorf("it relays twice, or closed sides")
 	}
 	r.relaying, r.watching = true, false
 }
@@ -111,8 +111,7 @@ func (r *script) Close(side *relay.Side, reset bool) {
 	}
 }
 
-// nowhere is a connection that nothing is read from: the script says what
-// comes of it.
+// nowhere is a connection that is never read: the script determines what happens.
 type nowhere struct {
 	net.Conn
 	at net.TCPAddr
@@ -137,8 +136,8 @@ func (r *script) side(name string, port int) *relay.Side {
 	return s
 }
 
-// play has test step a session of a service over two backends, in a bubble of
-// its own time. Nothing but the session runs.
+// play runs a session of a service with two backends in a synctest bubble, and test
+// steps it. Nothing else runs.
 func play(t *testing.T, c ServiceConfig, test func(r *script)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -165,20 +164,20 @@ func play(t *testing.T, c ServiceConfig, test func(r *script)) {
 	})
 }
 
-// come has the client come.
+// come makes the client arrive.
 func (r *script) come() {
 	r.service.share.Acquire()
 	r.service.beginSession(r, r.side("client", 4000), nil)
 }
 
-// move is one thing that can happen now.
+// move is one event that is possible now.
 type move struct {
 	name string
 	do   func()
 }
 
-// moves are all that a runner can step the session with now, and what others
-// can do to it.
+// moves returns all steps that a runner can take with the session now, and all acts of
+// others.
 func (r *script) moves() (all []move) {
 	add := func(name string, do func()) { all = append(all, move{name, do}) }
 	event := func(name string, ev relay.Event, more func()) {
@@ -237,7 +236,7 @@ func (r *script) moves() (all []move) {
 	return all
 }
 
-// relayEnds are the ends that a side can have now.
+// relayEnds returns the ends that a side can have now.
 func (r *script) relayEnds(side *relay.Side) []relay.End {
 	switch {
 	case r.ended[side]:
@@ -268,7 +267,7 @@ func (r *script) runOne() {
 	r.Post(r.session, f())
 }
 
-// acts are what others can do to the session and its service.
+// acts returns what others can do to the session and its service.
 func (r *script) acts() []move {
 	s, signal := r.service, func(o endRequest) func() {
 		return func() { r.Post(r.session, relay.Event{Kind: relay.Signal, Arg: o}) }
@@ -300,8 +299,8 @@ func (r *script) acts() []move {
 	}
 }
 
-// over fails the test unless the session has left nothing behind and has one
-// record, or none where it turned out to be no session.
+// over fails the test unless the session has released everything and has one record, or
+// none if it was no session.
 func (r *script) over(way []string) {
 	for len(r.do) > 0 {
 		r.runOne()
@@ -314,7 +313,7 @@ func (r *script) over(way []string) {
 	problem := ""
 	switch {
 	case r.done != 1:
-		problem = fmt.Sprintf("Done was said %d times", r.done)
+		problem = fmt.Sprintf("Done was called %d times", r.done)
 	case len(r.records) != want:
 		problem = fmt.Sprintf("%d records", len(r.records))
 	case r.dialling || r.relaying:
@@ -326,7 +325,7 @@ func (r *script) over(way []string) {
 	case r.service.live.first != nil:
 		problem = "it is still listed"
 	case int64(want) != i.Sessions.Total && !r.session.countedTotal:
-		problem = fmt.Sprintf("%d sessions have come", i.Sessions.Total)
+		problem = fmt.Sprintf("%d sessions were counted", i.Sessions.Total)
 	}
 	for side, name := range r.sides {
 		if !r.closed[side] && (name != "client" || r.session.protocol == nil) {
@@ -343,10 +342,10 @@ func (r *script) over(way []string) {
 	}
 }
 
-// scriptedProtocol is one whose every answer the test chooses.
+// scriptedProtocol is a Protocol whose answers the test chooses.
 type scriptedProtocol struct {
 	choose func(n int) int
-	open   int // clients that have not been ended
+	open   int // clients that were not ended
 }
 
 func (*scriptedProtocol) Name() string               { return "scripted" }
@@ -371,7 +370,7 @@ func (p *scriptedProtocol) Handshake(c net.Conn, a Arrival) (PendingClient, erro
 	return &scriptedClient{Conn: c, p: p}, nil
 }
 
-// scriptedClient is a PendingClient, and then a ProtocolConn.
+// scriptedClient is first a PendingClient, and then a ProtocolConn.
 type scriptedClient struct {
 	net.Conn
 	p     *scriptedProtocol
@@ -412,8 +411,8 @@ func (c *scriptedClient) Accept() (ProtocolConn, error) {
 	return c, nil
 }
 
-// Hold comes back at once with what the test chooses; a test that wants it to
-// last runs it later.
+// Hold returns at once with the result that the test chooses; to make it last, a test
+// runs it later.
 func (c *scriptedClient) Hold(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return ctx.Err()

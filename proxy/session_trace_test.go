@@ -14,7 +14,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// debugLines keeps the debug lines of sessions, each with the attributes behind it.
+// debugLines keeps the debug lines of sessions, each with its attributes.
 type debugLines struct {
 	level slog.LevelVar
 	mu    sync.Mutex
@@ -45,8 +45,8 @@ func (d *debugLines) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// tells waits for the last of a session's lines, and compares the beginnings
-// of all of them.
+// tells waits for the last of a session's lines, and compares the beginnings of all
+// lines.
 func (d *debugLines) tells(t testing.TB, session string, want ...string) {
 	t.Helper()
 	for began := time.Now(); ; time.Sleep(time.Millisecond) {
@@ -61,7 +61,7 @@ func (d *debugLines) tells(t testing.TB, session string, want ...string) {
 			}
 			for _, line := range got {
 				if !strings.Contains(line, " service=db session="+session) {
-					t.Errorf("line %q does not say of which session it is", line)
+					t.Errorf("line %q does not name its session", line)
 				}
 			}
 			return
@@ -87,8 +87,8 @@ func traced(t *testing.T, c proxy.ServiceConfig) (*visit, *debugLines) {
 	return v, d
 }
 
-// TestTraceTellsEachStepOfASession: one that is served at once, one that waits
-// first, and one whose backend cannot be had.
+// TestTraceTellsEachStepOfASession: one that is served at once, one that waits first,
+// and one whose backend cannot be reached.
 func TestTraceTellsEachStepOfASession(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		srv := newServer(t, "a")
@@ -130,7 +130,7 @@ func TestTraceTellsEachStepOfASession(t *testing.T) {
 	})
 }
 
-// TestTraceTellsHandshakes: those that come to their end, and one that fails.
+// TestTraceTellsHandshakes that succeed, and one that fails.
 func TestTraceTellsHandshakes(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, "a")
@@ -152,8 +152,8 @@ func TestTraceTellsHandshakes(t *testing.T) {
 	d.tells(t, "s2", "accepted 127.0.0.1:", "PROXY header read: it names no client", "handshake failed: ", "ended by proxy after ")
 }
 
-// TestTraceFollowsTheLogsLevel: the level may change at any time, and above
-// debug there are no lines.
+// TestTraceFollowsTheLogsLevel: the level may change at any time, and above debug there
+// are no lines.
 func TestTraceFollowsTheLogsLevel(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, "a")

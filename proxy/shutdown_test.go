@@ -12,7 +12,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// within waits for a call that must come back.
+// within waits for a call that must return.
 func within(t testing.TB, what string, call func() error) error {
 	t.Helper()
 	done := make(chan error, 1)
@@ -21,13 +21,13 @@ func within(t testing.TB, what string, call func() error) error {
 	case err := <-done:
 		return err
 	case <-time.After(patience):
-		t.Fatalf("%s does not come back", what)
+		t.Fatalf("%s does not return", what)
 		return nil
 	}
 }
 
-// TestCloseDuringShutdown ends those at once whom Shutdown would have served
-// for an hour, those who wait too, and both come back.
+// TestCloseDuringShutdown ends sessions and waiters at once that Shutdown would have
+// served for an hour, and both calls return.
 func TestCloseDuringShutdown(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		v := start(t, oneSlot(relay), newServer(t, "a"))
@@ -54,7 +54,7 @@ func TestCloseDuringShutdown(t *testing.T) {
 		if len(v.records) != 2 {
 			t.Errorf("%d records", len(v.records))
 		}
-		for range 2 { // and after it
+		for range 2 { // also after Shutdown
 			if err := within(t, "Close", v.Close); err != nil {
 				t.Errorf("close again: %v", err)
 			}
@@ -68,7 +68,7 @@ func TestCloseDuringShutdown(t *testing.T) {
 	})
 }
 
-// TestTheFirstContextThatEndsEndsAll, of several shutdowns.
+// TestTheFirstContextThatEndsEndsAll of several shutdowns.
 func TestTheFirstContextThatEndsEndsAll(t *testing.T) {
 	t.Parallel()
 	v := start(t, proxy.ServiceConfig{}, newServer(t, "a"))
@@ -91,7 +91,7 @@ func TestTheFirstContextThatEndsEndsAll(t *testing.T) {
 	}
 }
 
-// TestCloseWhileClientsCome: one that was accepted just before is ended, too.
+// TestCloseWhileClientsCome: a client that was accepted just before is ended, too.
 func TestCloseWhileClientsCome(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		for range 10 {
@@ -114,8 +114,7 @@ func TestCloseWhileClientsCome(t *testing.T) {
 	})
 }
 
-// TestCloseBeforeStart keeps the engine from being started, and closes what it
-// was given.
+// TestCloseBeforeStart prevents a later Start, and closes the given listeners.
 func TestCloseBeforeStart(t *testing.T) {
 	t.Parallel()
 	ln := proxytest.Listen(t)
@@ -138,13 +137,12 @@ func TestCloseBeforeStart(t *testing.T) {
 		t.Errorf("open: %v", err)
 	}
 	if _, err := ln.Accept(); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("the listener it was given: %v", err)
+		t.Errorf("the given listener: %v", err)
 	}
 }
 
-// TestActsBeforeStart begin nothing that a Close without a Start would leave; that
-// nothing is left is seen at the end of all tests. What they have changed is there once
-// the engine runs.
+// TestActsBeforeStart begin nothing that a Close without a Start would leave behind, as
+// the end of all tests shows. Their changes apply once the engine runs.
 func TestActsBeforeStart(t *testing.T) {
 	t.Parallel()
 	for _, started := range []bool{false, true} {
@@ -201,7 +199,8 @@ func TestWhatBeginsWhileTheEngineEnds(t *testing.T) {
 	}
 }
 
-// TestACheckOfWhatIsAddedDuringAReload reads no service that goes meanwhile but under its lock.
+// TestACheckOfWhatIsAddedDuringAReload reads a service that goes meanwhile only under its
+// lock.
 func TestACheckOfWhatIsAddedDuringAReload(t *testing.T) {
 	t.Parallel()
 	one := proxy.ServiceConfig{Name: "one", Listen: []string{"127.0.0.1:0"}}

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// TestRule50NoHelloInTime: a client that says nothing, and one that says a byte
-// every few seconds, have the same deadline.
+// TestRule50NoHelloInTime: a client that sends nothing, and one that sends a byte every
+// few seconds, have the same deadline.
 func TestRule50NoHelloInTime(t *testing.T) {
 	for _, drips := range []int{0, 5} {
 		synctest.Test(t, func(t *testing.T) {

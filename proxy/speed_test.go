@@ -9,7 +9,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// idleService is one with backends that are up, and no listener.
+// idleService is a service with backends that are up, and no listener.
 func idleService(b *testing.B, backends int, change func(*ServiceConfig)) *Service {
 	b.Helper()
 	c := ServiceConfig{Name: "db", Listen: []string{"127.0.0.1:0"}, Check: CheckConfig{Type: "none"}, Queue: QueueConfig{Max: -1}}
@@ -30,7 +30,7 @@ func idleService(b *testing.B, backends int, change func(*ServiceConfig)) *Servi
 	return s
 }
 
-// deaf is a runner for sessions that only stand in line.
+// deaf is a runner for sessions that only wait in the queue.
 type deaf struct{ relay.Stream }
 
 func (*deaf) Post(relay.Task, relay.Event) {}
@@ -53,8 +53,8 @@ func someClient(b *testing.B) *relay.Side {
 	return relay.NewSide(c)
 }
 
-// BenchmarkJoinAndChoose is what the queue costs a session that need not wait:
-// join, choose one of ten backends, release.
+// BenchmarkJoinAndChoose is the queue's cost for a session that need not wait: join,
+// choose one of ten backends, release.
 func BenchmarkJoinAndChoose(b *testing.B) {
 	for _, policy := range balance.Names {
 		b.Run(policy, func(b *testing.B) {
@@ -71,7 +71,7 @@ func BenchmarkJoinAndChoose(b *testing.B) {
 	}
 }
 
-// BenchmarkHandOver is a slot's way to the next of many waiters.
+// BenchmarkHandOver passes a slot to the next of many waiters.
 func BenchmarkHandOver(b *testing.B) {
 	for _, n := range []int{1_000, 100_000, 1_000_000} {
 		b.Run(fmt.Sprint(n, " waiters"), func(b *testing.B) {
@@ -101,7 +101,7 @@ func BenchmarkAbandon(b *testing.B) {
 	}
 }
 
-// waiters are so many sessions of a service with one slot, of which the first holds it.
+// waiters returns n sessions of a service with one slot, which the first holds.
 func waiters(b *testing.B, n int) []*Session {
 	s := idleService(b, 1, func(c *ServiceConfig) { c.Lock.Slots = 1 })
 	client := someClient(b)
@@ -114,8 +114,8 @@ func waiters(b *testing.B, n int) []*Session {
 	return line
 }
 
-// BenchmarkServices is the whole status of a service with so many sessions,
-// as each draw of the console and each scrape of the metrics asks for it.
+// BenchmarkServices is the whole status of a service with many sessions, as needed for
+// each draw of the console and each scrape of the metrics.
 func BenchmarkServices(b *testing.B) {
 	for _, n := range []int{0, 1_000, 10_000, 100_000, 1_000_000} {
 		b.Run(fmt.Sprint(n, " sessions"), func(b *testing.B) {
@@ -134,7 +134,7 @@ func BenchmarkServices(b *testing.B) {
 	}
 }
 
-// BenchmarkWaitingServices is the same where all but one of them wait.
+// BenchmarkWaitingServices is the same with all but one of them waiting.
 func BenchmarkWaitingServices(b *testing.B) {
 	for _, n := range []int{1_000, 100_000, 1_000_000} {
 		b.Run(fmt.Sprint(n, " waiters"), func(b *testing.B) {

@@ -8,7 +8,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-func TestBooks(t *testing.T) {
+func TestStats(t *testing.T) {
 	t.Parallel()
 	v := start(t, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 1}}, newServer(t, "a"))
 	c := v.dial("one")

@@ -15,10 +15,9 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// TestNoSlotIsLost: clients that come and go in all ways, backends that die
-// and come back, and an operator who does everything at once. Afterwards
-// nothing is left of it: no slot taken, one record for each session, and the
-// counters say the same as the records.
+// TestNoSlotIsLost: clients that come and go in all ways, backends that die and come
+// back, and an operator who does everything at once. Afterwards nothing remains: no
+// slot is taken, each session has one record, and the counters agree with the records.
 func TestNoSlotIsLost(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		for _, how := range []string{proxy.Hold, proxy.Reject} {
@@ -90,7 +89,8 @@ func stress(t *testing.T, relay, how string) {
 	for _, b := range v.svc.Info().Backends {
 		v.svc.Backend(b.Name).Ready("ana", "")
 	}
-	// One whose last client was ended without a byte is not called up before the next is served.
+	// A backend whose last client was ended without a byte is not up before the next is
+	// served.
 	v.until("all backends serve", func(i proxy.ServiceInfo) bool {
 		return !slices.ContainsFunc(i.Backends, func(b proxy.BackendInfo) bool { return !b.Serves() })
 	})
@@ -103,11 +103,11 @@ func stress(t *testing.T, relay, how string) {
 			t.Errorf("afterwards %+v", b)
 		}
 	}
-	c.Lock.TTL, c.Queue.Timeout = 0, patience // on a busy machine an answer may take as long as these
+	c.Lock.TTL, c.Queue.Timeout = 0, patience // on a busy machine an answer may take longer than these
 	if _, err := v.Apply(proxy.Config{Services: []proxy.ServiceConfig{c}}); err != nil {
 		t.Fatal(err)
 	}
-	for range slots { // each can still be had
+	for range slots { // each slot is still available
 		c := v.dial("after")
 		if got := c.hear(); len(got) != len("a after") {
 			t.Fatalf("heard %q", got)
@@ -168,7 +168,7 @@ func balance(v *visit) {
 	}
 }
 
-// comeAndGo is one client, in one of the ways that clients have.
+// comeAndGo is one client, which behaves in one of many ways.
 func comeAndGo(addr string, r *rand.Rand) {
 	time.Sleep(time.Duration(r.IntN(10)) * time.Millisecond)
 	c, err := net.Dial("tcp", addr)
@@ -199,7 +199,7 @@ func comeAndGo(addr string, r *rand.Rand) {
 	}
 }
 
-// operate does one of the things that an operator can do.
+// operate performs one random act of an operator.
 func operate(v *visit, r *rand.Rand) {
 	infos := v.svc.Info().Backends
 	b := v.svc.Backend(infos[r.IntN(len(infos))].Name)

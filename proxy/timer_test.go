@@ -14,8 +14,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// clockwork runs a test in a bubble of its own time, with pipes instead of
-// sockets: what must take 30 s takes them to the nanosecond, and at once.
+// clockwork runs a test in a synctest bubble, with pipes instead of sockets: 30 s pass
+// exactly and at once.
 func clockwork(t *testing.T, c proxy.ServiceConfig, test func(t *testing.T, w *works)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -40,8 +40,7 @@ func clockwork(t *testing.T, c proxy.ServiceConfig, test func(t *testing.T, w *w
 	})
 }
 
-// works is a listener, a backend that repeats what it hears, and what a test
-// has seen of both.
+// works is a listener, a backend that echoes, and what a test has seen of both.
 type works struct {
 	*testing.T
 	*proxy.Engine
@@ -97,8 +96,8 @@ func (w *works) record(r proxy.Record) {
 	w.records = append(w.records, r)
 }
 
-// come is a client from the address; it and the engine have done all they can
-// do now when it returns.
+// come connects a client from the address, and returns when it and the engine have done
+// everything that is possible now.
 func (w *works) come(ip string) net.Conn {
 	ours, theirs := net.Pipe()
 	w.conns = append(w.conns, ours)
@@ -107,7 +106,7 @@ func (w *works) come(ip string) net.Conn {
 	return ours
 }
 
-// named is a pipe that has an address.
+// named is a pipe with an address.
 type named struct {
 	net.Conn
 	addr net.Addr
@@ -115,7 +114,7 @@ type named struct {
 
 func (n named) RemoteAddr() net.Addr { return n.addr }
 
-// hears says something and hears it back.
+// hears sends a line and reads the echo.
 func (w *works) hears(c net.Conn, line string) {
 	w.Helper()
 	fmt.Fprintln(c, line)
@@ -124,14 +123,14 @@ func (w *works) hears(c net.Conn, line string) {
 	}
 }
 
-// after lets time pass, and waits until all is done that is due then.
+// after lets time pass, and waits until everything that is then due is done.
 func (w *works) after(d time.Duration) proxy.ServiceInfo {
 	time.Sleep(d)
 	synctest.Wait()
 	return w.svc.Info()
 }
 
-// last is how long after the start the newest record came, and the record.
+// last returns when the newest record came, since the start, and the record.
 func (w *works) last() (time.Duration, proxy.Record) {
 	w.Helper()
 	w.mu.Lock()
@@ -149,7 +148,7 @@ func (w *works) ended() int {
 	return len(w.records)
 }
 
-// endsAt fails the test unless the newest session ended at that time and so.
+// endsAt fails the test unless the newest session ended at that time and for that reason.
 func (w *works) endsAt(at time.Duration, why proxy.Reason) {
 	w.Helper()
 	if got, r := w.last(); got < at || got > at+time.Second || r.Reason != why {

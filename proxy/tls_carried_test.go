@@ -19,7 +19,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// serverTLS is a TLS service over backends that echo.
+// serverTLS is a TLS service in front of backends that echo.
 func serverTLS(t *testing.T, config *tls.Config, servers ...*server) *visit {
 	t.Helper()
 	if config == nil {
@@ -33,7 +33,7 @@ func serverTLS(t *testing.T, config *tls.Config, servers ...*server) *visit {
 	return v
 }
 
-// speaks connects, with a connection of a test's own under TLS.
+// speaks connects, with a connection under TLS that the test can wrap.
 func (v *visit) speaks(config *tls.Config, under func(net.Conn) net.Conn) *client {
 	v.Helper()
 	raw := v.dialRaw()
@@ -63,7 +63,7 @@ func (v *visit) dialRaw() *net.TCPConn {
 	return raw.(*net.TCPConn)
 }
 
-// recordClient is a client that has the records of its TLS in hand.
+// recordClient is a client that sends and reads TLS records itself.
 type recordClient struct {
 	testing.TB
 	*net.TCPConn
@@ -81,8 +81,8 @@ func (v *visit) inRecords() *recordClient {
 	return &recordClient{v.TB, raw, h.Session, h.Early}
 }
 
-// reads opens what comes until there are n bytes, or an end, which it returns: an
-// alert, io.EOF for close_notify, io.ErrUnexpectedEOF for a FIN alone.
+// reads opens records until there are n bytes, or an end, which it returns: an alert,
+// io.EOF for close_notify, io.ErrUnexpectedEOF for a FIN alone.
 func (c *recordClient) reads(n int) (plain []byte, err error) {
 	b := make([]byte, 64<<10)
 	for len(plain) < n {
@@ -102,8 +102,8 @@ func (c *recordClient) reads(n int) (plain []byte, err error) {
 	return plain, nil
 }
 
-// TestTLS13StaysOnTheLoop, and what loops do not speak goes over to the other runner
-// behind its handshake.
+// TestTLS13StaysOnTheLoop, and versions that loops cannot handle move to the other
+// runner after the handshake.
 func TestTLS13StaysOnTheLoop(t *testing.T) {
 	onEach(t, func(t *testing.T) {
 		v := serverTLS(t, nil)
@@ -122,8 +122,8 @@ func TestTLS13StaysOnTheLoop(t *testing.T) {
 	})
 }
 
-// TestTLSBothWaysAtOnce has more on the way than all buffers hold, with a client or
-// a backend that takes its time.
+// TestTLSBothWaysAtOnce has more in flight than all buffers hold, with a slow client or
+// backend.
 func TestTLSBothWaysAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
@@ -184,8 +184,8 @@ func (c inPieces) Write(p []byte) (n int, err error) {
 	return n, err
 }
 
-// TestTLSInPieces has handshake and records come byte by byte, and in pieces that
-// end anywhere in a record.
+// TestTLSInPieces splits handshake and records into bytes, and into pieces that end
+// anywhere in a record.
 func TestTLSInPieces(t *testing.T) {
 	onEach(t, func(t *testing.T) {
 		v := serverTLS(t, nil)
@@ -206,9 +206,8 @@ func TestTLSInPieces(t *testing.T) {
 	})
 }
 
-// TestTLSCutAtEachByte ends a client's stream at each byte of a record, by a FIN and
-// by a reset: what stands in whole records is delivered, and only a whole
-// close_notify is an end.
+// TestTLSCutAtEachByte ends a client's stream at each byte of a record, by a FIN and by
+// a reset: whole records are delivered, and only a whole close_notify is an end.
 func TestTLSCutAtEachByte(t *testing.T) {
 	onEach(t, func(t *testing.T) {
 		for _, reset := range []bool{false, true} {
@@ -230,7 +229,7 @@ func TestTLSCutAtEachByte(t *testing.T) {
 				case reset:
 					want = proxy.ReasonReset
 					if k == len(last) {
-						c.reads(1) // the end has come back
+						c.reads(1) // the end was answered
 						want = proxy.ReasonFIN
 					}
 					c.SetLinger(0)
@@ -241,7 +240,7 @@ func TestTLSCutAtEachByte(t *testing.T) {
 				default:
 					c.TCPConn.CloseWrite()
 					if _, err := c.reads(1); err != io.EOF {
-						t.Errorf("cut at byte %d: it heard %v", k, err)
+						t.Errorf("cut at byte %d: the client got %v", k, err)
 					}
 				}
 				if r := v.record(); r.Reason != want || r.By != proxy.ByClient || r.BytesIn != 6 {
@@ -257,7 +256,7 @@ func TestTLSCutAtEachByte(t *testing.T) {
 type recorded struct {
 	net.Conn
 	wrote []byte
-	most  int // of it that is sent
+	most  int // bytes of it that are sent
 }
 
 func (r *recorded) Write(p []byte) (int, error) {
@@ -271,7 +270,7 @@ func (r *recorded) Write(p []byte) (int, error) {
 	return r.Conn.Write(p)
 }
 
-// TestTLSHandshakesThatAreCut end at many of their bytes: none gets to a backend.
+// TestTLSHandshakesThatAreCut at many of their bytes: none gets to a backend.
 func TestTLSHandshakesThatAreCut(t *testing.T) {
 	onEach(t, func(t *testing.T) {
 		v := serverTLS(t, nil)
@@ -295,8 +294,8 @@ func TestTLSHandshakesThatAreCut(t *testing.T) {
 	})
 }
 
-// TestTLSAlertsOfTheClient behind its handshake are resets with a reason, and what
-// is no TLS is answered by one of ours.
+// TestTLSAlertsOfTheClient after its handshake are resets with a reason, and data other
+// than TLS is answered with an alert of ours.
 func TestTLSAlertsOfTheClient(t *testing.T) {
 	onEach(t, func(t *testing.T) {
 		for name, test := range map[string]struct {
@@ -331,8 +330,8 @@ func TestTLSAlertsOfTheClient(t *testing.T) {
 	})
 }
 
-// TestTLSTicketsAndCertificatesOfClients: a session is resumed over the same
-// configuration, and after a reload that has the same.
+// TestTLSTicketsAndCertificatesOfClients: a session is resumed with the same
+// configuration, even after a reload with the same.
 func TestTLSTicketsAndCertificatesOfClients(t *testing.T) {
 	onEach(t, func(t *testing.T) {
 		ours := certificate(t)
@@ -363,8 +362,8 @@ func TestTLSTicketsAndCertificatesOfClients(t *testing.T) {
 	})
 }
 
-// TestTLSClientsWait in the queue like others: one that resets has abandoned, one
-// that ends behind what it has sent is verified, and what came is delivered.
+// TestTLSClientsWait in the queue like others: one that resets has abandoned, one that
+// ends after its data is verified, and the data is delivered.
 func TestTLSClientsWait(t *testing.T) {
 	onEach(t, func(t *testing.T) {
 		v := serverTLS(t, nil)
@@ -395,7 +394,7 @@ func TestTLSClientsWait(t *testing.T) {
 		}
 		v.Kick("ana", "", id)
 		if _, err := kicked.reads(1); !errors.Is(err, syscall.ECONNRESET) {
-			t.Errorf("the one that was kicked heard %v", err)
+			t.Errorf("the kicked client got %v", err)
 		}
 		v.record()
 		stays.TCPConn.Write(stays.Seal(nil, []byte("stays\n")))
@@ -415,10 +414,10 @@ func TestTLSHandshakesEndWhenAsked(t *testing.T) {
 		v := serverTLS(t, nil)
 		c := v.dialRaw()
 		c.Write([]byte{22, 3, 1, 2, 0, 1})
-		v.eventually("it has come", func() bool { return len(v.Sessions(false)) == 1 })
+		v.eventually("it has connected", func() bool { return len(v.Sessions(false)) == 1 })
 		v.Kick("ana", "", v.Sessions(false)[0].ID)
 		if _, err := io.Copy(io.Discard, c); !errors.Is(err, syscall.ECONNRESET) {
-			t.Errorf("it heard %v", err)
+			t.Errorf("the client got %v", err)
 		}
 		if r := v.record(); r.Reason != proxy.ReasonKicked || r.Phase != proxy.PhaseQueue {
 			t.Errorf("record %+v", r)
@@ -426,7 +425,7 @@ func TestTLSHandshakesEndWhenAsked(t *testing.T) {
 	})
 }
 
-// TestTLSSessionsOutliveAReload that has another certificate.
+// TestTLSSessionsOutliveAReload with another certificate.
 func TestTLSSessionsOutliveAReload(t *testing.T) {
 	onEach(t, func(t *testing.T) {
 		a := newServer(t, "a")

@@ -14,13 +14,13 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// ended is how a backend has seen its client's stream end, and what came.
+// ended is how a backend has seen its client's stream end, and the data.
 type ended struct {
 	got []byte
 	err error
 }
 
-// overTLS is a TLS service whose backend does what a test says.
+// overTLS is a TLS service with a backend that behaves as the test says.
 func overTLS(t *testing.T, strict bool, do func(c *net.TCPConn)) *visit {
 	v := by(t, "stream", do)
 	return start(t, proxy.ServiceConfig{TLS: &tls.Config{Certificates: []tls.Certificate{certificate(t)}}, TLSStrictEnd: strict,
@@ -39,9 +39,9 @@ func (v *visit) dialTLS() (*tls.Conn, *net.TCPConn) {
 	return tls.Client(relay.NoteEnd(raw), &tls.Config{InsecureSkipVerify: true}), raw.(*net.TCPConn)
 }
 
-// TestTLSThatIsCut: the client's FIN comes without close_notify. All that came
-// is delivered first, by a backend that takes its time; and then it is an end,
-// or a reset for those who are strict. The record says so either way.
+// TestTLSThatIsCut: the client's FIN comes without close_notify. All data is delivered
+// first, even to a slow backend; then follows an end, or a reset for strict services.
+// The record says so either way.
 func TestTLSThatIsCut(t *testing.T) { onEach(t, testTLSThatIsCut) }
 
 func testTLSThatIsCut(t *testing.T) {
@@ -59,7 +59,7 @@ func testTLSThatIsCut(t *testing.T) {
 				t.Parallel()
 				seen := make(chan ended, 1)
 				v := overTLS(t, strict, func(c *net.TCPConn) {
-					time.Sleep(1500 * time.Millisecond) // in which it acknowledges nothing more
+					time.Sleep(1500 * time.Millisecond) // meanwhile it acknowledges nothing more
 					got, err := io.ReadAll(c)
 					io.WriteString(c, "thank you")
 					seen <- ended{got, err}
@@ -92,8 +92,7 @@ func testTLSThatIsCut(t *testing.T) {
 	}
 }
 
-// TestTLSSaysHowItEnds: an end has its close_notify, and the FIN behind it; a
-// reset has none.
+// TestTLSSaysHowItEnds: an end has close_notify, followed by the FIN; a reset has none.
 func TestTLSSaysHowItEnds(t *testing.T) { onEach(t, testTLSSaysHowItEnds) }
 
 func testTLSSaysHowItEnds(t *testing.T) {
@@ -103,7 +102,7 @@ func testTLSSaysHowItEnds(t *testing.T) {
 			if reset {
 				c.SetLinger(0)
 				var b [1]byte
-				c.Read(b[:]) // the client has heard them
+				c.Read(b[:]) // the client has read them
 				return
 			}
 			c.CloseWrite()
@@ -123,7 +122,7 @@ func testTLSSaysHowItEnds(t *testing.T) {
 			t.Errorf("reset %t: the client saw %v, with close_notify %t", reset, err, announced)
 		}
 		if n, err := raw.Read(buf); !reset && err != io.EOF {
-			t.Errorf("behind the close_notify: %d bytes, %v", n, err)
+			t.Errorf("after the close_notify: %d bytes, %v", n, err)
 		}
 		c.Close()
 		v.record()

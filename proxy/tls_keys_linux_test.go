@@ -12,7 +12,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// TestTLSKeysThatChange are those of openssl's client: K asks for ours, too.
+// TestTLSKeysThatChange uses openssl's client: K asks for our update, too.
 func TestTLSKeysThatChange(t *testing.T) {
 	path, err := exec.LookPath("openssl")
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sendUrgent sends bytes of which the last one is urgent.
+// sendUrgent sends bytes, the last of which is urgent.
 func sendUrgent(t *testing.T, c *net.TCPConn, b []byte) {
 	t.Helper()
 	rc, err := c.SyscallConn()
@@ -27,8 +27,8 @@ func sendUrgent(t *testing.T, c *net.TCPConn, b []byte) {
 	}
 }
 
-// TestUrgentDataAndTLS: a byte of a record that is sent as urgent data is a part of
-// the record, and a backend's urgent byte is an ordinary one in TLS.
+// TestUrgentDataAndTLS: a byte of a record that is sent as urgent data is part of the
+// record, and a backend's urgent byte is an ordinary one in TLS.
 func TestUrgentDataAndTLS(t *testing.T) {
 	onEach(t, func(t *testing.T) {
 		got := make(chan string, 1)

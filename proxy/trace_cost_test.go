@@ -8,7 +8,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// TestTraceCostsNothingWhenItIsOff: a step of a session allocates nothing.
+// TestTraceCostsNothingWhenItIsOff: a step of a session then allocates nothing.
 func TestTraceCostsNothingWhenItIsOff(t *testing.T) {
 	for name, log := range map[string]*slog.Logger{"no log": nil, "info": slog.New(slog.NewTextHandler(io.Discard, nil))} {
 		e, err := New(Config{Log: log, Services: []ServiceConfig{{Name: "db", Listen: []string{"127.0.0.1:0"}, Backends: []BackendConfig{{Addr: "127.0.0.1:1"}}}}})

@@ -15,8 +15,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// TestValuesThatCannotBe: what each value of a service may be is decided here,
-// for a file, a command line, the API, what was saved and a library user.
+// TestValuesThatCannotBe: the limits of each value of a service are checked here, for a
+// file, a command line, the API, saved state and a library user.
 func TestValuesThatCannotBe(t *testing.T) {
 	t.Parallel()
 	const huge, never = math.MaxInt, time.Duration(math.MaxInt64)
@@ -110,13 +110,13 @@ func TestValuesThatCannotBe(t *testing.T) {
 	}
 	empty := ServiceConfig{Name: "db", Listen: []string{"127.0.0.1:0"}, Check: CheckConfig{Type: "exec", Run: []string{""}}}
 	if found := empty.Validate(); len(found) != 1 || found[0].Key != "check.run" {
-		t.Errorf("an exec check of no program: %v", found)
+		t.Errorf("an exec check without a program: %v", found)
 	}
 	if _, err := New(Config{Services: []ServiceConfig{{Name: strings.Repeat("x", 5000)}}}); err == nil || len(err.Error()) > 400 {
 		t.Errorf("a long name: %.500v", err)
 	}
 	if _, err := New(Config{MaxSessions: huge}); err == nil {
-		t.Error("New takes any max_sessions")
+		t.Error("New accepts any max_sessions")
 	}
 }
 
@@ -181,7 +181,7 @@ func TestActsWithValuesThatCannotBe(t *testing.T) {
 	}
 }
 
-// TestTheGreatestWeights of many backends are sums that every policy can bear.
+// TestTheGreatestWeights of many backends have sums that every policy can handle.
 func TestTheGreatestWeights(t *testing.T) {
 	t.Parallel()
 	conn, other := net.Pipe()
