@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -65,12 +66,7 @@ type HookCall struct {
 
 func (h *Hook) set() bool { return len(h.Run) > 0 || h.Func != nil }
 
-func (h *Hook) onError() string {
-	if h.OnError == "" {
-		return OnErrorCheck
-	}
-	return h.OnError
-}
+func (h *Hook) onError() string { return cmp.Or(h.OnError, OnErrorCheck) }
 
 // hookState is the state of a service's hooks. Hooks belong to the freed slot, not to a
 // waiter: a waiter that leaves meanwhile changes nothing. It is guarded by the

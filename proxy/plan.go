@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -225,8 +226,5 @@ func (p *Plan) until(over func() (bool, error)) error {
 		end, err = over()
 		return end || err != nil
 	})
-	if aborted != nil {
-		return aborted
-	}
-	return err
+	return cmp.Or(aborted, err)
 }

@@ -3,6 +3,7 @@ package proxy
 import (
 	"iter"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/tcpctl/tcpctl/lock"
@@ -87,14 +88,9 @@ func (o Operator) Ended() iter.Seq[SessionInfo] {
 
 // Sessions returns all of Live, followed by all of Ended if ended is true.
 func (o Operator) Sessions(ended bool) []SessionInfo {
-	infos := []SessionInfo{}
-	for i := range o.Live() {
-		infos = append(infos, i)
-	}
+	infos := slices.AppendSeq([]SessionInfo{}, o.Live())
 	if ended {
-		for i := range o.Ended() {
-			infos = append(infos, i)
-		}
+		infos = slices.AppendSeq(infos, o.Ended())
 	}
 	return infos
 }

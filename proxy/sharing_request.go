@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"net/netip"
 	"path"
 	"slices"
@@ -97,12 +98,7 @@ func (c *ServiceConfig) sameRequests(o *ServiceConfig, e *AddressError) *Address
 	return nil
 }
 
-func (c *ServiceConfig) pathOrRoot() string {
-	if c.Path == "" {
-		return "/"
-	}
-	return c.Path
-}
+func (c *ServiceConfig) pathOrRoot() string { return cmp.Or(c.Path, "/") }
 
 // arrival is what the Protocol learns about the session's client.
 func (s *Session) arrival(c *ServiceConfig, trusted bool) Arrival {

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -101,8 +102,5 @@ func pauseText(f *frame, p *proxy.PauseInfo) string {
 // operatorName returns an owner without its node, which is in the header.
 func operatorName(owner string) string {
 	name, _, _ := strings.Cut(owner, "@")
-	if name == "" {
-		return "unknown"
-	}
-	return name
+	return cmp.Or(name, "unknown")
 }

@@ -96,14 +96,10 @@ var backendColumns = []screen.Column[*backendRow]{
 		}
 		return screen.Safe(r.backend.Addr), themes.Text
 	}},
-	{Name: "ACT", Prio: 1, Width: 4, Right: true, Value: func(r *backendRow) float64 { return float64(r.active()) },
-		Cell: func(r *backendRow) (string, themes.Role) { return screen.Count(float64(r.active())), themes.Text }},
-	{Name: "NEW/s", Prio: 2, Width: 5, Right: true, Value: func(r *backendRow) float64 { return r.flow.fresh },
-		Cell: func(r *backendRow) (string, themes.Role) { return screen.Rate(r.flow.fresh), themes.Text }},
-	{Name: "IN/s", Prio: 5, Width: 4, Right: true, Value: func(r *backendRow) float64 { return r.flow.in },
-		Cell: func(r *backendRow) (string, themes.Role) { return screen.Bytes(r.flow.in), themes.Text }},
-	{Name: "OUT/s", Prio: 5, Width: 5, Right: true, Value: func(r *backendRow) float64 { return r.flow.out },
-		Cell: func(r *backendRow) (string, themes.Role) { return screen.Bytes(r.flow.out), themes.Text }},
+	screen.Number("ACT", 1, 4, func(r *backendRow) float64 { return float64(r.active()) }, screen.Count),
+	screen.Number("NEW/s", 2, 5, func(r *backendRow) float64 { return r.flow.fresh }, screen.Rate),
+	screen.Number("IN/s", 5, 4, func(r *backendRow) float64 { return r.flow.in }, screen.Bytes),
+	screen.Number("OUT/s", 5, 5, func(r *backendRow) float64 { return r.flow.out }, screen.Bytes),
 	{Name: "CHECK", Prio: 2, Width: 11, Grow: 17, Cell: func(r *backendRow) (string, themes.Role) { return r.check() }},
 	{Name: "LAT", Prio: 4, Width: 5, Right: true, Value: func(r *backendRow) float64 { return r.rtt() },
 		Cell: func(r *backendRow) (string, themes.Role) {
@@ -119,20 +115,9 @@ var backendColumns = []screen.Column[*backendRow]{
 			}
 			return screen.Clock(r.since), themes.Text
 		}},
-	{Name: "WGHT", Prio: 6, Width: 4, Right: true, Value: func(r *backendRow) float64 { return r.number(func(b *proxy.BackendInfo) int { return b.Weight }) },
-		Cell: func(r *backendRow) (string, themes.Role) {
-			return r.count(func(b *proxy.BackendInfo) int { return b.Weight })
-		}},
-	{Name: "DOWNS", Prio: 6, Width: 5, Right: true, Value: func(r *backendRow) float64 {
-		return r.number(func(b *proxy.BackendInfo) int { return int(b.Transitions) })
-	},
-		Cell: func(r *backendRow) (string, themes.Role) {
-			return r.count(func(b *proxy.BackendInfo) int { return int(b.Transitions) })
-		}},
-	{Name: "PEAK", Prio: 7, Width: 5, Right: true, Value: func(r *backendRow) float64 { return r.number(func(b *proxy.BackendInfo) int { return b.Peak }) },
-		Cell: func(r *backendRow) (string, themes.Role) {
-			return r.count(func(b *proxy.BackendInfo) int { return b.Peak })
-		}},
+	ofBackend("WGHT", 6, 4, func(b *proxy.BackendInfo) int { return b.Weight }),
+	ofBackend("DOWNS", 6, 5, func(b *proxy.BackendInfo) int { return int(b.Transitions) }),
+	ofBackend("PEAK", 7, 5, func(b *proxy.BackendInfo) int { return b.Peak }),
 }
 
 func (r *backendRow) active() int {
@@ -149,18 +134,20 @@ func (r *backendRow) rtt() float64 {
 	return r.backend.RTTSeconds
 }
 
-func (r *backendRow) number(of func(*proxy.BackendInfo) int) float64 {
-	if r.backend == nil {
-		return 0
+// ofBackend returns a column of a number that services do not have.
+func ofBackend(name string, prio, width int, of func(*proxy.BackendInfo) int) screen.Column[*backendRow] {
+	value := func(r *backendRow) float64 {
+		if r.backend == nil {
+			return 0
+		}
+		return float64(of(r.backend))
 	}
-	return float64(of(r.backend))
-}
-
-func (r *backendRow) count(of func(*proxy.BackendInfo) int) (string, themes.Role) {
-	if r.backend == nil {
-		return "", themes.Text
-	}
-	return screen.Count(float64(of(r.backend))), themes.Text
+	return screen.Column[*backendRow]{Name: name, Prio: prio, Width: width, Right: true, Value: value, Cell: func(r *backendRow) (string, themes.Role) {
+		if r.backend == nil {
+			return "", themes.Text
+		}
+		return screen.Count(value(r)), themes.Text
+	}}
 }
 
 // check returns the result of the last check; for a service, its queue.

@@ -66,16 +66,14 @@ var fleetColumns = []screen.Column[*fleetRow]{
 		}
 		return fmt.Sprintf("%d/%d", r.up, r.of), themes.Text
 	}},
-	{Name: "ACT", Prio: 3, Width: 4, Right: true, Value: func(r *fleetRow) float64 { return float64(r.active) },
-		Cell: func(r *fleetRow) (string, themes.Role) { return screen.Count(float64(r.active)), themes.Text }},
+	screen.Number("ACT", 3, 4, func(r *fleetRow) float64 { return float64(r.active) }, screen.Count),
 	{Name: "QUEUE", Prio: 4, Width: 5, Right: true, Value: func(r *fleetRow) float64 { return float64(r.queue) }, Cell: func(r *fleetRow) (string, themes.Role) {
 		if r.queue > 0 {
 			return screen.Count(float64(r.queue)), themes.Warn
 		}
 		return "0", themes.TextDim
 	}},
-	{Name: "IN/s", Prio: 5, Width: 4, Right: true, Value: func(r *fleetRow) float64 { return r.rate },
-		Cell: func(r *fleetRow) (string, themes.Role) { return screen.Bytes(r.rate), themes.Text }},
+	screen.Number("IN/s", 5, 4, func(r *fleetRow) float64 { return r.rate }, screen.Bytes),
 	{Name: "WORST", Prio: 2, Width: 9, Grow: 20, Cell: func(r *fleetRow) (string, themes.Role) {
 		if r.worst < 0 {
 			return "", themes.Text

@@ -96,8 +96,7 @@ var peerColumns = []screen.Column[*peerRow]{
 	}},
 	{Name: "ADDRESS", Ends: true, Prio: 3, Width: 15, Grow: 7, Cell: func(r *peerRow) (string, themes.Role) { return screen.Safe(r.addr), themes.TextDim }},
 	{Name: "STATE", Prio: 1, Width: 14, Cell: (*peerRow).state},
-	{Name: "RTT", Prio: 2, Width: 5, Right: true, Value: func(r *peerRow) float64 { return r.rtt() },
-		Cell: func(r *peerRow) (string, themes.Role) { return screen.Latency(r.rtt()), themes.Text }},
+	screen.Number("RTT", 2, 5, func(r *peerRow) float64 { return r.rtt() }, screen.Latency),
 	{Name: "UP", Prio: 2, Width: 5, Right: true, Value: func(r *peerRow) float64 { return float64(r.up) },
 		Cell: func(r *peerRow) (string, themes.Role) {
 			switch {

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"maps"
 	"slices"
 	"sort"
 	"time"
@@ -75,10 +76,7 @@ func (s *stats) takePast(series []api.Series) {
 			all[p.At] = sumOf(all[p.At], p)
 		}
 	}
-	sums := make([]api.Point, 0, len(all))
-	for _, p := range all {
-		sums = append(sums, p)
-	}
+	sums := slices.Collect(maps.Values(all))
 	sort.Slice(sums, func(i, j int) bool { return sums[i].At.Before(sums[j].At) })
 	s.history("").prepend(sums, step)
 }

@@ -16,10 +16,12 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -177,10 +179,7 @@ func (h *Host) Crash() {
 	h.net.mu.Lock()
 	ends := h.ends
 	h.ends = nil
-	var listeners []*listener
-	for _, l := range h.ports {
-		listeners = append(listeners, l)
-	}
+	listeners := slices.Collect(maps.Values(h.ports))
 	h.net.mu.Unlock()
 	for _, l := range listeners {
 		l.Close()

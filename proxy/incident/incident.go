@@ -4,6 +4,7 @@
 package incident
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -19,12 +20,7 @@ type Options struct {
 	Zone *time.Location // of its times; nil: this machine's
 }
 
-func (o Options) zone() *time.Location {
-	if o.Zone == nil {
-		return time.Local
-	}
-	return o.Zone
-}
+func (o Options) zone() *time.Location { return cmp.Or(o.Zone, time.Local) }
 
 // Text writes it for a terminal.
 func Text(w io.Writer, i *api.Incident, o Options) error {

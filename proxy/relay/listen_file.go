@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -68,12 +69,7 @@ func (f socketFile) setAccess(s Sock) error {
 }
 
 // mode is the file mode of a Unix listener.
-func (s Sock) mode() fs.FileMode {
-	if s.Mode == 0 {
-		return 0o600
-	}
-	return s.Mode
-}
+func (s Sock) mode() fs.FileMode { return cmp.Or(s.Mode, 0o600) }
 
 func groupID(name string) (int, error) {
 	if id, err := strconv.Atoi(name); err == nil {

@@ -59,10 +59,7 @@ func (s Sock) set(network string, rc syscall.RawConn) (err error) {
 			err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(s.UserTimeout/time.Millisecond))
 		}
 	})
-	if cerr != nil {
-		return cerr
-	}
-	return err
+	return cmp.Or(cerr, err)
 }
 
 // setBacklog sets the length of the listener's queue in the kernel; 0 keeps the

@@ -25,6 +25,12 @@ type Column[T any] struct {
 	Rises  bool // sorted by it, the least is first, though it is a number
 }
 
+// Number returns a column of numbers, which text writes.
+func Number[T any](name string, prio, width int, value func(T) float64, text func(float64) string) Column[T] {
+	return Column[T]{Name: name, Prio: prio, Width: width, Right: true, Value: value,
+		Cell: func(row T) (string, themes.Role) { return text(value(row)), themes.Text }}
+}
+
 // Slot is where a column is drawn. Column is its index.
 type Slot struct{ Column, X, W int }
 

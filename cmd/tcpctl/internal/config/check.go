@@ -116,10 +116,8 @@ func (f *File) checkConsole(r *report) {
 }
 
 // boundActions returns the actions in [console.keys], in the order of the file.
-func (f *File) boundActions() (all []string) {
-	for action := range f.Console.Keys {
-		all = append(all, action)
-	}
+func (f *File) boundActions() []string {
+	all := slices.Collect(maps.Keys(f.Console.Keys))
 	slices.SortFunc(all, func(a, b string) int {
 		if c := f.lines.find(join("console.keys", a)).compare(f.lines.find(join("console.keys", b))); c != 0 {
 			return c

@@ -201,17 +201,11 @@ func (h *Hook) proxy() proxy.Hook {
 
 // orOff converts 0, which is off in the file, for engine fields where 0 is a default and negative is off.
 func orOff[T int | time.Duration](v T) T {
-	if v == 0 {
-		return -1
-	}
-	return v
+	return cmp.Or(v, -1)
 }
 
 // orNever converts a dial timeout of 0: the engine needs a bound. The system itself gives up after
 // some minutes, long before this one.
 func orNever(d time.Duration) time.Duration {
-	if d == 0 {
-		return 24 * time.Hour
-	}
-	return d
+	return cmp.Or(d, 24*time.Hour)
 }

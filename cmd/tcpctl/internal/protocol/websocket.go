@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -69,10 +70,7 @@ func NewWebSocket(spec config.WS, web http.Handler) (*WebSocket, error) {
 
 // orOff turns the file's 0 (off) into a negative duration: for package ws, 0 is the default.
 func orOff(d time.Duration) time.Duration {
-	if d == 0 {
-		return -1
-	}
-	return d
+	return cmp.Or(d, -1)
 }
 
 // Name is what a session's Via shows.
