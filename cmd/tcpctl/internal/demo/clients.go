@@ -23,7 +23,6 @@ func (d *Demo) waves(addr string) {
 
 // visitors sends groups of clients to the lock, so that its queue grows and shrinks.
 func (d *Demo) visitors(addr string) {
-	defer d.wg.Done()
 	for {
 		for range 2 + rand.IntN(6) {
 			d.wg.Go(func() { d.talk(addr, between(400*time.Millisecond, 2500*time.Millisecond), 512) })

@@ -61,11 +61,10 @@ func (d *Demo) Services() []proxy.ServiceConfig {
 
 // Start sends clients to the services, and lets a backend come and go.
 func (d *Demo) Start(web, office, desk string) {
-	d.wg.Add(4)
-	go d.caller(desk)
-	go d.waves(web)
-	go d.visitors(office)
-	go d.mishaps(d.backends[1])
+	d.wg.Go(func() { d.caller(desk) })
+	d.wg.Go(func() { d.waves(web) })
+	d.wg.Go(func() { d.visitors(office) })
+	d.wg.Go(func() { d.mishaps(d.backends[1]) })
 }
 
 // Close ends the clients, then the backends, and waits for all of them.
@@ -95,7 +94,6 @@ func between(a, b time.Duration) time.Duration { return a + rand.N(b-a) }
 
 // mishaps stops a backend for a while, repeatedly.
 func (d *Demo) mishaps(b *Backend) {
-	defer d.wg.Done()
 	for d.sleep(between(12*time.Second, 18*time.Second)) {
 		b.Stop()
 		if !d.sleep(between(6*time.Second, 10*time.Second)) {

@@ -36,7 +36,6 @@ func (d *Demo) desk(backend proxy.BackendConfig, check proxy.CheckConfig) proxy.
 
 // caller is a client that connects to the bridge now and then.
 func (d *Demo) caller(addr string) {
-	defer d.wg.Done()
 	for d.sleep(between(time.Second, 4*time.Second)) {
 		c, err := (&ws.Dialer{Subprotocols: []string{"binary"}}).Dial(d.ctx, "ws://"+addr)
 		if err == nil {
