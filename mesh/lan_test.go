@@ -217,7 +217,7 @@ func TestGivenUpIsNoCrash(t *testing.T) {
 
 func TestCutAndHealed(t *testing.T) {
 	t.Parallel()
-	cutFor(t, 6*time.Second)
+	cutFor(t, 4*time.Second)
 }
 
 func TestCutForAMinute(t *testing.T) {
