@@ -15,15 +15,14 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// jsonFlag gives a command --json. With it a command prints exactly one JSON
-// document on standard output, also when it fails; a command that follows
-// something prints one a line.
+// jsonFlag gives a command --json. With it, a command prints exactly one JSON document on standard
+// output, also if it fails; a command that follows something prints one per line.
 func jsonFlag(c *cobra.Command, to *bool) {
 	c.Flags().BoolVar(to, "json", false, "print one JSON document")
 }
 
-// printJSON prints one indented document, printJSONLine one of many. Characters
-// that would control a terminal are escaped.
+// printJSON prints one indented document, printJSONLine one of many. Characters that control a
+// terminal are escaped.
 func printJSON(w io.Writer, v any) error     { return writeJSON(w, v, "  ") }
 func printJSONLine(w io.Writer, v any) error { return writeJSON(w, v, "") }
 
@@ -39,14 +38,13 @@ func writeJSON(w io.Writer, v any, indent string) error {
 	return err
 }
 
-// reported is an error of a command that has printed its document, which says
-// what happened.
+// reported is an error that the command has already printed.
 type reported struct{ error }
 
 func (r reported) Unwrap() error { return r.error }
 
-// wantsJSON says whether the command line asks for JSON. One that could not
-// be read may not have come as far as the flag.
+// wantsJSON reports whether the command line asks for JSON. If it could not be parsed, the flag may
+// not have been reached.
 func wantsJSON(c *cobra.Command, args []string) bool {
 	if i := slices.Index(args, "--"); i >= 0 {
 		args = args[:i]
@@ -55,7 +53,7 @@ func wantsJSON(c *cobra.Command, args []string) bool {
 	return f != nil && (f.Value.String() == "true" || slices.Contains(args, "--json"))
 }
 
-// errorBody is an error as the one document of a command.
+// errorBody converts an error to a command's JSON document.
 func errorBody(err error) (b api.ErrorBody) {
 	e := &b.Error
 	e.Code, e.Message = "failed", plainText(err)

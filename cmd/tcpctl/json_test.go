@@ -11,9 +11,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// TestEachJSONIsOneDocument runs each command that takes --json, once as it
-// succeeds and once as it fails: both print one document and nothing else, and
-// the one of a failure has a message.
+// TestEachJSONIsOneDocument runs each command that takes --json, once successfully and once with a
+// failure: both print exactly one document, and a failure has a message.
 func TestEachJSONIsOneDocument(t *testing.T) {
 	t.Parallel()
 	a, err := newBackend("a")
@@ -55,7 +54,7 @@ mdns = false
 		{"version", "version", "version x"}, {"themes", "themes", "themes x"}, {"doctor", "mesh doctor json", "mesh doctor --bogus"},
 		{"upgrade", "upgrade --dry-run", "upgrade x"}, {"stop", "stop --dry-run", "stop --grace x"},
 	}
-	in.tcpctl("probe", "db") // so that both are up
+	in.tcpctl("probe", "db") // waits until both are up
 	said := map[string]bool{}
 	for _, c := range commands {
 		said[c.name] = true
@@ -88,17 +87,17 @@ mdns = false
 				t.Errorf("%s: a list or an object is null\n%s", line, out)
 			}
 			if strings.Contains(string(out), `\u003`) {
-				t.Errorf("%s: characters are escaped that need not be\n%s", line, out)
+				t.Errorf("%s: characters are escaped needlessly\n%s", line, out)
 			}
 			if m, ok := doc.(map[string]any); line == c.bad && (!ok || m["error"] == nil && m["state"] == nil) {
-				t.Errorf("%s: the failure is not told\n%s", line, out)
+				t.Errorf("%s: the failure has no message\n%s", line, out)
 			}
 		}
 	}
 	var look func(*cobra.Command)
 	look = func(c *cobra.Command) {
 		if c.Flags().Lookup("json") != nil && !said[c.Name()] {
-			t.Errorf("%s takes --json and is not tried here", c.CommandPath())
+			t.Errorf("%s takes --json and is not tested here", c.CommandPath())
 		}
 		for _, below := range c.Commands() {
 			look(below)

@@ -14,16 +14,16 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// launch is the flags of a command that runs an engine.
+// launch holds the flags of a command that runs an engine.
 type launch struct {
 	noUI      bool
 	grace     time.Duration
-	path      string        // of the configuration file; "": there is none
-	mesh      *fleet.Config // to join; nil: the file's
-	noUpgrade string        // why no other process can take over from this one; "": one can
+	path      string        // of the configuration file; "": none
+	mesh      *fleet.Config // the mesh to join; nil: the file's
+	noUpgrade string        // why no process can take over from this one; "": it can
 }
 
-// launchFlags gives a command the flags that all of them share.
+// launchFlags gives a command the common flags.
 func launchFlags(c *cobra.Command, l *launch) {
 	c.GroupID = groupRun
 	c.Flags().BoolVar(&l.noUI, "no-ui", false, "run without the console")
@@ -35,7 +35,7 @@ func (l *launch) wantsConsole() bool {
 	return !l.noUI && term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd()))
 }
 
-// start starts an instance of a file, or of defaults where there is none.
+// start starts an instance with a file's settings, or with defaults if file is nil.
 func (l *launch) start(cmd *cobra.Command, file *config.File, engine proxy.Config) (*instance.Instance, error) {
 	c := instance.Config{File: file, Path: l.path, Engine: engine, Load: checkFile, Version: build.This().Text(), Mesh: l.mesh,
 		Grace: l.grace, GraceFixed: cmd.Flags().Changed("grace"), NoUpgrade: l.noUpgrade, Stderr: stderr}

@@ -12,7 +12,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// lockFlags are the flags of lock that are not proxy's.
+// lockFlags holds the flags of lock that proxy does not have.
 type lockFlags struct {
 	listen, port, host, ttl, check, before, onTTL string
 }
@@ -36,7 +36,7 @@ at a time; other clients wait in a queue, first come, first served.`,
 		},
 	}
 	f := cmd.Flags()
-	f.Bool("help", false, "help for lock") // before cobra's own, which would want -h
+	f.Bool("help", false, "help for lock") // cobra's own would use -h
 	f.StringVarP(&lf.listen, "listen", "l", "", "listen on `PORT` or ADDR")
 	f.StringVarP(&lf.port, "port", "p", "", "`PORT` or ADDR of the service")
 	f.StringVarP(&lf.host, "host", "h", "localhost", "`HOST` of the service")
@@ -51,7 +51,7 @@ at a time; other clients wait in a queue, first come, first served.`,
 	return cmd
 }
 
-// build makes the service of the flags.
+// build completes the service from the flags.
 func (lf *lockFlags) build(c *proxy.ServiceConfig) (err error) {
 	if lf.listen == "" || lf.port == "" {
 		return usage("lock needs -l PORT and -p PORT; try: tcpctl lock -l 9000 -p 8100")
@@ -76,7 +76,7 @@ func (lf *lockFlags) build(c *proxy.ServiceConfig) (err error) {
 	return nil
 }
 
-// addrOf makes an address of a bare port.
+// addrOf adds host to a bare port.
 func addrOf(host, port string) string {
 	if _, err := strconv.Atoi(port); err == nil {
 		return net.JoinHostPort(strings.Trim(host, "[]"), port)
@@ -84,7 +84,7 @@ func addrOf(host, port string) string {
 	return port
 }
 
-// parseTTL reads a duration; a bare number is milliseconds, as TCPLock has it.
+// parseTTL parses a duration. A bare number is milliseconds, as in TCPLock.
 func parseTTL(s string) (time.Duration, error) {
 	unit := ""
 	if text.IsNumber(s) {

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// untilFile waits until the file has the text.
+// untilFile waits until the file contains the text.
 func untilFile(t *testing.T, path, text string) {
 	t.Helper()
 	for began := time.Now(); ; restSince(began) {
@@ -21,13 +21,13 @@ func untilFile(t *testing.T, path, text string) {
 			return
 		}
 		if time.Since(began) > patience {
-			t.Fatalf("%s never has %q: %v\n%s", filepath.Base(path), text, err, got)
+			t.Fatalf("timeout waiting in %s for %q: %v\n%s", filepath.Base(path), text, err, got)
 		}
 	}
 }
 
-// TestUSR1OpensTheLogsAgain: what logrotate does. What comes after the signal
-// is in new files, of the old names; no line is lost or in both.
+// TestUSR1OpensTheLogsAgain: as with logrotate, lines after the signal go to new files with the old
+// names; no line is lost or written twice.
 func TestUSR1OpensTheLogsAgain(t *testing.T) {
 	b, err := newBackend("a")
 	if err != nil {

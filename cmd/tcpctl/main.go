@@ -32,7 +32,7 @@ const (
 	exitQuorum = 4 // no majority of a cluster's voters could be asked: nothing was done
 )
 
-// coded is an error with the exit status that it calls for.
+// coded is an error with its exit status.
 type coded struct {
 	status int
 	error
@@ -40,12 +40,12 @@ type coded struct {
 
 func (c coded) Unwrap() error { return c.error }
 
-// usage says that the command line is wrong.
+// usage returns an error about a wrong command line.
 func usage(format string, args ...any) error { return coded{exitUsage, fmt.Errorf(format, args...)} }
 
 func main() { os.Exit(run(os.Args[1:], stdout, stderr)) }
 
-// run is main for tests, too: it gives the exit status.
+// run runs a command line and returns the exit status.
 func run(args []string, stdout, stderr *text.Writer) int {
 	root := rootCommand()
 	root.SetArgs(args)
@@ -60,7 +60,7 @@ func run(args []string, stdout, stderr *text.Writer) int {
 	if err == nil {
 		return 0
 	}
-	if p, _ := upgrade.Take(); p != nil { // this process has failed before it could start
+	if p, _ := upgrade.Take(); p != nil { // this process was to take over, and failed before it could start
 		p.Fail(err)
 	}
 	for line := range strings.Lines(plainText(err)) {
@@ -82,8 +82,8 @@ func shortened(line string) string {
 	return strings.ToValidUTF8(line[:most-end], "") + " ... " + strings.ToValidUTF8(line[len(line)-end:], "")
 }
 
-// plainText is an error without the name of a package in front, which is of
-// no use to an operator.
+// plainText returns an error's text without the package name in front, which does not help an
+// operator.
 func plainText(err error) string {
 	text := err.Error()
 	for _, inside := range []string{"proxy: ", "control: ", "themes: "} {
@@ -149,7 +149,7 @@ func rootCommand() *cobra.Command {
 	completions(root)
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
-		if c.Name() == "completion" { // which cobra has print its help, whatever the shell is
+		if c.Name() == "completion" { // cobra would print help for an unknown shell
 			c.Args, c.RunE = cobra.ArbitraryArgs, func(*cobra.Command, []string) error {
 				return usage("completion needs a shell it knows: tcpctl completion bash, zsh, fish or powershell")
 			}
@@ -165,8 +165,7 @@ const (
 	groupAct  = "act"
 )
 
-// strict makes wrong arguments usage errors with a hint, here and in the
-// commands below.
+// strict makes wrong arguments usage errors with a hint, in a command and its subcommands.
 func strict(c *cobra.Command) {
 	for _, below := range c.Commands() {
 		strict(below)

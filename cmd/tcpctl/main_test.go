@@ -15,20 +15,20 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// TestMain puts this binary into PATH as "tcpctl", so that the tests start the
-// real thing as processes of their own: also with the race detector.
+// TestMain puts this binary into PATH as "tcpctl", so that tests run the real program in separate
+// processes, also with the race detector.
 func TestMain(m *testing.M) {
-	proxytest.Parallel(20, 6) // with more, a node of a cluster may get no processor for a lease, and has lost it
+	proxytest.Parallel(20, 6) // with more, a cluster node may get no processor in time to renew its lease
 	races := ""
-	if os.Getenv("GORACE") == "" { // else this is a command of the tests', or it was set on purpose
+	if os.Getenv("GORACE") == "" { // otherwise this is a command of a test, or it was set on purpose
 		dir, err := os.MkdirTemp("", "tcpctl-race")
 		if err != nil {
 			panic(err)
 		}
-		os.Chmod(dir, 0o777) // for those that run as another user
+		os.Chmod(dir, 0o777) // for commands that run as another user
 		races = dir
-		os.Setenv("STATE_DIRECTORY", filepath.Join(dir, "state")) // the machine's own is left alone
-		// The sleep would be a second at the end of each command.
+		os.Setenv("STATE_DIRECTORY", filepath.Join(dir, "state")) // not the machine's own
+		// Without atexit_sleep_ms, each command would sleep for a second at its end.
 		os.Setenv("GORACE", "atexit_sleep_ms=0 log_path="+filepath.Join(dir, "race"))
 	}
 	testscript.Main(tidy{m, races}, map[string]func(){"tcpctl": func() {
@@ -38,16 +38,15 @@ func TestMain(m *testing.M) {
 	}})
 }
 
-// tidy fails a run that leaves a goroutine or a process behind, or in which the race
-// detector has found something in a command, which only the command's own
-// stderr would say otherwise.
+// tidy fails a run that leaves a goroutine or a process behind, or in which the race detector found
+// a race in a command, which otherwise only the command's stderr would show.
 type tidy struct {
 	*testing.M
-	races string // where it writes
+	races string // path prefix of the race detector's logs
 }
 
 func (t tidy) Run() int {
-	// For a test that runs tcpctl as another user.
+	// For tests that run tcpctl as another user.
 	if path, err := exec.LookPath("tcpctl"); err == nil {
 		os.Chmod(filepath.Dir(filepath.Dir(path)), 0o755)
 	}
@@ -56,7 +55,7 @@ func (t tidy) Run() int {
 		return 1
 	}
 	if left := leftovers(); len(left) > 0 {
-		fmt.Fprintf(os.Stderr, "processes that no test has ended:\n%s\n", strings.Join(left, "\n"))
+		fmt.Fprintf(os.Stderr, "processes left behind by tests:\n%s\n", strings.Join(left, "\n"))
 		return 1
 	}
 	if status == 0 {
@@ -68,7 +67,7 @@ func (t tidy) Run() int {
 	return status
 }
 
-// foundRaces prints what the race detector has found in commands.
+// foundRaces prints the races found in commands.
 func (t tidy) foundRaces() (found bool) {
 	if t.races == "" {
 		return false

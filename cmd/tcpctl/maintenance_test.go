@@ -18,16 +18,16 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// typed is a command line that was typed and still runs.
+// typed is a command line that was started and may still run.
 type typed struct {
 	cmd *exec.Cmd
 }
 
-// types starts a command on the instance and does not wait for it.
+// types starts a command on the instance without waiting for it.
 func (in *running) types(args ...string) *typed {
 	in.t.Helper()
 	c := &typed{cmd: exec.Command("tcpctl", append([]string{args[0], "--socket", in.socket}, args[1:]...)...)}
-	// A file, not a pipe: what outlives the command must not hold us up.
+	// A file, not a pipe: a process that outlives the command must not block the test.
 	out, err := os.Create(filepath.Join(in.t.TempDir(), "said"))
 	if err != nil {
 		in.t.Fatal(err)
@@ -41,20 +41,20 @@ func (in *running) types(args ...string) *typed {
 	name := out.Name()
 	in.t.Cleanup(func() {
 		if text, _ := os.ReadFile(name); in.t.Failed() {
-			in.t.Logf("tcpctl %s said:\n%s", strings.Join(args, " "), text)
+			in.t.Logf("tcpctl %s printed:\n%s", strings.Join(args, " "), text)
 		}
 	})
 	return c
 }
 
-// status waits for its end.
+// status waits for the command's end.
 func (c *typed) status() int {
 	c.cmd.Wait()
 	return c.cmd.ProcessState.ExitCode()
 }
 
-// atCommand begins a window whose command runs until the file that it gives
-// is there.
+// atCommand begins a window whose command runs until end is called, and waits for the command to
+// begin.
 func (in *running) atCommand(service string, flags ...string) (c *typed, end func()) {
 	in.t.Helper()
 	mark := filepath.Join(in.t.TempDir(), "end")
@@ -118,14 +118,14 @@ func TestRule18TheWindowsOwnerIsKilledByNine(t *testing.T) {
 	c.cmd.Process.Kill()
 	c.cmd.Wait()
 	if err := <-held; err != nil {
-		t.Errorf("who was held: %v", err)
+		t.Errorf("the held client: %v", err)
 	}
 	story := in.events()
 	at := 0
 	for _, part := range []string{"begins", "is paused", "is gone: pausing until", "reached its deadline; resuming", "failed after"} {
 		n := strings.Index(story[at:], part)
 		if n < 0 {
-			t.Fatalf("the events do not go on with %q:\n%s", part, story)
+			t.Fatalf("the events do not continue with %q:\n%s", part, story)
 		}
 		at += n
 	}
@@ -135,9 +135,9 @@ func TestRule18NobodyReachesAHalfDoneBackend(t *testing.T) {
 	t.Parallel()
 	b, in := newService(t)
 	c, end := in.atCommand("db", "--max", "400ms")
-	for range 3 { // held, turned away; or refused when it comes late
+	for range 3 { // held and rejected, or refused at once if it comes late
 		if err := oneVisit(in.addr(), "early"); err == nil {
-			t.Error("a client was let on to a half-done backend")
+			t.Error("a client reached a half-done backend")
 		}
 	}
 	in.until("it is overdue", func(s *proxy.ServiceInfo) bool { return s.Pause != nil && s.Pause.Overdue })
@@ -157,8 +157,8 @@ func TestRule18NobodyReachesAHalfDoneBackend(t *testing.T) {
 	}
 }
 
-// A window whose limit passes gives up with status 3, and its command never
-// runs; a command that fails gives 1, and the service is open.
+// TestRule18ExitStatusesOfAWindow: a window that reaches its limit gives up with status 3 and does
+// not run its command; a command that fails gives 1, and the service is open.
 func TestRule18ExitStatusesOfAWindow(t *testing.T) {
 	t.Parallel()
 	_, in := newService(t)
@@ -217,7 +217,7 @@ func TestRule22AReloadInTheMiddleOfAWindow(t *testing.T) {
 	}
 }
 
-// SIGTERM in the middle: a client that is held gets the shutdown's grace.
+// TestRule18TheEngineIsStoppedInTheMiddleOfAWindow: after SIGTERM, a held client gets the grace period.
 func TestRule18TheEngineIsStoppedInTheMiddleOfAWindow(t *testing.T) {
 	t.Parallel()
 	_, in := newService(t)
@@ -230,9 +230,9 @@ func TestRule18TheEngineIsStoppedInTheMiddleOfAWindow(t *testing.T) {
 	in.until("it stops", func(s *proxy.ServiceInfo) bool { return s.State == proxy.StateClosed })
 	end() // within the grace
 	if err := <-held; err != nil {
-		t.Errorf("who was held: %v", err)
+		t.Errorf("the held client: %v", err)
 	}
-	c.status() // its instance may have ended before it has the report
+	c.status() // the instance may end before the command gets the report
 }
 
 func TestPlansAreSteeredByTheirIDs(t *testing.T) {
@@ -254,7 +254,7 @@ func TestPlansAreSteeredByTheirIDs(t *testing.T) {
 	}
 }
 
-// steady are clients that come again and again until they are told to stop.
+// steady is clients that connect again and again until told to stop.
 type steady struct {
 	stop   chan struct{}
 	wg     sync.WaitGroup
@@ -272,7 +272,7 @@ func comeAgain(t *testing.T, n int, visit func() error) *steady {
 				case <-time.After(pace):
 				}
 				if err := visit(); err != nil {
-					t.Errorf("a client sees %v", err)
+					t.Errorf("a client got %v", err)
 					return
 				}
 				s.served.Add(1)

@@ -11,7 +11,7 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fileerror"
 )
 
-// manualPages is where the manual pages are among the references.
+// manualPages is the folder of the manual pages in references.
 const manualPages = "docs/man"
 
 func manCommand() *cobra.Command {
@@ -39,7 +39,7 @@ command is for a binary that was built or copied by hand.`,
 	return cmd
 }
 
-// writeManual writes the pages, and gives how many there are.
+// writeManual writes the pages, and returns their number.
 func writeManual(dir string) (int, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return 0, fileerror.Unwritable(dir, err)
@@ -61,7 +61,7 @@ func writeManual(dir string) (int, error) {
 	return len(pages), nil
 }
 
-// readable is a path that man takes for a file and not for the name of a page.
+// readable returns a path in a form that man does not take for the name of a page.
 func readable(path string) string {
 	if filepath.IsAbs(path) {
 		return path

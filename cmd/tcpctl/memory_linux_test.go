@@ -13,8 +13,8 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/process"
 )
 
-// memoryGroup makes control groups, each in the one before, with these memory
-// limits; 0 is none. It gives the file that takes processes into the innermost.
+// memoryGroup makes nested control groups with these memory limits; 0 is none. It returns the file
+// with the processes of the innermost group.
 func memoryGroup(t *testing.T, limits ...int) string {
 	t.Helper()
 	dir, file := "/sys/fs/cgroup/memory", "memory.limit_in_bytes"
@@ -30,7 +30,7 @@ func memoryGroup(t *testing.T, limits ...int) string {
 			t.Skipf("no control group can be made here: %v", err)
 		}
 		dir = made
-		t.Cleanup(func() { // it is busy until the kernel has forgotten its last process
+		t.Cleanup(func() { // it is busy until the kernel has removed its last process
 			for began := time.Now(); os.Remove(made) != nil && time.Since(began) < patience; time.Sleep(time.Millisecond) {
 			}
 		})
@@ -44,8 +44,8 @@ func memoryGroup(t *testing.T, limits ...int) string {
 	return filepath.Join(dir, "cgroup.procs")
 }
 
-// TestTheMemoryLimitIsTheSmallestOnTheWayUp: the collector keeps to nine tenths
-// of the control groups' limit, unless GOMEMLIMIT says otherwise.
+// TestTheMemoryLimitIsTheSmallestOnTheWayUp: Go's memory limit is nine tenths of the smallest limit
+// of the control groups, unless GOMEMLIMIT is set.
 func TestTheMemoryLimitIsTheSmallestOnTheWayUp(t *testing.T) {
 	const m = 1 << 20
 	for name, c := range map[string]struct {

@@ -32,7 +32,7 @@ func meshCommand() *cobra.Command {
 	return cmd
 }
 
-// meshFlags gives a command the flags that name a mesh.
+// meshFlags gives a command the flags of a mesh.
 func meshFlags(cmd *cobra.Command, m *config.Mesh) {
 	f := cmd.Flags()
 	f.StringVar(&m.Listen, "listen", "0.0.0.0:0", "listen on `ADDR`")
@@ -60,7 +60,7 @@ func meshJoinCommand() *cobra.Command {
 	return cmd
 }
 
-// printer lets several goroutines print whole lines.
+// printer lets several goroutines print without mixing their lines.
 type printer struct {
 	mu sync.Mutex
 	w  io.Writer
@@ -123,7 +123,6 @@ func leave(node *mesh.Node, talk *talk) error {
 	return nil
 }
 
-// printLines prints a peer's lines.
 func printLines(conn *mesh.Conn, out *printer) {
 	defer conn.Close()
 	lines := bufio.NewScanner(conn)
@@ -132,8 +131,8 @@ func printLines(conn *mesh.Conn, out *printer) {
 	}
 }
 
-// readLines reads what is typed. It ends with its input, or with the process:
-// reading a terminal cannot be ended.
+// readLines sends the lines of in to to. It ends at the end of its input or with the process: a
+// read from a terminal cannot be interrupted.
 func readLines(ctx context.Context, in io.Reader, to chan<- string) {
 	defer close(to)
 	lines := bufio.NewScanner(in)

@@ -14,13 +14,12 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// TestStrangersOfTheMeshCannotStarveClients: hundreds of connections to the
-// mesh's listener, and forty nodes that join the open mesh, of a process that
-// may have 256 descriptors. Clients are served.
+// TestStrangersOfTheMeshCannotStarveClients: a process that may have 256 descriptors serves clients
+// despite hundreds of connections to its mesh listener and forty nodes that join its open mesh.
 func TestStrangersOfTheMeshCannotStarveClients(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
-		t.Skip("the limit is set and looked at as Linux has it")
+		t.Skip("needs ulimit and /proc as on Linux")
 	}
 	b, err := newBackend("a")
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// hubNodes starts instances of which edge-1 and edge-2 are hubs of more than three, and waits until each sees all.
+// hubNodes starts n instances with the hubs edge-1 and edge-2, used from four nodes on, and waits until each sees all.
 func hubNodes(t *testing.T, n int) (all []*running) {
 	t.Helper()
 	dir := t.TempDir()
@@ -60,7 +60,7 @@ full_up_to = 3
 	return all
 }
 
-// untilThrough waits until the node reaches another through a hub, and gives what tcpctl peers prints then.
+// untilThrough waits until this node reaches node through a hub, and returns the output of tcpctl peers.
 func (in *running) untilThrough(node, hubs string) string {
 	in.t.Helper()
 	for began := time.Now(); ; restSince(began) {
@@ -81,13 +81,13 @@ func TestRule53NodesThatReachEachOtherThroughHubs(t *testing.T) {
 	all := hubNodes(t, 5)
 	out := all[3].untilThrough("edge-5", "edge-")
 	if !strings.Contains(out, "hub edge-x is not known") {
-		t.Errorf("a hub that no node has the name of is not told:\n%s", out)
+		t.Errorf("an unknown hub is not reported:\n%s", out)
 	}
 	if m := all[3].status().Mesh; !m.HubMode || len(m.Hubs) != 3 {
 		t.Errorf("hub mode %v, hubs %q", m.HubMode, m.Hubs)
 	}
 	if out := all[3].tcpctl("status", "--peer", "edge-5"); !strings.Contains(out, "db") {
-		t.Errorf("status of a node through a hub:\n%s", out)
+		t.Errorf("status of a node reached through a hub:\n%s", out)
 	}
 	if out := all[4].tcpctl("drain", "db/a", "--peer", "all", "--force"); strings.Count(out, "done: drain db/a") != 5 {
 		t.Errorf("an act for all:\n%s", out)

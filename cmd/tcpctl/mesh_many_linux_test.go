@@ -22,15 +22,15 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// manyWait only catches hangs, where a hundred processes share two cores.
+// manyWait only catches hangs: a hundred processes may share two cores.
 const manyWait = 3 * time.Minute
 
-// TestManyNodes measures what mesh/DESIGN.md has of whole processes: TCPCTL_NODES=100 nodes on loopback, of one cluster,
-// of which three are its voters and so the hubs. These have a higher priority, as they would have a machine of their own.
+// TestManyNodes measures the numbers for whole processes in mesh/DESIGN.md: TCPCTL_NODES=100 nodes on loopback form one cluster,
+// with three voters, which are also the hubs. These have a higher priority, as they would have their own machines.
 func TestManyNodes(t *testing.T) {
 	count, err := strconv.Atoi(os.Getenv("TCPCTL_NODES"))
 	if err != nil || count < 5 {
-		t.Skip("TCPCTL_NODES=100 asks for it")
+		t.Skip("set TCPCTL_NODES=100 to run it")
 	}
 	load, _ := os.ReadFile("/proc/loadavg")
 	t.Logf("load %s", load)
@@ -53,7 +53,7 @@ func TestManyNodes(t *testing.T) {
 	t.Logf("load %s", load)
 }
 
-// manyNodes are processes of one mesh; the first three are hubs and voters.
+// manyNodes is a mesh of processes. The first three are hubs and voters.
 type manyNodes struct {
 	*testing.T
 	dir   string
@@ -61,7 +61,7 @@ type manyNodes struct {
 	ports []string
 }
 
-// manyNode is one of them; cmd is what was started last.
+// manyNode is one of them. cmd is its latest process.
 type manyNode struct {
 	name, file, socket, state, log string
 	cmd                            *exec.Cmd
@@ -106,7 +106,7 @@ lease = "10s"
 `, backend, n.name, listen, m.ports[0], m.ports[1], m.ports[2], filepath.Join(dir, "secret"), min(50, count/2), path("d")))
 		m.nodes = append(m.nodes, n)
 		m.start(n)
-		if i%4 == 3 { // no more of them at once than the machine can start
+		if i%4 == 3 { // not more at a time than the machine can start
 			if err := n.until(func(*manyNode, *api.Status) error { return nil }); err != nil {
 				t.Fatal(err)
 			}
@@ -115,7 +115,7 @@ lease = "10s"
 	return m
 }
 
-// start starts a process, and does not wait for it.
+// start starts a node's process without waiting for it.
 func (m *manyNodes) start(n *manyNode) {
 	log, err := os.OpenFile(n.log, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -147,7 +147,7 @@ func (n *manyNode) tcpctl(t *testing.T, args ...string) string {
 	return out
 }
 
-// backend says a line to each client, and ends with it.
+// backend starts a backend that sends a line to each client, and ends when the client does.
 func (m *manyNodes) backend() string {
 	return proxytest.Serve(m, func(c net.Conn) {
 		c.SetDeadline(time.Now().Add(manyWait))
@@ -156,7 +156,7 @@ func (m *manyNodes) backend() string {
 	})
 }
 
-// took says how long something took.
+// took logs how long something took.
 func (m *manyNodes) took(what string, do func()) {
 	m.Helper()
 	began := time.Now()
@@ -164,7 +164,7 @@ func (m *manyNodes) took(what string, do func()) {
 	m.Logf("%s: %v", what, time.Since(began).Round(10*time.Millisecond))
 }
 
-// each waits until a check of each node passes, four at a time.
+// each waits until a check passes for each node, four at a time.
 func (m *manyNodes) each(check func(*manyNode, *api.Status) error, but ...*manyNode) {
 	m.Helper()
 	next := make(chan *manyNode, len(m.nodes))
@@ -203,7 +203,7 @@ func (n *manyNode) until(check func(*manyNode, *api.Status) error) error {
 
 func (m *manyNodes) seesAll(_ *manyNode, st *api.Status) error { return sees(st, len(m.nodes)-1, "") }
 
-// sees checks that so many others are alive, which are not one node, and not reached through it.
+// sees checks that want other nodes are alive, not counting the node but and those reached through it.
 func sees(st *api.Status, want int, but string) error {
 	alive := 0
 	for _, p := range st.Mesh.Peers {
@@ -234,7 +234,7 @@ func isLinkedToHubs(n *manyNode, st *api.Status) error {
 	return nil
 }
 
-// idle says what processes need that nobody talks to.
+// idle logs the resources that idle processes use.
 func (m *manyNodes) idle(long time.Duration) {
 	cpu := func() (all []time.Duration) {
 		for _, n := range m.nodes {
@@ -259,7 +259,7 @@ func (m *manyNodes) idle(long time.Duration) {
 	}
 }
 
-// acts has one node that is no hub ask all.
+// acts makes a node that is no hub ask all nodes.
 func (m *manyNodes) acts() {
 	n := m.nodes[len(m.nodes)-1]
 	defer m.followed(n)()
@@ -272,7 +272,7 @@ func (m *manyNodes) acts() {
 	}
 }
 
-// followed follows the events of all nodes at once, and waits until it has seen each drain.
+// followed follows the events of all nodes. wait waits until each drain was seen.
 func (m *manyNodes) followed(n *manyNode) (wait func()) {
 	out, err := os.Create(filepath.Join(m.dir, "events"))
 	if err != nil {
@@ -308,7 +308,7 @@ func (m *manyNodes) followed(n *manyNode) (wait func()) {
 	}
 }
 
-// grants has a client at each node take a slot, all at once, three times.
+// grants makes a client of each node take a slot, all at once, three times.
 func (m *manyNodes) grants() {
 	var addrs []string
 	for _, n := range m.nodes {
@@ -331,7 +331,7 @@ func (m *manyNodes) grants() {
 	m.Logf("%d grants of 20 slots to clients of %d nodes in %v: %.0f/s", n, len(m.nodes), time.Since(began).Round(10*time.Millisecond), float64(n)/time.Since(began).Seconds())
 }
 
-// addr is where the node's service listens.
+// addr returns the listen address of the node's service.
 func (m *manyNodes) addr(n *manyNode) string {
 	st, err := statusAt(n.socket)
 	if err != nil {
@@ -340,7 +340,7 @@ func (m *manyNodes) addr(n *manyNode) string {
 	return st.Services[0].Listen[0]
 }
 
-// manyVisit is a client that gives its slot back at once.
+// manyVisit is a client that returns its slot at once.
 func manyVisit(addr string) error {
 	c, err := net.DialTimeout("tcp", addr, manyWait)
 	if err != nil {
@@ -352,7 +352,7 @@ func manyVisit(addr string) error {
 	return err
 }
 
-// killsAHub kills the voter that leads, and starts it again.
+// killsAHub kills the leading voter, and starts it again.
 func (m *manyNodes) killsAHub() {
 	leads := ""
 	err := m.nodes[3].until(func(_ *manyNode, st *api.Status) error {
@@ -385,7 +385,7 @@ func (m *manyNodes) killsAHub() {
 	}
 }
 
-// asking is how many nodes know the others from a hub.
+// asking returns how many nodes learn of the others from hub.
 func (m *manyNodes) asking(hub string) (count int) {
 	for _, n := range m.nodes[3:] {
 		st, err := statusAt(n.socket)

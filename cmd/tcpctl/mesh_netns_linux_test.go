@@ -22,15 +22,15 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// segment is a bridge, and hosts on it that are network namespaces.
+// segment is a bridge with hosts, which are network namespaces.
 type segment struct {
 	t      *testing.T
-	name   string // what the names of its namespaces begin with
-	bridge string // its namespace
+	name   string // prefix of its namespaces' names
+	bridge string // namespace of the bridge
 	hosts  int
 }
 
-// segments counts them: several tests have one at the same time.
+// segments counts segments, as several tests have one at the same time.
 var segments atomic.Int32
 
 func newSegment(t *testing.T) *segment {
@@ -59,7 +59,7 @@ func (s *segment) ip(args ...string) {
 	}
 }
 
-// host makes the next one, and returns its number and namespace.
+// host makes another host, and returns its number and namespace.
 func (s *segment) host() (n int, ns string) {
 	s.t.Helper()
 	s.hosts++
@@ -79,7 +79,7 @@ func (s *segment) port(n int) string { return fmt.Sprintf("port%d", n) }
 func (s *segment) cut(n int)         { s.ip("-n", s.bridge, "link", "set", s.port(n), "nomaster") }
 func (s *segment) heal(n int)        { s.ip("-n", s.bridge, "link", "set", s.port(n), "master", "br0") }
 
-// node runs an instance on a host of its own.
+// node runs an instance on a new host.
 func (s *segment) node(name, secretFile string) (n int, in *running) {
 	s.t.Helper()
 	n, ns := s.host()
@@ -101,8 +101,8 @@ backends = [{ name = "x", addr = "127.0.0.1:1" }, { name = "y", addr = "127.0.0.
 	return n, runInstance(s.t, []string{"ip", "netns", "exec", ns}, "run", "--no-ui", "-c", path)
 }
 
-// flood announces nodes of the mesh that are none, again and again, until the
-// end of the test: at addresses where no node is, and where a real one is.
+// flood announces nonexistent nodes of the mesh until the end of the test, at addresses with and
+// without a real node.
 func (s *segment) flood(names int) {
 	s.t.Helper()
 	_, ns := s.host()
@@ -110,7 +110,7 @@ func (s *segment) flood(names int) {
 	made := make(chan net.Conn, 1)
 	go func() {
 		defer close(made)
-		runtime.LockOSThread() // and never given back: the thread ends with us
+		runtime.LockOSThread() // never unlocked: the thread ends with this goroutine
 		f, err := os.Open("/run/netns/" + ns)
 		if err != nil {
 			return
@@ -170,7 +170,7 @@ func announcement(t *testing.T, id, node string, addr [4]byte) []byte {
 	return body
 }
 
-// membersAlive waits until an instance sees so many members.
+// membersAlive waits until an instance sees n live members.
 func (in *running) membersAlive(n int) {
 	in.t.Helper()
 	for began := time.Now(); ; restSince(began) {
@@ -189,10 +189,10 @@ func (in *running) membersAlive(n int) {
 	}
 }
 
-// TestAnActForAllAmongStrangers is a mesh on a network where others are, too:
-// nodes of the same name without its secret, and a machine that makes nodes up.
-// An act for all nodes succeeds, again when it is repeated, and tells the truth
-// of a node that is cut off in the middle. TCPCTL_TEST_NODES is how many.
+// TestAnActForAllAmongStrangers: in a mesh whose network has nodes of the same mesh name without
+// its secret, and a machine that announces invented nodes, an act for all nodes succeeds, also if
+// repeated, and reports a node that is cut off meanwhile as unknown. TCPCTL_TEST_NODES sets the
+// number of nodes.
 func TestAnActForAllAmongStrangers(t *testing.T) {
 	t.Parallel()
 	members := 6
@@ -231,7 +231,7 @@ func TestAnActForAllAmongStrangers(t *testing.T) {
 	out := all[0].tcpctl("drain", "w/x", "--peer", "all")
 	t.Logf("drain on %d nodes took %v", members, time.Since(began).Round(time.Millisecond))
 	if n := len(regexp.MustCompile(`(?m)done: drain w/x`).FindAllString(out, -1)); n != members || strings.Count(out, "\n") != members+1 {
-		t.Errorf("%d of %d nodes did it:\n%s", n, members, out)
+		t.Errorf("done on %d of %d nodes:\n%s", n, members, out)
 	}
 	for i, in := range all {
 		if b := in.status().Backend("w/x"); b.Admin != proxy.AdminDrain {
@@ -240,7 +240,7 @@ func TestAnActForAllAmongStrangers(t *testing.T) {
 	}
 	out = all[1].tcpctl("drain", "w/x", "--peer", "all")
 	if n := strings.Count(out, "already"); n != members {
-		t.Errorf("repeated, %d of %d say already:\n%s", n, members, out)
+		t.Errorf("repeated: \"already\" on %d of %d nodes:\n%s", n, members, out)
 	}
 
 	out = all[0].tcpctl("peers")
@@ -250,11 +250,11 @@ func TestAnActForAllAmongStrangers(t *testing.T) {
 	}
 	for i, line := range lines {
 		if stranger := strings.Contains(line, "- refused") || strings.HasPrefix(line, "and "); i > 0 && stranger != (i > members) {
-			t.Errorf("line %d: strangers stand at the end:\n%s", i, out)
+			t.Errorf("line %d: strangers must be at the end:\n%s", i, out)
 		}
 	}
 
-	// One is cut off while it is asked: no node knows what it did.
+	// One node is cut off while it is asked: no other node knows what it did.
 	last := members - 3
 	s.cut(at[last])
 	name := fmt.Sprintf("node-%02d", last)
@@ -269,7 +269,7 @@ func TestAnActForAllAmongStrangers(t *testing.T) {
 	}
 	out = all[0].tcpctl("ready", "w/x", "--peer", "all")
 	if n := strings.Count(out, "done: "); n != members {
-		t.Errorf("the same line, once it is back: %d of %d:\n%s", n, members, out)
+		t.Errorf("the same command once it is back: %d of %d:\n%s", n, members, out)
 	}
 	if b := all[last].status().Backend("w/x"); b.Admin != proxy.AdminReady {
 		t.Errorf("there it is %s", b.Admin)

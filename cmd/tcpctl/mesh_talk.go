@@ -9,23 +9,22 @@ import (
 	"github.com/tcpctl/tcpctl/mesh"
 )
 
-// talk sends lines to every peer. Each has a buffer and a goroutine of its own.
-// Where the buffer is full, input waits, so that a peer which is only slow
-// misses nothing; but for stallAfter at most: a peer that reads nothing for so
-// long loses lines, which are counted, and delays no other.
+// talk sends lines to every peer. Each has its own buffer and goroutine. If the buffer is full,
+// input waits, so that a slow peer misses nothing, but at most for stallAfter: a peer that reads
+// nothing for so long loses lines, which are counted, and does not delay others.
 type talk struct {
 	ctx   context.Context
-	peers map[string]*talkPeer // by id; say's alone
+	peers map[string]*talkPeer // by id; used only by say
 	wg    sync.WaitGroup
 }
 
 const (
-	talkBuffer = 64 // lines, of 64 KiB at most, for each peer
+	talkBuffer = 64 // lines of at most 64 KiB, per peer
 	stallAfter = 5 * time.Second
 	flushFor   = time.Second
 )
 
-// talkPeer is what goes to one connection.
+// talkPeer sends lines over one connection.
 type talkPeer struct {
 	conn  *mesh.Conn
 	lines chan string
@@ -35,7 +34,7 @@ type talkPeer struct {
 	dropped int
 }
 
-// say sends a line to the connections that there are now.
+// say sends a line to the current connections.
 func (t *talk) say(conns []*mesh.Conn, line string) {
 	there := map[string]bool{}
 	for _, c := range conns {
@@ -60,7 +59,7 @@ func (t *talk) say(conns []*mesh.Conn, line string) {
 	}
 }
 
-// say waits for a peer that reads, and not for one that does not.
+// say queues a line, and waits for room only while the peer reads.
 func (p *talkPeer) say(ctx context.Context, line string) {
 	select {
 	case p.lines <- line:
@@ -90,7 +89,7 @@ func (p *talkPeer) say(ctx context.Context, line string) {
 	}
 }
 
-// write ends with the connection, or when its queue is closed.
+// write sends queued lines until the connection ends or the queue is closed.
 func (p *talkPeer) write() {
 	failed := false
 	for line := range p.lines {
@@ -99,7 +98,7 @@ func (p *talkPeer) write() {
 		}
 		if _, err := fmt.Fprintln(p.conn, line); err != nil {
 			failed = true
-			p.conn.Close() // the mesh makes another one, if the peer is there
+			p.conn.Close() // the mesh connects again if the peer is there
 			continue
 		}
 		p.mu.Lock()
@@ -112,7 +111,7 @@ func (p *talkPeer) write() {
 	p.warnDropped()
 }
 
-// warnDropped says how many lines a peer never got.
+// warnDropped reports how many lines a peer did not get.
 func (p *talkPeer) warnDropped() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -121,8 +120,8 @@ func (p *talkPeer) warnDropped() {
 	}
 }
 
-// flush sends the typed lines to the peers that read them within a moment. Call
-// wait once the node has been closed, which ends writes that still block.
+// flush sends the typed lines to the peers that read them within flushFor. Call wait after closing
+// the node, which ends blocked writes.
 func (t *talk) flush() (wait func()) {
 	for _, p := range t.peers {
 		close(p.lines)

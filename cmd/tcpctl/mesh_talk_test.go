@@ -11,8 +11,8 @@ import (
 	"github.com/tcpctl/tcpctl/mesh"
 )
 
-// TestAPeerThatDoesNotReadStopsNobody: another one gets every line, and who
-// talks can go on, and leave.
+// TestAPeerThatDoesNotReadStopsNobody: another peer gets every line, and the sender can continue,
+// and leave.
 func TestAPeerThatDoesNotReadStopsNobody(t *testing.T) {
 	t.Parallel()
 	join := func(node string, onConn func(*mesh.Conn), join ...string) *mesh.Node {
@@ -27,9 +27,9 @@ func TestAPeerThatDoesNotReadStopsNobody(t *testing.T) {
 		return n
 	}
 	hub := join("hub", func(*mesh.Conn) {})
-	const lines = 1000 // of 60 KB: more than any socket takes
+	const lines = 1000 // of 60 KB: more than any socket buffer holds
 	heard := make(chan int, 1)
-	ctx, all := context.WithTimeout(t.Context(), patience) // of the end, until all have been heard
+	ctx, all := context.WithTimeout(t.Context(), patience) // ends once all lines were read
 	defer all()
 	join("reads", func(c *mesh.Conn) {
 		defer c.Close()
@@ -71,9 +71,9 @@ func TestAPeerThatDoesNotReadStopsNobody(t *testing.T) {
 	select {
 	case n := <-heard:
 		if n != lines {
-			t.Errorf("who reads has %d lines of %d", n, lines)
+			t.Errorf("the reading peer got %d lines of %d", n, lines)
 		}
 	case <-time.After(patience):
-		t.Error("who reads never saw the end")
+		t.Error("the reading peer did not see the end")
 	}
 }

@@ -23,8 +23,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// nodes starts so many instances of one mesh, each with a service over two
-// backends, and waits until each sees all.
+// nodes starts n instances of one mesh, each with a service over two backends, and waits until each
+// sees all.
 func nodes(t *testing.T, n int, secret bool) []*running {
 	t.Helper()
 	var names []string
@@ -84,7 +84,7 @@ mdns = false
 	return all
 }
 
-// untilPeers waits until so many peers are alive.
+// untilPeers waits until n peers are alive.
 func (in *running) untilPeers(n int) {
 	in.t.Helper()
 	for began := time.Now(); ; restSince(began) {
@@ -114,24 +114,24 @@ func TestAnActOnAllNodes(t *testing.T) {
 	}
 	for i, in := range all {
 		if b := in.status().Backend("db/a"); b.Admin != proxy.AdminDrain {
-			t.Errorf("on edge-%d it is %s", i+1, b.Admin)
+			t.Errorf("on edge-%d the backend is %s", i+1, b.Admin)
 		}
 	}
-	// To repeat it is safe: the goal is reached.
+	// Repeating the act is safe.
 	if out := all[1].tcpctl("drain", "db/a", "--peer", "all"); strings.Count(out, "done: ") != 3 || strings.Count(out, "already") != 3 {
 		t.Errorf("repeated:\n%s", out)
 	}
 	if out := all[2].tcpctl("status", "--peer", "edge-2"); !strings.Contains(out, "drained") {
 		t.Errorf("edge-2 seen from edge-3:\n%s", out)
 	}
-	// Who does what travels.
+	// Other nodes learn who acted.
 	for began := time.Now(); !strings.Contains(all[1].tcpctl("events"), "on edge-1: drain db/a"); restSince(began) {
 		if time.Since(began) > patience {
-			t.Fatalf("edge-2 never heard of it:\n%s", all[1].tcpctl("events"))
+			t.Fatalf("timeout waiting for the event on edge-2:\n%s", all[1].tcpctl("events"))
 		}
 	}
 
-	// One node hangs: what became of the act there is not known.
+	// If a node hangs, the outcome of the act there is unknown.
 	all[2].cmd.Process.Signal(syscall.SIGSTOP)
 	out, status := all[0].try("ready", "db/a", "--peer", "all")
 	all[2].cmd.Process.Signal(syscall.SIGCONT)
@@ -150,11 +150,11 @@ func TestWithoutASecretNobodyActs(t *testing.T) {
 		t.Errorf("status %d:\n%s", status, out)
 	}
 	if out := all[0].tcpctl("peers"); !strings.Contains(out, "edge-2") || !strings.Contains(out, "+ alive") {
-		t.Errorf("names and states are seen:\n%s", out)
+		t.Errorf("names and states are not shown as expected:\n%s", out)
 	}
 }
 
-// TestMeshJoinIsTcpnetsDemo types a line on one node, and hears it on another.
+// TestMeshJoinIsTcpnetsDemo: a line typed on one node is printed on another.
 func TestMeshJoinIsTcpnetsDemo(t *testing.T) {
 	t.Parallel()
 	addr := proxytest.FreePort(t)
@@ -187,7 +187,7 @@ func TestMeshJoinIsTcpnetsDemo(t *testing.T) {
 		lines <- line
 	}()
 	for began := time.Now(); ; {
-		fmt.Fprintln(typed, "hello") // until they have met
+		fmt.Fprintln(typed, "hello") // until they are connected
 		select {
 		case line := <-lines:
 			if line != "second: hello\n" {
@@ -196,13 +196,13 @@ func TestMeshJoinIsTcpnetsDemo(t *testing.T) {
 			return
 		case <-time.After(100 * time.Millisecond):
 			if time.Since(began) > patience {
-				t.Fatal("the first node never heard the second")
+				t.Fatal("timeout waiting for the second node's line")
 			}
 		}
 	}
 }
 
-// TestAJoinAddressThatNobodyAnswersIsAnEvent, and only one.
+// TestAJoinAddressThatNobodyAnswersIsAnEvent, once only.
 func TestAJoinAddressThatNobodyAnswersIsAnEvent(t *testing.T) {
 	t.Parallel()
 	unused := proxytest.FreePort(t)
@@ -212,13 +212,13 @@ func TestAJoinAddressThatNobodyAnswersIsAnEvent(t *testing.T) {
 			t.Fatalf("events:\n%s", in.tcpctl("events"))
 		}
 	}
-	time.Sleep(3 * time.Second) // it is dialled again meanwhile
+	time.Sleep(3 * time.Second) // the address is dialled again meanwhile
 	if out := in.tcpctl("events"); strings.Count(out, "no node has answered") != 1 {
 		t.Errorf("events:\n%s", out)
 	}
 }
 
-// meshFile is a configuration with a mesh alone.
+// meshFile writes a configuration with only a mesh.
 func meshFile(t *testing.T, node, more string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "tcpctl.toml")
@@ -235,8 +235,7 @@ backends = ["127.0.0.1:1"]
 	return path
 }
 
-// TestANodeIsTheSameAfterARestart; two processes of one
-// configuration are two nodes.
+// TestANodeIsTheSameAfterARestart, and two concurrent processes of one configuration are two nodes.
 func TestANodeIsTheSameAfterARestart(t *testing.T) {
 	state := t.TempDir()
 	t.Setenv("STATE_DIRECTORY", state)

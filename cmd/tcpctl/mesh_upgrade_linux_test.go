@@ -2,8 +2,8 @@ package main
 
 import "testing"
 
-// TestAnUpgradeKeepsTheNode: for peers the new process is the same node, and
-// no other node becomes it.
+// TestAnUpgradeKeepsTheNode: for peers, the new process is the same node; a further process of the
+// configuration is another one.
 func TestAnUpgradeKeepsTheNode(t *testing.T) {
 	t.Setenv("STATE_DIRECTORY", t.TempDir())
 	path := meshFile(t, "edge-1", "")

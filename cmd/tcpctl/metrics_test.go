@@ -15,14 +15,14 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// scraped is an instance whose metrics are read.
+// scraped is an instance with metrics.
 type scraped struct {
 	*configured
 	t    *testing.T
 	addr string
 }
 
-// scrape is all metrics as they are now.
+// scrape returns the current metrics.
 func (s *scraped) scrape() string {
 	s.t.Helper()
 	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
@@ -38,8 +38,8 @@ func (s *scraped) scrape() string {
 	return string(text)
 }
 
-// await waits until each line is among the metrics. A line that ends with
-// "> 0" is of any number above that.
+// await waits until each line is among the metrics. "> 0" at the end of a line matches any number
+// above 0.
 func (s *scraped) await(lines ...string) {
 	s.t.Helper()
 	for began := time.Now(); ; restSince(began) {
@@ -56,13 +56,12 @@ func (s *scraped) await(lines ...string) {
 			return
 		}
 		if time.Since(began) > patience {
-			s.t.Fatalf("it never came to %s:\n%s", missing, text)
+			s.t.Fatalf("timeout waiting for %s:\n%s", missing, text)
 		}
 	}
 }
 
-// TestMetricsAfterRealEvents: what has happened to the real program is in its
-// metrics, by kind.
+// TestMetricsAfterRealEvents: metrics of the real program count what happened, by kind.
 func TestMetricsAfterRealEvents(t *testing.T) {
 	t.Parallel()
 	needs(t, "openssl", "false", "true")
@@ -129,7 +128,7 @@ discover = { from = %q }
 	s.reloads(good)
 	s.plans()
 	s.sessions()
-	write(t, list, "[{") // half an answer
+	write(t, list, "[{") // truncated JSON
 	s.await(`tcpctl_source_failing{kind="file",service="found",source="discover"} 1`,
 		`tcpctl_source_failures_total{kind="file",service="found",source="discover"} > 0`,
 		`tcpctl_source_backends{kind="file",service="found",source="discover"} 1`)
@@ -151,7 +150,7 @@ func (s *scraped) reloads(good string) {
 	s.t.Helper()
 	write(s.t, s.path, good+"no_such_key = 1\n")
 	if out, status := s.try("reload"); status == 0 {
-		s.t.Errorf("a bad file was taken: %s", out)
+		s.t.Errorf("a bad file was accepted: %s", out)
 	}
 	s.await(`tcpctl_config_last_reload_successful 0`, `tcpctl_config_reloads_total{result="failed"} 1`)
 	write(s.t, s.path, good)
@@ -159,7 +158,7 @@ func (s *scraped) reloads(good string) {
 	s.await(`tcpctl_config_last_reload_successful 1`, `tcpctl_config_reloads_total{result="applied"} 1`, `tcpctl_config_reloads_total{result="failed"} 1`)
 }
 
-// plans are a window that is done, and one whose command fails.
+// plans runs a window that succeeds, and one whose command fails.
 func (s *scraped) plans() {
 	s.t.Helper()
 	for _, c := range []struct {
@@ -174,8 +173,8 @@ func (s *scraped) plans() {
 		`tcpctl_plans_total{kind="roll",result="failed",service="db"} 0`)
 }
 
-// sessions are one that is redispatched, one behind a hook that fails, and three
-// in front of TLS of which one succeeds.
+// sessions opens one session that is redispatched, one behind a failing hook, and three over TLS,
+// of which one succeeds.
 func (s *scraped) sessions() {
 	s.t.Helper()
 	at := func(service string) string {
@@ -207,7 +206,7 @@ func (s *scraped) sessions() {
 		`tcpctl_hook_duration_seconds_count{service="hooked"} 1`, `tcpctl_hook_duration_seconds_sum{service="hooked"} > 0`)
 	ask(dial("desk")) // no TLS
 	dial("desk").Close()
-	c := tls.Client(dial("desk"), &tls.Config{ServerName: "127.0.0.1"}) // an unknown CA: it sends an alert
+	c := tls.Client(dial("desk"), &tls.Config{ServerName: "127.0.0.1"}) // unknown CA: the client sends an alert
 	if err := c.Handshake(); err == nil {
 		s.t.Error("an unknown CA was believed")
 	}

@@ -20,12 +20,12 @@ import (
 	"unicode/utf8"
 )
 
-// nastyText does things to a terminal that shows it as it is.
+// nastyText manipulates a terminal that gets it unescaped.
 const nastyText = "\x1b[2J\x1b]0;title\a\u009b31m\u202e\u2066\r\x00\x7f\u200b"
 
-// TestWhateverAnInstanceSaysIsOnlyShown runs each command that reads or acts
-// on an instance whose every string is nasty: names, states, reasons, what
-// hooks and checks have said, peers, errors, and what acts answer.
+// TestWhateverAnInstanceSaysIsOnlyShown runs each command that reads or acts, on an instance all of
+// whose strings are nasty: names, states, reasons, output of hooks and checks, peers, errors and
+// answers of acts.
 func TestWhateverAnInstanceSaysIsOnlyShown(t *testing.T) {
 	t.Parallel()
 	in := everythingAtOnce(t)
@@ -47,10 +47,10 @@ func TestWhateverAnInstanceSaysIsOnlyShown(t *testing.T) {
 			}
 			out, _ := runTcpctl(t, args...)
 			if bad := harmOf(out); bad != "" {
-				t.Errorf("tcpctl %s: %s is left in\n%q", strings.Join(args, " "), bad, out)
+				t.Errorf("tcpctl %s: %s is in the output\n%q", strings.Join(args, " "), bad, out)
 			}
 			if out == "" {
-				t.Errorf("tcpctl %s says nothing", strings.Join(args, " "))
+				t.Errorf("tcpctl %s prints nothing", strings.Join(args, " "))
 			}
 		}
 	}
@@ -65,7 +65,7 @@ func indexOf(all []string, s string) int {
 	return -1
 }
 
-// harmOf says what of an output a terminal would do more with than show it.
+// harmOf returns what in an output a terminal would do more than display.
 func harmOf(out string) string {
 	if !utf8.ValidString(out) {
 		return "what is not UTF-8"
@@ -78,8 +78,8 @@ func harmOf(out string) string {
 	return ""
 }
 
-// nastyInstance answers as the one behind it does, with something nasty at the
-// end of every string, and gives its socket.
+// nastyInstance forwards to the instance behind it, appends nastyText to every string of the
+// answers, and returns its own socket.
 func nastyInstance(t *testing.T, behind string) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "nasty")
@@ -120,7 +120,7 @@ func makeNasty(r *http.Response) error {
 	return err
 }
 
-// nastier leaves times as they are: they would be no times any more.
+// nastier appends nastyText to all strings except times, which would no longer parse.
 func nastier(v any) any {
 	switch v := v.(type) {
 	case map[string]any:

@@ -50,7 +50,7 @@ func peersCommand() *cobra.Command {
 	return takesAll(cmd)
 }
 
-// withMesh is the status of an instance that is in a mesh.
+// withMesh returns the status of an instance, or an error if it is in no mesh.
 func withMesh(ctx context.Context, src api.Source) (*api.Status, error) {
 	st, err := src.Status(ctx)
 	if err == nil && st.Mesh == nil {
@@ -63,11 +63,10 @@ func peersHead() []string {
 	return []string{"NODE", "ADDRESS", "STATE", "RTT", "UP", "QUEUE", "SEEN", "FOUND BY", "VERSION", ""}
 }
 
-// strangersShown is how many strangers are shown: any machine on the network can
-// make up more.
+// strangersShown bounds the strangers shown, as any machine on the network can invent more.
 const strangersShown = 10
 
-// peerRows are this node, its peers, and last the strangers.
+// peerRows returns the rows of this node, its peers, and last the strangers.
 func peerRows(st *api.Status) [][]string {
 	m := st.Mesh
 	t := [][]string{{cmp.Or(m.Label, m.Node), m.Listen, "+ self", "-", "", "", "-", "", st.Node.Version, ""}}

@@ -18,11 +18,10 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// TestAWindowEndsThePoolsOfADatabase: PgBouncer keeps its sessions for ever, so a
-// window around a restart comes to its limit. With --quiet it ends each of them
-// between transactions, and no transaction fails. TCPCTL_POOL=64 has as many clients,
-// and five windows: on a busy machine one of their requests may cross the end of its
-// connection (rule 46).
+// TestAWindowEndsThePoolsOfADatabase: PgBouncer keeps its sessions for ever, so a window around a
+// restart reaches its limit. With --quiet it ends each session between transactions, and no
+// transaction fails. TCPCTL_POOL=64 runs 64 clients and five windows: on a busy machine, a request
+// may cross the end of its connection (rule 46).
 func TestAWindowEndsThePoolsOfADatabase(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -41,8 +40,8 @@ func TestAWindowEndsThePoolsOfADatabase(t *testing.T) {
 	pool := newPgbouncer(t, pg, in.addr())
 	_, port, _ := net.SplitHostPort(pool)
 	script := filepath.Join(t.TempDir(), "script.sql")
-	// Some think within a transaction, for longer than the window's --quiet: no
-	// transaction is cut.
+	// Some clients pause within a transaction for longer than the window's --quiet, which must not
+	// cut them.
 	text := "\\set aid random(1, 100000)\n\\set think random(100, 3000)\nBEGIN;\nUPDATE pgbench_accounts SET abalance = abalance + 1 WHERE aid = :aid;\n" +
 		"\\if :think > 2700\n\\sleep 300 ms\n\\endif\nEND;\n\\sleep :think ms\n"
 	if err := os.WriteFile(script, []byte(text), 0o644); err != nil {
@@ -88,8 +87,7 @@ func TestAWindowEndsThePoolsOfADatabase(t *testing.T) {
 	t.Log(said)
 }
 
-// newPgbouncer is a pool in front of an address, with as many server connections
-// as it wants.
+// newPgbouncer starts a pool in front of an address, with unlimited server connections.
 func newPgbouncer(t *testing.T, pg *postgres, addr string) (at string) {
 	t.Helper()
 	at = proxytest.FreePort(t)

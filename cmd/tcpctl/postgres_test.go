@@ -18,10 +18,9 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// TestPostgreSQLRestartsUnderPgbench: two windows around a restart, while
-// clients come again for each transaction. Each has a thread of its own:
-// pgbench waits for a connection with the whole thread, so that otherwise one
-// that is held would keep the others from ending.
+// TestPostgreSQLRestartsUnderPgbench: two windows around a restart, while clients reconnect for
+// each transaction. Each client has its own thread: pgbench blocks the whole thread while
+// connecting, so that a held client would block the others.
 func TestPostgreSQLRestartsUnderPgbench(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -31,7 +30,7 @@ func TestPostgreSQLRestartsUnderPgbench(t *testing.T) {
 	in := runConfigured(t, fmt.Sprintf("[services.db]\nlisten = \"127.0.0.1:0\"\nbackends = [{ name = \"pg\", addr = %q }]\n", pg.addr))
 	in.until("it is up", func(s *proxy.ServiceInfo) bool { return s.Backends[0].State == proxy.StateUp })
 	_, port, _ := net.SplitHostPort(in.addr())
-	bench := exec.Command("pgbench", "-n", "-h", "127.0.0.1", "-p", port, "-U", "postgres", "-C", "-c", "8", "-j", "8", "-t", "25", "-R", "60", "postgres") // so many, however long they take
+	bench := exec.Command("pgbench", "-n", "-h", "127.0.0.1", "-p", port, "-U", "postgres", "-C", "-c", "8", "-j", "8", "-t", "25", "-R", "60", "postgres") // a fixed number, however long they take
 	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
 	if err != nil {
 		t.Fatal(err)
@@ -62,8 +61,7 @@ func TestPostgreSQLRestartsUnderPgbench(t *testing.T) {
 	}
 }
 
-// postgres is a cluster of the test's own, without TLS; root runs it as the
-// user that Debian has for it.
+// postgres is a database server of one test, without TLS. Root runs it as Debian's user postgres.
 type postgres struct {
 	addr, bin, dir string
 	as             []string
@@ -75,7 +73,7 @@ func newPostgres(t *testing.T) *postgres {
 	if _, err := exec.LookPath("pgbench"); err != nil || len(found) == 0 {
 		t.Skip("postgresql is not installed")
 	}
-	dir, err := os.MkdirTemp("", "pg") // short: its own socket is in there
+	dir, err := os.MkdirTemp("", "pg") // short, as its socket is in there
 	if err != nil {
 		t.Fatal(err)
 	}
