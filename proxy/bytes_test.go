@@ -36,7 +36,7 @@ func TestCountersOnlyGrow(t *testing.T) {
 					name := strings.Repeat("x", 1+n*turn)
 					c := v.dial(name)
 					if got := c.hear(); got != "a "+name && got != "b "+name {
-						t.Errorf("heard %q", got)
+						t.Errorf("got %q", got)
 						return
 					}
 					if turn%3 == 0 {

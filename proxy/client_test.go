@@ -103,7 +103,7 @@ func (c *client) hear() string {
 func (c *client) hears(want string) {
 	c.Helper()
 	if got := c.hear(); got != want {
-		c.Fatalf("heard %q, want %q", got, want)
+		c.Fatalf("got %q, want %q", got, want)
 	}
 }
 
@@ -125,7 +125,7 @@ func (c *client) isReset() {
 func (c *client) isClosed() {
 	c.Helper()
 	if got := c.hear(); got != "EOF" {
-		c.Fatalf("heard %q, want the end", got)
+		c.Fatalf("got %q, want the end", got)
 	}
 }
 

@@ -137,7 +137,7 @@ func testTLSFromClients(t *testing.T) {
 	c.CloseWrite()
 	c.SetReadDeadline(time.Now().Add(patience))
 	if all, err := io.ReadAll(c); err != nil || string(all) != "a hello\n" {
-		t.Errorf("heard %q, %v", all, err)
+		t.Errorf("got %q, %v", all, err)
 	}
 	if r := v.record(); r.Via != "tls" || r.BytesIn != 6 {
 		t.Errorf("%+v", r)
@@ -233,7 +233,7 @@ func testRule04BytesThatTheOpeningHasRead(t *testing.T) {
 			v.must(v.svc.Resume(proxy.ResumeOptions{By: "ana"}))
 			heard, err := bufio.NewReader(r).ReadString('\n')
 			if heard != "a words\n" {
-				t.Errorf("heard %q, %v", heard, err)
+				t.Errorf("got %q, %v", heard, err)
 			}
 		})
 	}

@@ -260,7 +260,7 @@ func TestAPanicOfTheGateEndsThatWaiter(t *testing.T) {
 		v.must(v.svc.Resume(proxy.ResumeOptions{By: "ana"}))
 		one.isReset()
 		if got := two.hear(); got != "a two" && got != "b two" {
-			t.Errorf("heard %q", got)
+			t.Errorf("got %q", got)
 		}
 		v.endedByPanic(log, proxy.PhaseQueue, "injected", "proxy.gate.decide")
 		two.leaves()

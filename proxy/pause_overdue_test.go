@@ -6,7 +6,7 @@ import (
 )
 
 // TestRule18OverdueUntilItIsResumed: what a report calls overdue is how long clients were rejected; a window on all
-// nodes goes on after that, until their numbers are there.
+// nodes continues after that, until their numbers have arrived.
 func TestRule18OverdueUntilItIsResumed(t *testing.T) {
 	e, err := New(Config{Services: []ServiceConfig{{Name: "db", Listen: []string{"127.0.0.1:0"}}}})
 	if err != nil {

@@ -91,7 +91,7 @@ func converse(c net.Conn, from, name string) error {
 	}
 	who, rest, _ := strings.Cut(got, " ")
 	if rest != name+"\n" || from != "" && who != from {
-		return fmt.Errorf("heard %q, want %q from %q", got, name, from)
+		return fmt.Errorf("got %q, want %q from %q", got, name, from)
 	}
 	c.(interface{ CloseWrite() error }).CloseWrite()
 	if n, err := r.Read(make([]byte, 1)); n != 0 || err == nil {

@@ -61,7 +61,7 @@ func TestRule22AReloadLosesNothing(t *testing.T) {
 		live.hears("still here")
 		v.must(v.svc.Resume(proxy.ResumeOptions{By: "ana"}))
 		if got := waiter.hear(); !strings.HasSuffix(got, "waiter") {
-			t.Errorf("the waiter heard %q", got)
+			t.Errorf("the waiter got %q", got)
 		}
 		v.dial("new").Close()
 		if changes := v.apply(func() proxy.ServiceConfig { c := service("db", "127.0.0.1:0", a, b); c.Relay = relay; return c }()); len(changes) != 0 {

@@ -776,7 +776,7 @@ func TestRule51AddedAndFound(t *testing.T) {
 			heard[name] = true
 		}
 		if len(heard) != 3 || !heard["plain"] || !heard["added"] || !heard["found"] {
-			t.Errorf("heard %v", heard)
+			t.Errorf("got %v", heard)
 		}
 		if _, err := v.svc.Add(proxy.BackendConfig{Name: "x", Addr: added.addr(), TLS: &proxy.BackendTLS{CA: a.file("nothing.pem")}}, "ana", ""); err == nil {
 			t.Error("a backend with a missing CA was added")

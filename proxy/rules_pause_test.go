@@ -170,7 +170,7 @@ func TestRule16TheLongestPause(t *testing.T) {
 					for _, c := range []*client{one, two} {
 						both.Go(func() {
 							if got := c.hear(); !strings.HasPrefix(got, "a ") {
-								t.Errorf("heard %q", got)
+								t.Errorf("got %q", got)
 							}
 							c.Close()
 						})

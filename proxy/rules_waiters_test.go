@@ -44,7 +44,7 @@ func TestRule04WhoHasLeftGetsNoSlot(t *testing.T) {
 		first.leaves()
 		for _, c := range stay {
 			if got := c.hear(); !slices.Contains(want, got[2:]) {
-				t.Fatalf("heard %q", got)
+				t.Fatalf("got %q", got)
 			}
 			c.leaves()
 		}

@@ -22,7 +22,7 @@ func told(v *visit, kind string) proxy.Event {
 		select {
 		case <-more:
 		case <-late:
-			v.Fatalf("no event %s came", kind)
+			v.Fatalf("no event %s", kind)
 		}
 	}
 }
@@ -51,7 +51,7 @@ func TestPauseNearMaxIsSaidOnce(t *testing.T) {
 		t.Errorf("%+v", ev)
 	}
 	if after := ev.Time.Sub(began); after < 3*time.Second {
-		t.Errorf("said after %s of 4s", after)
+		t.Errorf("the event came after %s of 4s", after)
 	}
 	c.hears("a held")
 	if n := count(v, proxy.EventPauseNear); n != 1 {

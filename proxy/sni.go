@@ -50,7 +50,7 @@ func noHello(came int, err error) relay.Event {
 	late := errors.Is(err, os.ErrDeadlineExceeded)
 	switch {
 	case late:
-		err = fmt.Errorf("%d bytes of it came within %s", came, handshakeTimeout)
+		err = fmt.Errorf("%d bytes of it arrived within %s", came, handshakeTimeout)
 	case errors.Is(err, io.EOF):
 		err = fmt.Errorf("the client ended after %d bytes", came)
 	}

@@ -24,7 +24,7 @@ func TestRule50NoHelloInTime(t *testing.T) {
 			}()
 			ev := readClientHello(far)
 			g := ev.Arg.(handshakeResult)
-			if g.refused != ReasonNoHello || g.abandoned || ev.Err.Error() != fmt.Sprintf("%d bytes of it came within 10s", drips) {
+			if g.refused != ReasonNoHello || g.abandoned || ev.Err.Error() != fmt.Sprintf("%d bytes of it arrived within 10s", drips) {
 				t.Errorf("refused %q, %v", g.refused, ev.Err)
 			}
 			if took := time.Since(began); took != handshakeTimeout {

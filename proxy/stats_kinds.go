@@ -56,7 +56,7 @@ type kind[T any] interface {
 	less(T) int
 }
 
-// kindsOf gives counts in a fixed order, with those of more added; nil: there are none.
+// kindsOf returns counts in a fixed order, with those of more added; nil: none.
 func kindsOf[T comparable, P kind[T]](counts map[T]int64, more ...T) (all []T) {
 	counts = maps.Clone(counts)
 	for _, one := range more {

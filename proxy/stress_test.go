@@ -110,7 +110,7 @@ func stress(t *testing.T, relay, how string) {
 	for range slots { // each slot is still available
 		c := v.dial("after")
 		if got := c.hear(); len(got) != len("a after") {
-			t.Fatalf("heard %q", got)
+			t.Fatalf("got %q", got)
 		}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)

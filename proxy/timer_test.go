@@ -119,7 +119,7 @@ func (w *works) hears(c net.Conn, line string) {
 	w.Helper()
 	fmt.Fprintln(c, line)
 	if got, err := bufio.NewReader(c).ReadString('\n'); err != nil || got != line+"\n" {
-		w.Fatalf("heard %q, %v", got, err)
+		w.Fatalf("got %q, %v", got, err)
 	}
 }
 

@@ -217,7 +217,7 @@ func TestTLSCutAtEachByte(t *testing.T) {
 				whole := c.Seal(nil, []byte("hello\n"))
 				c.TCPConn.Write(whole)
 				if got, err := c.reads(8); string(got) != "a hello\n" || err != nil {
-					t.Fatalf("heard %q, %v", got, err)
+					t.Fatalf("got %q, %v", got, err)
 				}
 				last := c.CloseNotify(nil)
 				if k > len(last) {
@@ -318,7 +318,7 @@ func TestTLSAlertsOfTheClient(t *testing.T) {
 			c.TCPConn.Write(append(c.Seal(nil, []byte("before")), test.send(c)...))
 			_, err := c.reads(1)
 			if text := err.Error(); !strings.Contains(text, "reset") && (test.hears == "" || !strings.Contains(text, test.hears)) {
-				t.Errorf("%s: the client heard %v", name, err)
+				t.Errorf("%s: the client got %v", name, err)
 			}
 			if e := <-got; string(e.got) != "before" || !errors.Is(e.err, syscall.ECONNRESET) {
 				t.Errorf("%s: the backend got %q, %v", name, e.got, e.err)
@@ -400,10 +400,10 @@ func TestTLSClientsWait(t *testing.T) {
 		stays.TCPConn.Write(stays.Seal(nil, []byte("stays\n")))
 		v.must(v.svc.Resume(proxy.ResumeOptions{By: "ana"}))
 		if got, err := ends.reads(9); string(got) != "a hello\n" || err != io.EOF {
-			t.Errorf("heard %q, %v", got, err)
+			t.Errorf("got %q, %v", got, err)
 		}
 		if got, err := stays.reads(8); string(got) != "a stays\n" || err != nil {
-			t.Errorf("heard %q, %v", got, err)
+			t.Errorf("got %q, %v", got, err)
 		}
 	})
 }

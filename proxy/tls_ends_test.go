@@ -74,7 +74,7 @@ func testTLSThatIsCut(t *testing.T) {
 					t.Errorf("the backend got %d of %d bytes, %v", len(e.got), len(want), e.err)
 				}
 				if answer, err := io.ReadAll(c); !reset && (string(answer) != "thank you" || err != nil) {
-					t.Errorf("the client heard %q, %v", answer, err)
+					t.Errorf("the client got %q, %v", answer, err)
 				}
 				raw.Close()
 				reason := proxy.ReasonTLSTruncated
@@ -111,7 +111,7 @@ func testTLSSaysHowItEnds(t *testing.T) {
 		c, raw := v.dialTLS()
 		buf := make([]byte, 10)
 		if _, err := io.ReadFull(c, buf); err != nil || string(buf) != "last words" {
-			t.Fatalf("heard %q, %v", buf, err)
+			t.Fatalf("got %q, %v", buf, err)
 		}
 		if reset {
 			io.WriteString(c, "x")

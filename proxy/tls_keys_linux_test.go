@@ -35,7 +35,7 @@ func TestTLSKeysThatChange(t *testing.T) {
 			fmt.Fprintln(in, text)
 			sent += len(text) + 1
 			if got, err := out.ReadString('\n'); got != want+"\n" {
-				t.Fatalf("heard %q, %v", got, err)
+				t.Fatalf("got %q, %v", got, err)
 			}
 		}
 		says("hello", "a hello")

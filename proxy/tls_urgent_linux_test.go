@@ -48,7 +48,7 @@ func TestUrgentDataAndTLS(t *testing.T) {
 			c.TCPConn.Write(record[len(record)/2:])
 		}
 		if plain, err := c.reads(19); string(plain) != "an answer, and more" || err != nil {
-			t.Errorf("heard %q, %v", plain, err)
+			t.Errorf("got %q, %v", plain, err)
 		}
 		c.TCPConn.Write(c.CloseNotify(nil))
 		c.TCPConn.CloseWrite()
@@ -88,7 +88,7 @@ func TestUrgentDataInTheOpening(t *testing.T) {
 		}
 		b := make([]byte, 5)
 		if _, err := io.ReadFull(c, b); err != nil || string(b) != "hello" {
-			t.Errorf("heard %q, %v", b, err)
+			t.Errorf("got %q, %v", b, err)
 		}
 	})
 }

@@ -18,7 +18,7 @@ const (
 	// program does not close: time for what it still writes to the peer. The
 	// delay starts again whenever something was written, within CloseTimeout.
 	echoDelay = time.Second
-	// lingerTime is how long the socket stays open behind the last frame, for
+	// lingerTime is how long the socket stays open after the last frame, for
 	// the peer to read it. Closing a socket that still receives resets the
 	// connection, and the reset destroys a Close frame in flight.
 	lingerTime = time.Second

@@ -82,7 +82,7 @@ func (c *Conn) interruptReads(ctx context.Context) (end func()) {
 	}
 }
 
-// probeReset sends a ping to a peer whose FIN has come behind buffered payload:
+// probeReset sends a ping to a peer whose FIN has arrived after buffered payload:
 // if its process has closed the socket, its kernel answers with a reset, which
 // NetConn shows.
 func (c *Conn) probeReset() {

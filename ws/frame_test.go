@@ -107,7 +107,7 @@ func TestPings(t *testing.T) {
 	// Unsolicited pongs are ignored.
 	p.say(frame(fin|pong, "unsolicited"), frame(fin|pong, "\x00\x00\x00\x00\x00\x00\x00\x01"), frame(fin|ping, "still"))
 	p.wantFrame(fin|pong, "still")
-	// A pong goes before the echo of a Close that came behind its ping.
+	// A pong goes before the echo of a Close that followed its ping.
 	p.say(frame(fin|ping, "last"), closeFrame(1000, ""))
 	p.wantFrame(fin|pong, "last")
 	p.wantClose(1000)

@@ -130,7 +130,7 @@ func TestBlockedUpload(t *testing.T) {
 	t.Parallel()
 	const size = 40 << 20
 	server, client := pair(t, ws.Config{Ping: beat}, ws.Dialer{Ping: -1})
-	go io.Copy(io.Discard, client) // which answers pings, behind its payload
+	go io.Copy(io.Discard, client) // which answers pings, after its payload
 	sent := make(chan error, 1)
 	go func() {
 		_, err := io.Copy(client, io.LimitReader(zeros{}, size))

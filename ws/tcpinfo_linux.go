@@ -2,7 +2,7 @@ package ws
 
 import "golang.org/x/sys/unix"
 
-// tcpCloseWait is TCP_CLOSE_WAIT of the kernel: the peer's FIN has come, and we
+// tcpCloseWait is TCP_CLOSE_WAIT of the kernel: the peer's FIN has arrived, and we
 // have not closed.
 const tcpCloseWait = 8
 

@@ -195,7 +195,7 @@ const (
 	chartLeft   = 60.0
 )
 
-// chart is one SVG drawing: areas and lines over the stretch.
+// chart is one SVG drawing: areas and lines over the time range.
 type chart struct {
 	Title   string
 	Series  []drawn

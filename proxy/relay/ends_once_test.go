@@ -53,7 +53,7 @@ func endAndHear(t *testing.T, c *net.TCPConn) {
 	}
 	c.CloseWrite()
 	if got, err := io.ReadAll(c); err != nil || string(got) != "so long" {
-		t.Errorf("heard %q, %v", got, err)
+		t.Errorf("got %q, %v", got, err)
 	}
 }
 

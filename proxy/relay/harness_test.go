@@ -335,14 +335,14 @@ func hear(t testing.TB, c net.Conn, want string) {
 	t.Helper()
 	b := make([]byte, len(want))
 	if n, err := io.ReadFull(c, b); err != nil || string(b) != want {
-		t.Fatalf("heard %q, %v, want %q", b[:n], err, want)
+		t.Fatalf("got %q, %v, want %q", b[:n], err, want)
 	}
 }
 
 func hearEnd(t testing.TB, c net.Conn) {
 	t.Helper()
 	if n, err := c.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
-		t.Fatalf("heard %d bytes and %v, want the end", n, err)
+		t.Fatalf("got %d bytes and %v, want the end", n, err)
 	}
 }
 

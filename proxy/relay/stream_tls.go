@@ -206,7 +206,7 @@ func (c *tlsConn) CloseWrite() error {
 	return err
 }
 
-// closeNotify writes what is unsent with close_notify behind it. writing is held.
+// closeNotify writes what is unsent, and then close_notify. writing is held.
 func (c *tlsConn) closeNotify() error {
 	if err := c.add((*tlsrecord.Session).CloseNotify); err != nil {
 		return err

@@ -51,7 +51,7 @@ func urge(t testing.TB, c net.Conn, b byte) {
 // hearUrgent waits for an urgent byte.
 func hearUrgent(t testing.TB, c net.Conn, want byte) {
 	t.Helper()
-	within(t, "an urgent byte comes", func() (ok bool) {
+	within(t, "an urgent byte arrives", func() (ok bool) {
 		control(t, c, func(fd int) error {
 			var b [1]byte
 			n, _, err := unix.Recvfrom(fd, b[:], unix.MSG_OOB|unix.MSG_DONTWAIT)

@@ -1,5 +1,5 @@
 // Package plan takes named steps one after another: it pauses before a step,
-// goes on, stops at the first failure or when it is aborted, and says at any
+// continues, stops at the first failure or when it is aborted, and says at any
 // time how far it is. What the steps do is the caller's.
 package plan
 
