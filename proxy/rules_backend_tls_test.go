@@ -100,29 +100,6 @@ func serverOver(t testing.TB, name string, c *tls.Config) *server {
 	return serveOn(t, name, tls.NewListener(ln, c))
 }
 
-// raw is a backend that handles each connection as the test says.
-func raw(t testing.TB, do func(net.Conn)) (addr string) {
-	t.Helper()
-	ln := proxytest.Listen(t)
-	var wg sync.WaitGroup
-	ended := make(chan struct{})
-	wg.Go(func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			wg.Go(func() {
-				go func() { <-ended; c.Close() }()
-				do(c)
-				c.Close()
-			})
-		}
-	})
-	t.Cleanup(func() { ln.Close(); close(ended); wg.Wait() })
-	return ln.Addr().String()
-}
-
 // TestRule51SpeaksTLS: the certificate is verified by the configured CA and for the
 // configured name, and the backend gets ours.
 func TestRule51SpeaksTLS(t *testing.T) { onEach(t, testRule51SpeaksTLS) }
@@ -186,12 +163,12 @@ func faulty(t testing.TB, a *authority) map[string]struct {
 		"not valid yet":      {by(a.sign(time.Hour, 2*time.Hour, name)), proxy.ReasonTLSExpired, "is not valid before"},
 		"asks for ours":      {over(asks), proxy.ReasonTLSAlert, "it refuses"},
 		"no certificate":     {over(&tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, errors.New("none") }}), proxy.ReasonTLSAlert, "it refuses"},
-		"answers as SMTP":    {raw(t, func(c net.Conn) { io.WriteString(c, "220 mail ready\r\n"); io.Copy(io.Discard, c) }), proxy.ReasonNotTLS, "speaks no TLS"},
-		"answers as HTTP":    {raw(t, func(c net.Conn) { bufio.NewReader(c).ReadByte(); io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n") }), proxy.ReasonNotTLS, "speaks no TLS"},
-		"closes":             {raw(t, func(c net.Conn) { bufio.NewReader(c).ReadByte() }), proxy.ReasonTLS, "in the handshake"},
-		"resets":             {raw(t, func(c net.Conn) { bufio.NewReader(c).ReadByte(); c.(*net.TCPConn).SetLinger(0) }), proxy.ReasonTLS, "in the handshake"},
-		"says nothing":       {raw(t, func(c net.Conn) { io.Copy(io.Discard, c) }), proxy.ReasonTLSTimeout, "handshake timed out"},
-		"says half a record": {raw(t, func(c net.Conn) { c.Write([]byte{22, 3, 3, 0, 90, 2}); io.Copy(io.Discard, c) }), proxy.ReasonTLSTimeout, "handshake timed out"},
+		"answers as SMTP":    {proxytest.Serve(t, func(c net.Conn) { io.WriteString(c, "220 mail ready\r\n"); io.Copy(io.Discard, c) }), proxy.ReasonNotTLS, "speaks no TLS"},
+		"answers as HTTP":    {proxytest.Serve(t, func(c net.Conn) { bufio.NewReader(c).ReadByte(); io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n") }), proxy.ReasonNotTLS, "speaks no TLS"},
+		"closes":             {proxytest.Serve(t, func(c net.Conn) { bufio.NewReader(c).ReadByte() }), proxy.ReasonTLS, "in the handshake"},
+		"resets":             {proxytest.Serve(t, func(c net.Conn) { bufio.NewReader(c).ReadByte(); c.(*net.TCPConn).SetLinger(0) }), proxy.ReasonTLS, "in the handshake"},
+		"says nothing":       {proxytest.Serve(t, func(c net.Conn) { io.Copy(io.Discard, c) }), proxy.ReasonTLSTimeout, "handshake timed out"},
+		"says half a record": {proxytest.Serve(t, func(c net.Conn) { c.Write([]byte{22, 3, 3, 0, 90, 2}); io.Copy(io.Discard, c) }), proxy.ReasonTLSTimeout, "handshake timed out"},
 	}
 }
 
@@ -266,7 +243,7 @@ func testRule51HeaderBeforeTLS(t *testing.T) {
 	a := newAuthority(t, "ours")
 	config := &tls.Config{Certificates: []tls.Certificate{a.sign(0, time.Hour, "db.example.org")}}
 	headers := make(chan string, 100)
-	addr := raw(t, func(c net.Conn) {
+	addr := proxytest.Serve(t, func(c net.Conn) {
 		line := make([]byte, 0, 107)
 		for !bytes.HasSuffix(line, []byte("\n")) {
 			var b [1]byte
@@ -364,7 +341,7 @@ func testRule51EndsPassOn(t *testing.T) {
 			t.Run(fmt.Sprint(how, clientTLS), func(t *testing.T) {
 				t.Parallel()
 				said := make(chan error, 1)
-				addr := raw(t, func(c net.Conn) {
+				addr := proxytest.Serve(t, func(c net.Conn) {
 					over := tls.Server(c, config)
 					if how != "reset" {
 						over.Write(want)
@@ -443,7 +420,7 @@ func TestRule51HandshakesEnd(t *testing.T) { onEach(t, testRule51HandshakesEnd) 
 
 func testRule51HandshakesEnd(t *testing.T) {
 	a := newAuthority(t, "ours")
-	b := proxy.BackendConfig{Name: "a", TLS: a.spoken("db.example.org"), Addr: raw(t, func(c net.Conn) { io.Copy(io.Discard, c) })}
+	b := proxy.BackendConfig{Name: "a", TLS: a.spoken("db.example.org"), Addr: proxytest.Serve(t, func(c net.Conn) { io.Copy(io.Discard, c) })}
 	v := start(t, proxy.ServiceConfig{Backends: []proxy.BackendConfig{b}, Check: proxy.CheckConfig{Type: "none"}, ConnectTimeout: time.Hour})
 	connecting := func() { v.until("one is connecting", func(i proxy.ServiceInfo) bool { return i.Sessions.Active == 1 }) }
 	kicked := v.dial("kicked")
@@ -469,7 +446,7 @@ func TestRule51ChecksLeaveNothing(t *testing.T) {
 	a := newAuthority(t, "ours")
 	config := &tls.Config{Certificates: []tls.Certificate{a.sign(0, time.Hour, "db.example.org")}}
 	seen := make(chan error, 100)
-	addr := raw(t, func(c net.Conn) {
+	addr := proxytest.Serve(t, func(c net.Conn) {
 		over := tls.Server(c, config)
 		_, err := io.Copy(io.Discard, over)
 		seen <- err
@@ -681,7 +658,7 @@ func TestRule51BulkBothWays(t *testing.T) {
 func bulkBothWays(t *testing.T, relay string, version uint16) {
 	a := newAuthority(t, "ours")
 	config := &tls.Config{Certificates: []tls.Certificate{a.sign(0, time.Hour, "db.example.org")}, MaxVersion: version}
-	addr := raw(t, func(c net.Conn) {
+	addr := proxytest.Serve(t, func(c net.Conn) {
 		over := tls.Server(c, config)
 		io.Copy(over, over)
 		over.CloseWrite()

@@ -133,24 +133,13 @@ func TestRule05RejectOnceTheChecksHaveNoticed(t *testing.T) {
 // backend may have taken a byte.
 func TestABackendThatAcceptsAndResets(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
-		ln := proxytest.Listen(t)
-		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
-			for {
-				c, err := ln.Accept()
-				if err != nil {
-					return
-				}
-				c.Read(make([]byte, 9)) // without it the dial may fail or succeed
-				c.(*net.TCPConn).SetLinger(0)
-				c.Close()
-			}
-		}()
-		t.Cleanup(func() { ln.Close(); <-ended })
+		rude := proxytest.Serve(t, func(c net.Conn) {
+			c.Read(make([]byte, 9)) // without it the dial may fail or succeed
+			c.(*net.TCPConn).SetLinger(0)
+		})
 		c := unchecked(relay)
 		c.Lock.Slots = 1
-		c.Backends = []proxy.BackendConfig{{Name: "rude", Addr: ln.Addr().String()}}
+		c.Backends = []proxy.BackendConfig{{Name: "rude", Addr: rude}}
 		v := start(t, c)
 		for range 5 {
 			v.dial("x").isReset()

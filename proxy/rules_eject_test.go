@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -19,57 +18,45 @@ import (
 // A connection that sends nothing is a check.
 type moody struct {
 	name string
-	ln   net.Listener
+	addr string
 	mood atomic.Value // answer, reset, close
 	met  atomic.Int32 // lines read
-	wg   sync.WaitGroup
 }
 
 func newMoody(t testing.TB, name, mood string) *moody {
 	t.Helper()
-	ln := proxytest.Listen(t)
-	m := &moody{name: name, ln: ln}
+	m := &moody{name: name}
 	m.mood.Store(mood)
-	m.wg.Go(m.accept)
-	t.Cleanup(func() { ln.Close(); m.wg.Wait() })
+	m.addr = proxytest.Serve(t, m.serve)
 	return m
 }
 
-func (m *moody) accept() {
-	for {
-		c, err := m.ln.Accept()
-		if err != nil {
-			return
+func (m *moody) serve(c net.Conn) {
+	r := bufio.NewReader(c)
+	line, err := r.ReadString('\n')
+	if err != nil {
+		return
+	}
+	m.met.Add(1)
+	switch m.mood.Load() {
+	case "answer":
+		fmt.Fprintf(c, "%s %s", m.name, line)
+		io.Copy(io.Discard, r)
+	case "answer then reset":
+		fmt.Fprintf(c, "%s %s", m.name, line)
+		if _, err := r.ReadByte(); err == nil {
+			c.(*net.TCPConn).SetLinger(0)
 		}
-		m.wg.Go(func() {
-			defer c.Close()
-			r := bufio.NewReader(c)
-			line, err := r.ReadString('\n')
-			if err != nil {
-				return
-			}
-			m.met.Add(1)
-			switch m.mood.Load() {
-			case "answer":
-				fmt.Fprintf(c, "%s %s", m.name, line)
-				io.Copy(io.Discard, r)
-			case "answer then reset":
-				fmt.Fprintf(c, "%s %s", m.name, line)
-				if _, err := r.ReadByte(); err == nil {
-					c.(*net.TCPConn).SetLinger(0)
-				}
-			case "reset":
-				c.(*net.TCPConn).SetLinger(0)
-			case "close":
-			case "hang":
-				io.Copy(io.Discard, r)
-			}
-		})
+	case "reset":
+		c.(*net.TCPConn).SetLinger(0)
+	case "close":
+	case "hang":
+		io.Copy(io.Discard, r)
 	}
 }
 
 func (m *moody) backend() proxy.BackendConfig {
-	return proxy.BackendConfig{Name: m.name, Addr: m.ln.Addr().String()}
+	return proxy.BackendConfig{Name: m.name, Addr: m.addr}
 }
 
 // ejecting is a service that ejects for an hour after three failures.

@@ -32,20 +32,9 @@ func startBridge(t *testing.T, cfg ws.Config, serve func(*net.TCPConn)) *bridge 
 	if err != nil {
 		t.Fatal(err)
 	}
-	backend := proxytest.Listen(t)
+	backend := proxytest.Serve(t, func(c net.Conn) { serve(c.(*net.TCPConn)) })
 	b := &bridge{Listener: l, t: t, addr: l.Addr().String()}
-	b.wg.Add(2)
-	go func() {
-		defer b.wg.Done()
-		for {
-			c, err := backend.Accept()
-			if err != nil {
-				return
-			}
-			b.wg.Add(1)
-			go func() { defer b.wg.Done(); defer c.Close(); serve(c.(*net.TCPConn)) }()
-		}
-	}()
+	b.wg.Add(1)
 	go func() {
 		defer b.wg.Done()
 		for {
@@ -54,12 +43,11 @@ func startBridge(t *testing.T, cfg ws.Config, serve func(*net.TCPConn)) *bridge 
 				return
 			}
 			b.wg.Add(1)
-			go func() { defer b.wg.Done(); b.relayClient(p, backend.Addr().String()) }()
+			go func() { defer b.wg.Done(); b.relayClient(p, backend) }()
 		}
 	}()
 	t.Cleanup(func() {
 		l.Close()
-		backend.Close()
 		for _, c := range l.Conns() {
 			c.CloseNow()
 		}

@@ -85,26 +85,14 @@ func TestDialToListener(t *testing.T) {
 // fakeServer sends the given response to each handshake.
 func fakeServer(t *testing.T, answer func(key string) string) string {
 	t.Helper()
-	ln := proxytest.Listen(t)
-	done := make(chan struct{})
-	t.Cleanup(func() { ln.Close(); <-done })
-	go func() {
-		defer close(done)
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			r, err := http.ReadRequest(bufio.NewReader(c))
-			if err == nil {
-				io.WriteString(c, answer(r.Header.Get("Sec-WebSocket-Key")))
-			}
-			c.SetReadDeadline(time.Now().Add(patience))
-			io.Copy(io.Discard, c)
-			c.Close()
+	return "ws://" + proxytest.Serve(t, func(c net.Conn) {
+		r, err := http.ReadRequest(bufio.NewReader(c))
+		if err == nil {
+			io.WriteString(c, answer(r.Header.Get("Sec-WebSocket-Key")))
 		}
-	}()
-	return "ws://" + ln.Addr().String()
+		c.SetReadDeadline(time.Now().Add(patience))
+		io.Copy(io.Discard, c)
+	})
 }
 
 const okAnswer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: KEY\r\n"

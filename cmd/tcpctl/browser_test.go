@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -114,33 +113,15 @@ func browse(t *testing.T, chromium, url string) {
 type echoServer struct {
 	addr    string
 	reports chan string
-	wg      sync.WaitGroup
 }
 
 func startEcho(t *testing.T) *echoServer {
-	ln := proxytest.Listen(t)
-	e := &echoServer{addr: ln.Addr().String(), reports: make(chan string, 1)}
-	e.wg.Add(1)
-	go e.accept(ln)
-	t.Cleanup(func() { ln.Close() }) // its clients end with the bridge
+	e := &echoServer{reports: make(chan string, 1)}
+	e.addr = proxytest.Serve(t, e.serve)
 	return e
 }
 
-func (e *echoServer) accept(ln net.Listener) {
-	defer e.wg.Done()
-	for {
-		c, err := ln.Accept()
-		if err != nil {
-			return
-		}
-		e.wg.Add(1)
-		go e.serve(c)
-	}
-}
-
 func (e *echoServer) serve(c net.Conn) {
-	defer e.wg.Done()
-	defer c.Close()
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := c.Read(buf)

@@ -159,27 +159,16 @@ type download struct {
 }
 
 func newDownload(t *testing.T) *download {
-	ln := proxytest.Listen(t)
-	d := &download{addr: ln.Addr().String()}
-	done := make(chan struct{})
-	go d.serve(ln, done)
-	t.Cleanup(func() { ln.Close(); <-done })
+	d := &download{}
+	d.addr = proxytest.Serve(t, d.serve)
 	return d
 }
 
 // serve gives its one real client all; those who say nothing are checks.
-func (d *download) serve(ln net.Listener, done chan<- struct{}) {
-	defer close(done)
-	for {
-		c, err := ln.Accept()
-		if err != nil {
-			return
-		}
-		c.SetReadDeadline(time.Now().Add(patience))
-		if _, err := io.ReadFull(c, make([]byte, 4)); err == nil {
-			d.send(c)
-		}
-		c.Close()
+func (d *download) serve(c net.Conn) {
+	c.SetReadDeadline(time.Now().Add(patience))
+	if _, err := io.ReadFull(c, make([]byte, 4)); err == nil {
+		d.send(c)
 	}
 }
 

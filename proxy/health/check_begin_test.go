@@ -67,44 +67,25 @@ func TestTLSWithoutHTTP(t *testing.T) {
 	srv := httptest.NewTLSServer(nil)
 	defer srv.Close()
 	var name string
-	ln, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{GetConfigForClient: func(h *tls.ClientHelloInfo) (*tls.Config, error) {
+	c := &tls.Config{GetConfigForClient: func(h *tls.ClientHelloInfo) (*tls.Config, error) {
 		name = h.ServerName
 		return srv.TLS, nil
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			io.WriteString(c, "220 mail\r\n")
-			bufio.NewReader(c).ReadString('\n')
-			c.Close()
-		}
-	}()
+	}}
+	addr := proxytest.Serve(t, func(plain net.Conn) {
+		c := tls.Server(plain, c)
+		io.WriteString(c, "220 mail\r\n")
+		bufio.NewReader(c).ReadString('\n')
+		c.Close()
+	})
 	for _, kind := range []string{TCP, Talk} {
 		name = ""
-		c := Check{Type: kind, Addr: ln.Addr().String(), TLS: true, Host: "mail.internal", Want: "220 "}
+		c := Check{Type: kind, Addr: addr, TLS: true, Host: "mail.internal", Want: "220 "}
 		if r := c.Run(context.Background()); !r.OK || name != "mail.internal" {
 			t.Errorf("%s: %+v, requested name %q", kind, r, name)
 		}
 	}
-	ln.Close()
-	<-ended
-	plain := proxytest.Listen(t)
-	defer plain.Close()
-	go func() {
-		if c, err := plain.Accept(); err == nil {
-			io.WriteString(c, "220 mail, and no TLS\r\n")
-			c.Close()
-		}
-	}()
-	if r := (Check{TLS: true, Addr: plain.Addr().String()}).Run(context.Background()); r.OK {
+	plain := proxytest.Serve(t, func(c net.Conn) { io.WriteString(c, "220 mail, and no TLS\r\n") })
+	if r := (Check{TLS: true, Addr: plain}).Run(context.Background()); r.OK {
 		t.Errorf("TLS to a server without TLS: %+v", r)
 	}
 }

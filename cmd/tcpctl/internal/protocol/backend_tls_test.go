@@ -110,22 +110,11 @@ func TestBySNIOverTLS(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ln := proxytest.Listen(t)
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			for {
-				c, err := ln.Accept()
-				if err != nil {
-					return
-				}
-				io.WriteString(c, name)
-				io.Copy(io.Discard, c)
-				c.Close()
-			}
-		}()
-		t.Cleanup(func() { ln.Close(); <-done })
-		c := proxy.ServiceConfig{Protocol: w, Check: proxy.CheckConfig{Type: "none"}, Backends: []proxy.BackendConfig{{Name: "vnc", Addr: ln.Addr().String()}}}
+		addr := proxytest.Serve(t, func(c net.Conn) {
+			io.WriteString(c, name)
+			io.Copy(io.Discard, c)
+		})
+		c := proxy.ServiceConfig{Protocol: w, Check: proxy.CheckConfig{Type: "none"}, Backends: []proxy.BackendConfig{{Name: "vnc", Addr: addr}}}
 		named(name)(&c, w)
 		services = append(services, c)
 	}
