@@ -26,11 +26,12 @@ const nsPrefix = "tcpctlmesh"
 
 // lan is a bridge and the hosts on it.
 type lan struct {
-	t     *testing.T
-	name  string // prefix of its namespaces' names
-	sw    string // the switch's namespace
-	hosts int
-	env   []string // of its nodes
+	t       *testing.T
+	name    string // prefix of its namespaces' names
+	sw      string // the switch's namespace
+	hosts   int
+	plugged [][2]string // namespace and interface
+	env     []string    // of its nodes
 }
 
 var lans atomic.Int32
@@ -93,24 +94,22 @@ func (l *lan) host() *host {
 	l.ip("netns", "add", h.ns)
 	l.t.Cleanup(func() { exec.Command("ip", "netns", "del", h.ns).Run() })
 	l.ip("-n", h.ns, "link", "set", "lo", "up")
+	// Duplicate address detection would take a second or two; where it cannot be switched off, settle waits for it.
+	exec.Command("ip", "netns", "exec", h.ns, "sh", "-c", "echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad").Run()
 	return h
 }
 
-// plug joins the host to the switch with an interface that has the addresses. Duplicate address detection is off
-// for IPv6: it would take a second.
+// plug joins the host to the switch with an interface that has the addresses.
 func (h *host) plug(iface string, addrs ...string) *host {
 	h.lan.t.Helper()
 	far := h.far(iface)
 	h.lan.ip("link", "add", far, "netns", h.lan.sw, "type", "veth", "peer", "name", iface, "netns", h.ns)
 	h.lan.ip("-n", h.lan.sw, "link", "set", far, "master", "br0", "up")
 	for _, a := range addrs {
-		args := []string{"-n", h.ns, "addr", "add", a, "dev", iface}
-		if strings.Contains(a, ":") {
-			args = append(args, "nodad")
-		}
-		h.lan.ip(args...)
+		h.lan.ip("-n", h.ns, "addr", "add", a, "dev", iface)
 	}
 	h.lan.ip("-n", h.ns, "link", "set", iface, "up")
+	h.lan.plugged = append(h.lan.plugged, [2]string{h.ns, iface})
 	return h
 }
 

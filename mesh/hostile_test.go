@@ -20,8 +20,9 @@ import (
 // undisturbed runs f against the first of two connected nodes, and checks that neither was affected and that a third can join.
 func undisturbed(t *testing.T, f func(t *testing.T, addr string)) {
 	secret := []string{mesh.NewSecret()}
-	a := start(t, mesh.Config{Name: "hostile", Node: "a", ID: "1", Secrets: secret, HandshakeTimeout: time.Second})
-	b := start(t, mesh.Config{Name: "hostile", Node: "b", ID: "2", Secrets: secret, Join: []string{a.addr()}})
+	const suspect, dead = 20 * time.Second, time.Minute // a busy machine is silent for a second, too
+	a := start(t, mesh.Config{Name: "hostile", Node: "a", ID: "1", Secrets: secret, HandshakeTimeout: 3 * time.Second, Suspect: suspect, Dead: dead})
+	b := start(t, mesh.Config{Name: "hostile", Node: "b", ID: "2", Secrets: secret, Join: []string{a.addr()}, Suspect: suspect, Dead: dead})
 	a.awaitAlive("b")
 	ca, cb := a.conn(), b.conn()
 	f(t, a.addr())

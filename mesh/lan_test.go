@@ -27,13 +27,26 @@ func connected(t *testing.T, what string, old, newer *proc) {
 const noMDNS = "MESH_TEST_NOMDNS=1"
 
 // settle waits until the interfaces' IPv6 link-local addresses are usable.
-func settle() { time.Sleep(2 * time.Second) }
+func (l *lan) settle() {
+	l.t.Helper()
+	for _, p := range l.plugged {
+		usable := func() bool {
+			out, err := exec.Command("ip", "-n", p[0], "-6", "addr", "show", "dev", p[1], "scope", "link").CombinedOutput()
+			return err == nil && strings.Contains(string(out), "fe80:") && !strings.Contains(string(out), "tentative")
+		}
+		for began := time.Now(); !usable(); time.Sleep(20 * time.Millisecond) {
+			if time.Since(began) > limit {
+				l.t.Fatalf("%s of %s has no link-local address", p[1], p[0])
+			}
+		}
+	}
+}
 
 func TestTwoHosts(t *testing.T) {
 	t.Parallel()
 	l := newLAN(t)
 	a, b := l.host().plug("eth0", "10.1.0.1/24", "fd01::1/64"), l.host().plug("eth0", "10.1.0.2/24", "fd01::2/64")
-	settle()
+	l.settle()
 	old := a.node("old", "")
 	time.Sleep(2 * time.Second)
 	connected(t, "two hosts", old, b.node("newer", ""))
@@ -43,7 +56,7 @@ func TestTwoProcessesOnOneHost(t *testing.T) {
 	t.Parallel()
 	l := newLAN(t)
 	h := l.host().plug("eth0", "10.1.0.1/24")
-	settle()
+	l.settle()
 	old := h.node("old", "")
 	time.Sleep(2 * time.Second)
 	connected(t, "one host", old, h.node("newer", ""))
@@ -75,7 +88,7 @@ func TestTwoInterfaces(t *testing.T) {
 	l := newLAN(t)
 	left, right := l.host().plug("eth0", "10.1.0.1/24"), l.host().plug("eth0", "10.2.0.1/24")
 	both := l.host().plug("eth0", "10.1.0.2/24").plug("eth1", "10.2.0.2/24")
-	settle()
+	l.settle()
 	mid := both.node("mid", "")
 	time.Sleep(time.Second)
 	connected(t, "first interface", mid, left.node("left", ""))
@@ -100,7 +113,7 @@ func TestIPv6Only(t *testing.T) {
 	t.Parallel()
 	l := newLAN(t)
 	a, b := l.host().plug("eth0"), l.host().plug("eth0") // link-local addresses only
-	settle()
+	l.settle()
 	old := a.node("old", "")
 	time.Sleep(2 * time.Second)
 	connected(t, "IPv6 link-local only", old, b.node("newer", ""))
@@ -123,7 +136,7 @@ func TestJoinWithoutMulticast(t *testing.T) {
 	t.Parallel()
 	l := newLAN(t, noMDNS)
 	a, b, c := l.host().plug("eth0", "10.1.0.1/24"), l.host().plug("eth0", "10.1.0.2/24"), l.host().plug("eth0", "10.1.0.3/24")
-	settle()
+	l.settle()
 	late := b.node("b", "", "10.1.0.1:7460") // no node answers there yet
 	time.Sleep(time.Second)
 	hub := a.node("hub", "0.0.0.0:7460")
@@ -138,7 +151,7 @@ func lanPair(t *testing.T) (ha, hb *host, a, b *proc) {
 	t.Helper()
 	l := newLAN(t, "MESH_TEST_SECRET="+mesh.NewSecret())
 	ha, hb = l.host().plug("eth0", "10.1.0.1/24", "fd01::1/64"), l.host().plug("eth0", "10.1.0.2/24", "fd01::2/64")
-	settle()
+	l.settle()
 	a, b = ha.node("a", ""), hb.node("b", "")
 	a.await("alive", "b", 0)
 	b.await("alive", "a", 0)
@@ -255,7 +268,7 @@ func TestAvahiSeesNodes(t *testing.T) {
 	}
 	l := newLAN(t)
 	a, b := l.host().plug("eth0", "10.1.0.1/24", "fd01::1/64"), l.host().plug("eth0", "10.1.0.2/24", "fd01::2/64")
-	settle()
+	l.settle()
 	a.node("edge.one", "0.0.0.0:7460")
 	// A D-Bus and an Avahi daemon in a mount namespace with its own /run leave the machine's alone.
 	script := `mount -t tmpfs none /run && mkdir -p /run/dbus /run/avahi-daemon &&
