@@ -118,11 +118,12 @@ func TestReferenceHasEachEvent(t *testing.T) {
 	bothWays(t, "events.md", said, event)
 }
 
-// TestReferenceHasEachReason: that a file of the engine defines.
+// TestReferenceHasEachReason that the engine and its TLS client define.
 func TestReferenceHasEachReason(t *testing.T) {
-	reason := regexp.MustCompile(`(?m)^\s+Reason\w+\s+Reason = "(\w+)"|Reason\w*\s+=\s+(?:lock\.)?Reason\("(\w+)"\)`)
+	reason := regexp.MustCompile(`(?m)^\s+\w+\s+(?:lock\.)?Reason = "(\w+)"|Reason\w*\s+=\s+(?:lock\.)?Reason\("(\w+)"\)`)
 	var is []string
 	files, _ := filepath.Glob("../../proxy/*.go")
+	files = append(files, "../../proxy/internal/tlsclient/error.go")
 	for _, f := range files {
 		if strings.HasSuffix(f, "_test.go") {
 			continue
