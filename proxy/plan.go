@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"cmp"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -99,10 +100,10 @@ func (s *Service) startPlan(kind string, o PlanOptions, steps []step) (*Plan, er
 	for _, st := range steps {
 		names = append(names, st.what)
 	}
-	p := &Plan{service: s, kind: kind, opt: o, done: make(chan struct{}), token: newToken(), steps: plan.New(s.ctx, names...)}
+	p := &Plan{service: s, kind: kind, opt: o, done: make(chan struct{}), token: rand.Text(), steps: plan.New(s.ctx, names...)}
 	p.report = Report{Kind: kind, Service: s.name, Owner: o.By, Reason: o.Reason, State: PlanRunning, Started: time.Now()}
 	p.tally = newTally(s)
-	p.report.Backends = p.tally.before()
+	p.report.Backends = slices.Clone(p.tally.backends)
 	if err := s.engine.plans.enter(p); err != nil {
 		p.steps.Abort(err)
 		p.tally.end()

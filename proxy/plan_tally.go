@@ -63,8 +63,6 @@ func (t *tally) forgetLocked() {
 	s.stats.tallies = slices.DeleteFunc(s.stats.tallies, func(o *tally) bool { return o == t })
 }
 
-func (t *tally) before() []BackendChange { return slices.Clone(t.backends) }
-
 // goodBeforeLocked returns the backends for which a window requires successful checks.
 func (t *tally) goodBeforeLocked() (of []*Backend) {
 	all := t.service.backends.all

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"time"
@@ -25,9 +24,6 @@ const stepCommand = "command"
 
 // ownerLease is how long an owner may send no heartbeat.
 const ownerLease = 3 * time.Second
-
-// newToken makes a secret that only a window's owner knows.
-func newToken() string { return rand.Text() }
 
 // StartWindow begins a maintenance window: the service pauses, and once no
 // session is live its owner runs its command (the step "command" in Report is

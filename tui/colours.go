@@ -33,7 +33,7 @@ func (c *colours) fit(env func(string) (string, bool)) error {
 	t := c.display.theme
 	if can.mono {
 		var err error
-		if t, err = loadMono(); err != nil {
+		if t, err = themes.Load("mono", ""); err != nil {
 			return err
 		}
 	}

@@ -5,8 +5,6 @@ import (
 	"strings"
 
 	"github.com/muesli/termenv"
-
-	"github.com/tcpctl/tcpctl/themes"
 )
 
 // capabilities is what the environment says about a terminal.
@@ -49,5 +47,3 @@ func capabilitiesOf(env func(string) (string, bool)) capabilities {
 	l.ascii = l.ascii || name == "linux"
 	return l
 }
-
-func loadMono() (*themes.Theme, error) { return themes.Load("mono", "") }

@@ -181,10 +181,8 @@ func (w *window) start() {
 		return
 	}
 	w.pid = cmd.Process.Pid
-	go waitFor(cmd, w.exit)
+	go func() { w.exit <- cmd.Wait() }()
 }
-
-func waitFor(cmd *exec.Cmd, exit chan<- error) { exit <- cmd.Wait() }
 
 // interrupted gives the window up before the command has begun; later it only
 // says what goes on.

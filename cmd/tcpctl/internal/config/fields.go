@@ -62,9 +62,6 @@ func (f *File) NewService(name string) Service {
 // NewWS is a [services.NAME.ws] with nothing in it.
 func NewWS() WS { return usual[WS]() }
 
-// ParsePrefix reads a network, or an address that stands for itself.
-func ParsePrefix(text string) (netip.Prefix, error) { return parsePrefix(text) }
-
 // usualService and usualBackend have the default values.
 var (
 	usualService = usual[Service]()
@@ -131,7 +128,7 @@ func setUnit(p any, text string) (what string, err error) {
 		*p, err = parseMode(text)
 	case *netip.Prefix:
 		what = "network"
-		*p, err = parsePrefix(text)
+		*p, err = ParsePrefix(text)
 	case *netip.Addr:
 		what = "local address"
 		*p, err = parseSource(text)

@@ -44,8 +44,8 @@ func parseEndpoint(addr string, listen bool) (e proxy.Address, text, hint string
 	return e, "", ""
 }
 
-// parsePrefix parses "10.0.0.0/8", or a single address.
-func parsePrefix(s string) (netip.Prefix, error) {
+// ParsePrefix parses "10.0.0.0/8", or a single address.
+func ParsePrefix(s string) (netip.Prefix, error) {
 	p, err := proxy.ParseNetwork(s)
 	if bad, ok := errors.AsType[*proxy.ValueError](err); ok {
 		return p, Error{Text: bad.Text, Hint: bad.Hint}

@@ -233,7 +233,7 @@ func (f *follower) follow(k known) {
 // facts converts the known facts to the engine's type.
 func (k *known) facts(now time.Duration) (all proxy.ClusterFacts) {
 	p := &k.fact.Plan
-	note := readPause(p.Note)
+	note := readNote[pauseNote](p.Note)
 	leased := 0
 	for _, n := range k.fact.Nodes {
 		if n.Lease {
@@ -241,7 +241,7 @@ func (k *known) facts(now time.Duration) (all proxy.ClusterFacts) {
 		}
 	}
 	rate := note.Rate
-	if end := readEnd(p.End); end.Rate > 0 {
+	if end := readNote[endNote](p.End); end.Rate > 0 {
 		rate = end.Rate
 	}
 	all.Rate = rate / float64(max(leased, 1))
@@ -250,7 +250,7 @@ func (k *known) facts(now time.Duration) (all proxy.ClusterFacts) {
 			Limit: note.Limit, Then: note.Then, Quiet: note.Quiet, Max: p.Max - (now - k.since)}
 	}
 	for _, b := range k.fact.Backends {
-		drain := readDrain(b.Note)
+		drain := readNote[drainNote](b.Note)
 		one := proxy.ClusterBackend{Name: b.Name, Admin: b.State, Weight: -1,
 			DrainOptions: proxy.DrainOptions{Limit: drain.Limit, Then: drain.Then, Quiet: drain.Quiet, By: drain.By, Reason: drain.Reason}}
 		if b.Weighs {

@@ -76,7 +76,7 @@ func (m *Member) await(ctx context.Context, service string, holds func(*cluster.
 // confirmed in time, the plan is given up: should it begin nevertheless, this node ends it at once.
 func (m *Member) begin(ctx context.Context, op cluster.Op, note pauseNote) (cluster.Plan, error) {
 	note.At, note.Which = time.Now(), rand.Text()
-	op.Kind, op.Note = cluster.OpPause, note.text()
+	op.Kind, op.Note = cluster.OpPause, noteText(note)
 	others := func(p *cluster.Plan) bool { return p.Runs() || p.Reserved && p.ID != op.Token }
 	p := m.known(op.Service).fact.Plan
 	switch {
@@ -107,7 +107,7 @@ func (m *Member) begin(ctx context.Context, op cluster.Op, note pauseNote) (clus
 
 // refusedBy returns the error for a plan that is already in force; one's own pause is not an error but "already".
 func (m *Member) refusedBy(service string, p *cluster.Plan, by string, window bool) error {
-	note := readPause(p.Note)
+	note := readNote[pauseNote](p.Note)
 	since := max(0, time.Since(note.At)).Round(time.Second)
 	switch {
 	case p.Reserved:
@@ -155,7 +155,7 @@ func (m *Member) resume(ctx context.Context, service string, r *api.Request) (st
 	case !p.Closes():
 		return "", api.ErrHere
 	case p.Window && !r.Force:
-		return "", fmt.Errorf("%s is paused by a window of %s on all nodes; it resumes by itself, use --force to resume it now", service, readPause(p.Note).By)
+		return "", fmt.Errorf("%s is paused by a window of %s on all nodes; it resumes by itself, use --force to resume it now", service, readNote[pauseNote](p.Note).By)
 	}
 	if err := m.end(ctx, service, p.ID, cluster.Op{}, endNote{By: r.By, Why: "resumed by " + r.By, Rate: r.Rate}); err != nil {
 		return "", err
@@ -165,7 +165,7 @@ func (m *Member) resume(ctx context.Context, service string, r *api.Request) (st
 
 // end ends a plan. how has the op's Flag and From.
 func (m *Member) end(ctx context.Context, service string, plan uint64, how cluster.Op, why endNote) error {
-	op := cluster.Op{Kind: cluster.OpResume, Service: service, Token: plan, Flag: how.Flag, From: how.From, Note: why.text()}
+	op := cluster.Op{Kind: cluster.OpResume, Service: service, Token: plan, Flag: how.Flag, From: how.From, Note: noteText(why)}
 	return m.say(ctx, op, func(f *cluster.Fact) bool { return f.Plan.ID != plan || !f.Plan.Runs() })
 }
 
@@ -178,10 +178,10 @@ func (m *Member) setAdmin(ctx context.Context, service, backend string, r *api.R
 	op := cluster.Op{Kind: cluster.OpBackend, Service: service, Text: backend}
 	note := drainNote{By: r.By, Reason: r.Reason, Limit: r.Limit, Then: r.Then, Quiet: r.Quiet}
 	if r.Act != "ready" {
-		op.State, op.Note = r.Act, note.text()
+		op.State, op.Note = r.Act, noteText(note)
 	}
 	now := backendOf(m.known(service).fact, backend)
-	was := readDrain(now.Note)
+	was := readNote[drainNote](now.Note)
 	same := was.Limit == note.Limit && was.Then == note.Then && was.Quiet == note.Quiet
 	switch {
 	case r.Act == "ready" && now.State == "":

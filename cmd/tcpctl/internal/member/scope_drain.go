@@ -73,7 +73,7 @@ func (m *Member) Drains() (all []api.ClusterDrain) {
 		k := m.known(name)
 		for i := range k.fact.Backends {
 			if b := &k.fact.Backends[i]; b.State != "" {
-				note := readDrain(b.Note)
+				note := readNote[drainNote](b.Note)
 				all = append(all, api.ClusterDrain{Service: name, Backend: b.Name, State: b.State, By: note.By, Reason: note.Reason, Nodes: m.drainParts(&k, b)})
 			}
 		}

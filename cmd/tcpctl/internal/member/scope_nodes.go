@@ -157,7 +157,7 @@ func (m *Member) Plans() (all []api.ClusterPlan) {
 		if p.ID == 0 {
 			continue
 		}
-		note := readPause(p.Note)
+		note := readNote[pauseNote](p.Note)
 		step := [...]string{cluster.Paused: "pause", cluster.Command: "command", cluster.Checking: "check", cluster.Resumed: "resumed"}[p.Step]
 		if p.Reserved {
 			step = "next"

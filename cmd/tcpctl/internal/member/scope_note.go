@@ -38,11 +38,7 @@ type drainNote struct {
 	Quiet  time.Duration `json:"quiet,omitempty"`
 }
 
-func (n pauseNote) text() string { return noteText(n) }
-func (n endNote) text() string   { return noteText(n) }
-func (n drainNote) text() string { return noteText(n) }
-
-func noteText(n any) string {
+func noteText[N pauseNote | endNote | drainNote](n N) string {
 	b, err := json.Marshal(n)
 	if err != nil {
 		panic(err) // cannot happen: plain values
@@ -50,8 +46,7 @@ func noteText(n any) string {
 	return string(b)
 }
 
-func readPause(text string) (n pauseNote) { readNote(text, &n); return n }
-func readEnd(text string) (n endNote)     { readNote(text, &n); return n }
-func readDrain(text string) (n drainNote) { readNote(text, &n); return n }
-
-func readNote(text string, n any) { _ = json.Unmarshal([]byte(text), n) }
+func readNote[N pauseNote | endNote | drainNote](text string) (n N) {
+	_ = json.Unmarshal([]byte(text), &n)
+	return n
+}

@@ -112,7 +112,7 @@ func (p *part) passed() bool {
 // askForEnd ends the pause on all nodes if it has reached its max here, or if live sessions here
 // have outlived its limit.
 func (f *follower) askForEnd(p *cluster.Plan, r proxy.ClusterReport) {
-	end, now := endNote{By: readPause(p.Note).By}, f.member.cfg.Now()
+	end, now := endNote{By: readNote[pauseNote](p.Note).By}, f.member.cfg.Now()
 	switch {
 	case f.part.asked > 0 && now-f.part.asked < f.member.cfg.Lease: // else that may be lost with a lease
 		return
@@ -126,7 +126,7 @@ func (f *follower) askForEnd(p *cluster.Plan, r proxy.ClusterReport) {
 	default:
 		return
 	}
-	if f.member.act(cluster.Op{Kind: cluster.OpResume, Service: f.name, Token: p.ID, Note: end.text()}) {
+	if f.member.act(cluster.Op{Kind: cluster.OpResume, Service: f.name, Token: p.ID, Note: noteText(end)}) {
 		f.part.asked = now
 	}
 }
@@ -161,14 +161,14 @@ func (f *follower) endOwn(p *cluster.Plan) time.Duration {
 	if p.ID == 0 || p.Owner != m.ID() {
 		return 0
 	}
-	note, op := readPause(p.Note), cluster.Op{Kind: cluster.OpResume, Service: f.name, Token: p.ID}
+	note, op := readNote[pauseNote](p.Note), cluster.Op{Kind: cluster.OpResume, Service: f.name, Token: p.ID}
 	m.mu.Lock()
 	why, over := m.ends[note.Which]
 	_, rolls := m.rolls[note.Roll]
 	m.mu.Unlock()
 	switch {
 	case p.Runs() && over:
-		op.Note = why.text()
+		op.Note = noteText(why)
 	case p.Reserved && !rolls:
 		op.From = cluster.FreePlace
 	default:

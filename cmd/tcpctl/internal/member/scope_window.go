@@ -56,7 +56,7 @@ func (m *Member) Window(ctx context.Context, target, roll string, r *api.Request
 	if err != nil {
 		return nil, err
 	}
-	if w.id, w.which = p.ID, readPause(p.Note).Which; roll != "" {
+	if w.id, w.which = p.ID, readNote[pauseNote](p.Note).Which; roll != "" {
 		m.mu.Lock()
 		m.rolls[roll] = p.ID
 		m.mu.Unlock()
@@ -129,7 +129,7 @@ func ended(p *cluster.Plan) error {
 	if p.Step != cluster.Resumed {
 		return nil
 	}
-	end, is := readEnd(p.End), "the service is open: "
+	end, is := readNote[endNote](p.End), "the service is open: "
 	if p.Backend != "" {
 		is = "the restart is over: "
 	}
@@ -235,7 +235,7 @@ func (w *window) Resume(ctx context.Context, good bool) error {
 	end := endNote{By: w.by, Rate: w.rate}
 	p := w.member.known(w.service).fact.Plan
 	switch {
-	case good && w.backend != "" && p.ID == w.id && p.Step == cluster.Resumed && p.End != end.text():
+	case good && w.backend != "" && p.ID == w.id && p.Step == cluster.Resumed && p.End != noteText(end):
 		return ended(&p) // the backend stays drained
 	case p.ID != w.id || p.Step == cluster.Resumed:
 		return nil
