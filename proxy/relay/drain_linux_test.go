@@ -99,6 +99,23 @@ func TestADrainFreesTheAddress(t *testing.T) {
 	})
 }
 
+// TestACloseEndsADrainInSilence: the socket is shut down then, which must not be reported as trouble of an accept.
+func TestACloseEndsADrainInSilence(t *testing.T) {
+	eachRunner(t, func(t *testing.T, r relay.Runner) {
+		defer r.Shutdown()
+		for range 300 {
+			l, err := relay.Listen("127.0.0.1:0", relay.Sock{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.OnError = func(err error) { t.Error(err) }
+			r.Serve(l, func(s *relay.Side) { t.Error("a client came") })
+			l.Drain()
+			l.Close()
+		}
+	})
+}
+
 // isServed checks that a connection is served by an echo, and closes it.
 func isServed(t *testing.T, c net.Conn) {
 	c.SetDeadline(time.Now().Add(patience))

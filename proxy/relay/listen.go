@@ -218,6 +218,16 @@ func (l *Listener) isDraining() bool {
 	}
 }
 
+// isClosing reports whether Close has begun.
+func (l *Listener) isClosing() bool {
+	select {
+	case <-l.closing:
+		return true
+	default:
+		return false
+	}
+}
+
 func (l *Listener) markDone() { l.over.Do(func() { close(l.done) }) }
 
 // CloseKeepFile is Close for a listener whose socket another process keeps

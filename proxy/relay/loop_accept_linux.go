@@ -102,7 +102,7 @@ func (ln *loopListener) onReady(l *loop, _ uint32) {
 		case ln.drained && (e == unix.EAGAIN || e == unix.EINVAL): // a Unix socket that was shut down
 			ln.Listener.closeNoWait()
 			return
-		case e == unix.EAGAIN:
+		case e == unix.EAGAIN, ln.isClosing(): // onClose comes: one that was draining is shut down before it
 			return
 		case !clientAborted(e):
 			ln.retryLater(l, os.NewSyscallError("accept", e))

@@ -44,14 +44,9 @@ func (r *Stream) acceptAll(l *Listener, accept func(*Side)) {
 			continue
 		}
 		l.Share.Release()
-		select {
-		case <-l.closing:
-			return
-		default:
-		}
 		switch {
-		case errors.Is(err, net.ErrClosed):
-			return // closed from outside
+		case l.isClosing(), errors.Is(err, net.ErrClosed): // or closed from outside
+			return
 		case err == errDrained:
 			l.closeNoWait()
 			return
