@@ -219,7 +219,7 @@ func TestRule32ReloadsTouchNoLease(t *testing.T) {
 		}
 		without := n.config
 		without.Shared, without.Lock.Scope = nil, ""
-		if _, err := n.engine.Apply(proxy.Config{Services: []proxy.ServiceConfig{without}}); err == nil || !strings.Contains(err.Error(), "only with a new start") {
+		if _, err := n.engine.Apply(proxy.Config{Services: []proxy.ServiceConfig{without}}); err == nil || !strings.Contains(err.Error(), "only change with a restart") {
 			t.Errorf("the lock of all nodes became one of this node: %v", err)
 		}
 		r.records()
