@@ -203,7 +203,7 @@ func (n *manyNode) until(check func(*manyNode, *api.Status) error) error {
 
 func (m *manyNodes) seesAll(_ *manyNode, st *api.Status) error { return sees(st, len(m.nodes)-1, "") }
 
-// sees checks that want other nodes are alive, not counting the node but and those reached through it.
+// sees checks that want other nodes are alive, without counting the node but and those reached through it.
 func sees(st *api.Status, want int, but string) error {
 	alive := 0
 	for _, p := range st.Mesh.Peers {

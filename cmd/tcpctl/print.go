@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// table is rows of cells, printed in columns as wide as they need to be. A
-// cell that begins with a NUL is the rest of its line, and widens no column.
+// table is rows of cells, printed in columns as wide as needed. A cell that begins with a NUL is
+// the rest of its line, and does not widen a column.
 type table [][]string
 
 func (t table) print(w io.Writer) {
@@ -44,7 +44,7 @@ func (t table) print(w io.Writer) {
 	}
 }
 
-// isNumber says whether a column is aligned to the right, by its title.
+// isNumber reports, by its title, whether a column is aligned to the right.
 func isNumber(t table, column int) bool {
 	switch t[0][column] {
 	case "ACTIVE", "QUEUE", "OLDEST", "IN/s", "OUT/s", "#", "WAITED", "PING", "AGE", "IDLE", "IN", "OUT", "SHARE", "SESSIONS":
@@ -53,7 +53,7 @@ func isNumber(t table, column int) bool {
 	return false
 }
 
-// amount writes bytes in binary units: "12 K".
+// amount formats bytes in binary units: "12 K".
 func amount(n float64) string {
 	units := []string{"", " K", " M", " G", " T"}
 	i := 0
@@ -67,7 +67,7 @@ func amount(n float64) string {
 	return fmt.Sprintf("%.0f%s", n, units[i])
 }
 
-// clock is a time in this terminal's zone, with its date when that is not today.
+// clock formats a time in the local zone, with the date unless it is today.
 func clock(t time.Time) string {
 	t = t.Local()
 	if t.Format(time.DateOnly) == time.Now().Format(time.DateOnly) {

@@ -4,7 +4,7 @@ package main
 
 import "os/exec"
 
-// There are no sessions here: the command gets our terminal's interrupts.
+// ownSession does nothing: without sessions, the command gets our terminal's interrupts.
 func ownSession(*exec.Cmd) {}
 
 func processAlive(int) bool { return true }

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// processesWith lists the processes of which a word of the command line is word:
-// those of an instance, of whatever generation, have the path of its socket.
+// processesWith lists the processes with word in their command line, such as the socket of an
+// instance, which all its generations have.
 func processesWith(word string) (pids []int) {
 	for pid, words := range commandLines() {
 		if slices.Contains(words, word) {
@@ -24,7 +24,7 @@ func processesWith(word string) (pids []int) {
 	return pids
 }
 
-// commandLines are those of all other processes that have not ended.
+// commandLines returns the command lines of all other live processes.
 func commandLines() map[int][]string {
 	all := map[int][]string{}
 	dir, err := os.Open("/proc")
@@ -32,7 +32,7 @@ func commandLines() map[int][]string {
 		return nil
 	}
 	defer dir.Close()
-	names, _ := dir.Readdirnames(-1) // a glob would list what is below each of them, too
+	names, _ := dir.Readdirnames(-1) // a glob would also read each process's folder
 	for _, name := range names {
 		pid, err := strconv.Atoi(name)
 		if err != nil || pid == os.Getpid() {
@@ -45,9 +45,8 @@ func commandLines() map[int][]string {
 	return all
 }
 
-// killAll ends the processes of an instance, and waits until they have. What one of them
-// starts meanwhile is seen the next time. One that ends has no command line any more while
-// it still has its ports.
+// killAll kills the processes of an instance, and waits for their end, also of those that they
+// start meanwhile. An ending process may have no command line but still hold its ports.
 func killAll(socket string) {
 	var killed []int
 	for began := time.Now(); time.Since(began) < patience; restSince(began) {
@@ -62,7 +61,7 @@ func killAll(socket string) {
 	}
 }
 
-// hasEnded reports whether each thread of a process has given back what it had.
+// hasEnded reports whether all threads of a process have ended.
 func hasEnded(pid int) bool {
 	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
 	return !slices.ContainsFunc(files, func(f string) bool {
@@ -72,8 +71,8 @@ func hasEnded(pid int) bool {
 	})
 }
 
-// leftovers are the processes of the program under test that no test has ended,
-// by their command lines. They are killed.
+// leftovers kills the processes of the program that tests left behind, and returns their command
+// lines.
 func leftovers() (found []string) {
 	path, err := exec.LookPath("tcpctl")
 	if err != nil {
@@ -83,7 +82,7 @@ func leftovers() (found []string) {
 	if err != nil {
 		return nil
 	}
-	for began := time.Now(); ; restSince(began) { // some are on their way out
+	for began := time.Now(); ; restSince(began) { // some may be about to end
 		found = nil
 		late := time.Since(began) > 10*time.Second
 		for pid, words := range commandLines() {

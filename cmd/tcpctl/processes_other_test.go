@@ -2,7 +2,7 @@
 
 package main
 
-// Elsewhere no process takes over from another.
+// Only on Linux do processes take over from each other.
 
 func killAll(string) {}
 

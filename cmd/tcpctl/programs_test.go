@@ -13,7 +13,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// needs skips a test where a program is not installed.
+// needs skips a test if a program is not installed.
 func needs(t *testing.T, programs ...string) {
 	t.Helper()
 	for _, p := range programs {
@@ -23,7 +23,7 @@ func needs(t *testing.T, programs ...string) {
 	}
 }
 
-// startProgram runs one until the test ends, and waits until it listens.
+// startProgram runs a program until the end of the test, and waits until it listens.
 func startProgram(t *testing.T, addr string, argv ...string) {
 	t.Helper()
 	cmd := exec.Command(argv[0], argv[1:]...)
@@ -51,9 +51,9 @@ func startProgram(t *testing.T, addr string, argv ...string) {
 	}
 }
 
-// TestHAProxyOnBothSides: Debian's haproxy in front tells us who the client is
-// (PROXY v2), and we tell the one behind, which tells it the backend in HTTP,
-// and wants the same of checks.
+// TestHAProxyOnBothSides: a haproxy in front passes the client's address to tcpctl (PROXY v2),
+// which passes it to a haproxy behind, which passes it to the backend in HTTP and requires a PROXY
+// header from checks, too.
 func TestHAProxyOnBothSides(t *testing.T) {
 	t.Parallel()
 	needs(t, "haproxy")
@@ -105,8 +105,8 @@ frontend alive
 	}
 }
 
-// TestHeadersThatAreNone: what is no PROXY header ends its own client with a
-// record that says so, and no other client.
+// TestHeadersThatAreNone: a bad PROXY header ends its client, with a record that says so, and no
+// other client.
 func TestHeadersThatAreNone(t *testing.T) {
 	t.Parallel()
 	b, err := newBackend("a")
@@ -141,7 +141,7 @@ trusted_proxies = ["10.9.9.9"]
 		t.Fatal(err)
 	}
 	defer slow.Close()
-	slow.Write([]byte("PROXY TC")) // and then nothing: it has its time, and delays no other
+	slow.Write([]byte("PROXY TC")) // and no more: it may take its time, and must not delay others
 	v2 := "\r\n\r\n\x00\r\nQUIT\n"
 	for _, bad := range []struct{ what, addr, bytes, why string }{
 		{"no header", trusting, "GET / HTTP/1.1\r\n\r\n", `bad PROXY header: it begins with "GET`},
@@ -152,10 +152,10 @@ trusted_proxies = ["10.9.9.9"]
 		{"cut v2", trusting, v2 + "\x21\x11\x00\x0c\x01", "bad PROXY header: the client ended before it was complete"},
 		{"forged", wary, "PROXY TCP4 10.0.0.1 192.0.2.8 1234 5678\r\nhello\n", "not a trusted proxy"},
 	} {
-		me := "" // not known where it was reset before it could tell: then anybody's
+		me := "" // "": unknown, as the client was reset too early; any record counts
 		c, err := dial(bad.addr)
 		switch {
-		case errors.Is(err, syscall.ECONNRESET): // faster than we were
+		case errors.Is(err, syscall.ECONNRESET): // reset before our write
 		case err != nil:
 			t.Fatal(err)
 		default:
@@ -186,10 +186,10 @@ trusted_proxies = ["10.9.9.9"]
 	}
 }
 
-// TestASlowHeader: who begins a PROXY header and does not end it has ten
-// seconds. It delays no other client, and its record says what it did.
+// TestASlowHeader: a client has ten seconds to complete its PROXY header. It delays no other
+// client, and its record says why it ended.
 func TestASlowHeader(t *testing.T) {
-	t.Parallel() // it is all waiting
+	t.Parallel() // mostly waiting
 	b, err := newBackend("a")
 	if err != nil {
 		t.Fatal(err)
@@ -215,7 +215,7 @@ max_sessions = 1
 	defer good.Close()
 	good.says("PROXY TCP4 192.0.2.7 192.0.2.8 1234 5678\r")
 	good.says("hello")
-	if err := good.hears("a: hello"); err != nil { // in the only place that there is
+	if err := good.hears("a: hello"); err != nil { // in the only slot
 		t.Error(err)
 	}
 	if how, err := slow.sees(); how != "reset" {
@@ -237,7 +237,7 @@ max_sessions = 1
 	}
 }
 
-// lineOf is the line of a text that has the word.
+// lineOf returns the line that contains word.
 func lineOf(text, word string) string {
 	for line := range strings.Lines(text) {
 		if strings.Contains(line, word) {

@@ -8,23 +8,21 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// progressLine shows one line that changes: on a terminal in its place,
-// elsewhere once a change.
+// progressLine shows a changing line: on a terminal in place, elsewhere as a new line per change.
 //
-// While a command prints on the same terminal, the line stands above what it
-// prints, and is printed again below every so often, if it has changed. It has
-// no place of its own on the screen: that takes a scroll region, which stays
-// when we are killed, and keeps what the command has printed out of the
-// terminal's scrollback.
+// While a command prints on the same terminal, the line scrolls with its output, and is printed
+// again from time to time if it has changed. It has no fixed place on the screen: that would need a
+// scroll region, which would stay if we were killed, and would keep the command's output out of the
+// scrollback.
 type progressLine struct {
 	live   bool
 	w      io.Writer
 	last   string
-	shared bool      // with a command
-	at     time.Time // when it was printed last beside it
+	shared bool      // a command prints on the same terminal
+	at     time.Time // when the line was last printed
 }
 
-// besideCommand is how often a line comes between a command's own at most.
+// besideCommand is the least time between two lines while a command prints.
 const besideCommand = 5 * time.Second
 
 func (p *progressLine) show(said string) {
@@ -40,13 +38,13 @@ func (p *progressLine) show(said string) {
 	p.last, p.at = said, time.Now()
 }
 
-// share is called when a command is about to print; alone when it has ended.
+// share is called before a command prints, alone after it has ended.
 func (p *progressLine) share() {
 	if !p.live || p.shared {
 		return
 	}
 	if p.last != "" {
-		fmt.Fprintln(p.w) // and it is not drawn over any more
+		fmt.Fprintln(p.w) // the line is no longer overwritten
 	}
 	p.shared, p.at = true, time.Now()
 }
@@ -57,7 +55,7 @@ func (p *progressLine) alone() {
 	}
 }
 
-// clear makes room for something else; the line is drawn again below it.
+// clear erases the line, so that something else can be printed above it.
 func (p *progressLine) clear() {
 	if p.live && !p.shared && p.last != "" {
 		fmt.Fprint(p.w, "\r\x1b[K")

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A window's progress on a terminal, and a command's lines between. What a
-// killed owner leaves behind is lines of text.
+// TestProgressBesideACommand: a window's progress on a terminal, between lines of its command. It
+// uses no scroll region, which a killed owner would leave behind.
 func TestProgressBesideACommand(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var screen strings.Builder
@@ -38,7 +38,7 @@ func TestProgressBesideACommand(t *testing.T) {
 	})
 }
 
-// Where there is no terminal, it is a line for each change.
+// TestProgressInAFile: without a terminal, each change is a line.
 func TestProgressInAFile(t *testing.T) {
 	var log strings.Builder
 	p := &progressLine{w: &log}

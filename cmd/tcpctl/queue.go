@@ -60,7 +60,7 @@ func isOfCluster(s *proxy.ServiceInfo) bool {
 	return s != nil && s.Lock != nil && s.Lock.Scope == proxy.ScopeCluster
 }
 
-// queueOfAll prints the one queue of all nodes: who has a slot, and who waits for one.
+// queueOfAll prints the cluster-wide queue: the clients that have a slot, and those that wait for one.
 func queueOfAll(cmd *cobra.Command, src *control.Client, service string, asJSON bool) error {
 	line, err := api.LineOf(cmd.Context(), src, func(id string) api.Source { return src.Peer(id) }, service)
 	if err != nil {

@@ -6,8 +6,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// TestQuietDrainsReachEarlierProcesses: sessions of before an upgrade are ended by
-// a drain and a window of after it, and one that was taken back ends none.
+// TestQuietDrainsReachEarlierProcesses: a drain and a window after an upgrade end sessions from
+// before it; a drain that was undone ends none.
 func TestQuietDrainsReachEarlierProcesses(t *testing.T) {
 	t.Parallel()
 	b, err := newBackend("a")
@@ -43,7 +43,7 @@ func TestQuietDrainsReachEarlierProcesses(t *testing.T) {
 	in.tcpctl("ready", "proxy/a")
 }
 
-// talks fails the test unless the client's session lives.
+// talks fails the test unless the client's session works.
 func talks(t *testing.T, c *client) {
 	t.Helper()
 	if err := c.says("still"); err != nil {

@@ -17,8 +17,7 @@ func readFile(t *testing.T, path string) string {
 	return string(text)
 }
 
-// TestTheReadmesProgramsAreTested: each program in the README is part of an
-// example that runs.
+// TestTheReadmesProgramsAreTested: each program in the README is part of an Example that is run.
 func TestTheReadmesProgramsAreTested(t *testing.T) {
 	examples := readFile(t, "../../proxy/example_test.go") + readFile(t, "../../lock/example_test.go")
 	examples = strings.ReplaceAll(examples, "\n\t", "\n") // from inside a function
@@ -33,8 +32,8 @@ func TestTheReadmesProgramsAreTested(t *testing.T) {
 	}
 }
 
-// TestTheReadmeHasEachCommand in its tables, and no other there. One that is
-// being built may still be among those that it announces.
+// TestTheReadmeHasEachCommand in its tables, and no others. An unfinished command may be among the
+// announced ones.
 func TestTheReadmeHasEachCommand(t *testing.T) {
 	_, after, _ := strings.Cut(readFile(t, "../../README.md"), "\n## Commands\n")
 	section, _, _ := strings.Cut(after, "\n## ")
@@ -65,7 +64,7 @@ func TestTheReadmeHasEachCommand(t *testing.T) {
 	}
 }
 
-// TestLinksOfTheDocuments lead to files and headings that are there.
+// TestLinksOfTheDocuments: links lead to existing files and headings.
 func TestLinksOfTheDocuments(t *testing.T) {
 	link, heading := regexp.MustCompile(`\]\(([^)#\s]*)(?:#([^)\s]+))?\)`), regexp.MustCompile(`(?m)^#+ (.*)$`)
 	mark := regexp.MustCompile(`[^\p{L}\p{N} _-]`)

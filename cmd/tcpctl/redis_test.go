@@ -14,8 +14,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// TestRedisDiesUnderLoad has two of Debian's redis-server behind tcpctl proxy,
-// and kills one of them while it is busy.
+// TestRedisDiesUnderLoad runs two redis-servers behind tcpctl proxy, and kills one of them while it
+// is busy.
 func TestRedisDiesUnderLoad(t *testing.T) {
 	t.Parallel()
 	for _, program := range []string{"redis-server", "redis-benchmark"} {
@@ -38,7 +38,7 @@ func TestRedisDiesUnderLoad(t *testing.T) {
 		}
 	}
 	if s := in.service(); s.Backends[0].Total == 0 || s.Backends[1].Total == 0 || s.Sessions.Failed > 0 {
-		t.Errorf("not both have served: %+v", s)
+		t.Errorf("not both backends had sessions: %+v", s)
 	}
 
 	var served, failed atomic.Int64
@@ -88,7 +88,7 @@ func TestRedisDiesUnderLoad(t *testing.T) {
 	}
 }
 
-// ping is one connection with one command.
+// ping opens a connection and sends one command.
 func ping(addr string) error {
 	c, err := dial(addr)
 	if err != nil {
@@ -101,7 +101,7 @@ func ping(addr string) error {
 	return c.hears("+PONG\r")
 }
 
-// startRedis runs one on a free port of loopback.
+// startRedis runs a redis-server on a free loopback port.
 func startRedis(t *testing.T) (addr string, cmd *exec.Cmd) {
 	t.Helper()
 	addr = proxytest.FreePort(t)
@@ -112,7 +112,7 @@ func startRedis(t *testing.T) (addr string, cmd *exec.Cmd) {
 	}
 	t.Cleanup(func() {
 		cmd.Process.Kill()
-		cmd.Wait() // an error when it has been waited for
+		cmd.Wait() // fails if the test has already waited for it
 	})
 	for began := time.Now(); ping(addr) != nil; restSince(began) {
 		if time.Since(began) > patience {

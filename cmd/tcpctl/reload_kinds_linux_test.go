@@ -17,7 +17,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// shuffled are addresses that a reload gives to services anew.
+// shuffled is a set of addresses that reloads assign to services at random.
 type shuffled struct {
 	t        *testing.T
 	in       *configured
@@ -28,11 +28,10 @@ type shuffled struct {
 	served   atomic.Int64
 }
 
-// TestReloadsOfAllKinds gives addresses to other services, under other names,
-// wider and narrower, over other runners, at random, and cuts the file short
-// now and then, while clients come to all of them and some stay: none is
-// refused, none loses a line, and after each reload every address is the
-// service's that the file names. TCPCTL_RELOADS=200 has it at length.
+// TestReloadsOfAllKinds moves addresses between services at random, with other names, wildcard
+// addresses and runners, and sometimes truncates the file, while clients connect to all addresses
+// and some stay: none is refused, none loses a line, and after each reload every address belongs to
+// the service that the file names. TCPCTL_RELOADS=200 runs it longer.
 func TestReloadsOfAllKinds(t *testing.T) {
 	t.Parallel()
 	times, err := strconv.Atoi(os.Getenv("TCPCTL_RELOADS"))
@@ -85,8 +84,8 @@ func TestReloadsOfAllKinds(t *testing.T) {
 	}
 }
 
-// deal gives each address to a service at random, and says which backend
-// answers there from now on.
+// deal assigns each address to a service at random, and returns which backend answers there from
+// now on.
 func (s *shuffled) deal() (text string, want map[string]string) {
 	want = map[string]string{}
 	names := []string{"one", "two", "three", "four", "five"}
@@ -95,7 +94,7 @@ func (s *shuffled) deal() (text string, want map[string]string) {
 	for i, addr := range s.addrs {
 		n := rand.IntN(len(hands))
 		if i < len(hands) {
-			n = i // so that each has one
+			n = i // each service gets at least one
 		}
 		hands[n] = append(hands[n], addr)
 	}
@@ -116,7 +115,7 @@ func (s *shuffled) deal() (text string, want map[string]string) {
 	return text, want
 }
 
-// answer asks at each address who is there.
+// answer checks which backend answers at each address.
 func (s *shuffled) answer(want map[string]string) {
 	s.t.Helper()
 	for addr, name := range want {
@@ -126,7 +125,7 @@ func (s *shuffled) answer(want map[string]string) {
 	}
 }
 
-// ask comes with one line, and gives the name of the backend.
+// ask connects, sends one line, and returns the name of the backend.
 func (s *shuffled) ask(addr, line string) (name string, err error) {
 	c, err := dialAny(addr)
 	if err != nil {
@@ -136,7 +135,7 @@ func (s *shuffled) ask(addr, line string) (name string, err error) {
 	return c.talk(line)
 }
 
-// lineConn is a client at an address of either kind.
+// lineConn is a client of a TCP or Unix address.
 type lineConn struct {
 	net.Conn
 	r *bufio.Reader
@@ -154,7 +153,7 @@ func dialAny(addr string) (*lineConn, error) {
 	return &lineConn{c, bufio.NewReader(c)}, nil
 }
 
-// talk says a line, and gives the name of the backend that repeats it.
+// talk sends a line, and returns the name of the backend that repeats it.
 func (c *lineConn) talk(line string) (name string, err error) {
 	c.SetDeadline(time.Now().Add(patience))
 	if _, err := fmt.Fprintln(c, line); err != nil {
@@ -163,12 +162,12 @@ func (c *lineConn) talk(line string) (name string, err error) {
 	text, err := c.r.ReadString('\n')
 	name, got, _ := strings.Cut(strings.TrimSuffix(text, "\n"), ": ")
 	if err == nil && got != line {
-		err = fmt.Errorf("heard %q, said %q", got, line)
+		err = fmt.Errorf("read %q, sent %q", got, line)
 	}
 	return name, err
 }
 
-// come asks again and again, each time as another client.
+// come connects and asks again and again.
 func (s *shuffled) come(addr string) {
 	for n := 0; ; n++ {
 		select {
@@ -184,7 +183,7 @@ func (s *shuffled) come(addr string) {
 	}
 }
 
-// stay talks to the backend that it came to, whatever becomes of its service.
+// stay keeps talking to its first backend, whatever becomes of the service.
 func (s *shuffled) stay(addr string) {
 	c, err := dialAny(addr)
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// configured is an instance that runs a file which the test may change.
+// configured is an instance with a configuration file that the test may change.
 type configured struct {
 	*running
 	path string
@@ -29,7 +29,7 @@ func runConfigured(t *testing.T, text string) *configured {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "tcpctl.toml")
 	in := &configured{path: path}
-	if !strings.Contains(text, "[history]") { // a database that nobody asks would be a third of a start
+	if !strings.Contains(text, "[history]") { // an unused database would take a third of the start
 		text += "\n[history]\nfile = \"off\"\n"
 	}
 	write(t, path, text)
@@ -44,9 +44,8 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
-// TestReloadsThatNobodyNotices changes one service again and again while
-// another carries talk and a download: neither loses a byte or a session.
-// TCPCTL_RELOADS=1000 has it at length.
+// TestReloadsThatNobodyNotices changes one service again and again while another carries dialogues
+// and a download: neither loses a byte or a session. TCPCTL_RELOADS=1000 runs it longer.
 func TestReloadsThatNobodyNotices(t *testing.T) {
 	t.Parallel()
 	times, err := strconv.Atoi(os.Getenv("TCPCTL_RELOADS"))
@@ -59,10 +58,10 @@ func TestReloadsThatNobodyNotices(t *testing.T) {
 	}
 	defer b.die()
 	d := newDownload(t)
-	// Every reload touches the service "changing" in another way.
+	// Every reload changes the service "changing" in another way.
 	text := func(n int) string {
 		more := ""
-		if n%3 == 1 { // a backend comes, and goes with the next one
+		if n%3 == 1 { // a backend is added, and removed by the next reload
 			more = fmt.Sprintf(`, { name = "b", addr = "%s" }`, b.addr)
 		}
 		return fmt.Sprintf(`[services.changing]
@@ -145,14 +144,14 @@ backends = ["%s"]
 		(took / time.Duration(times)).Round(100*time.Microsecond), d.sent.Load()>>20)
 }
 
-// cutName reads a line and takes the backend's name off.
+// cutName reads a line and splits off the backend's name.
 func cutName(c *client) (name, line string, err error) {
 	text, err := c.r.ReadString('\n')
 	name, line, _ = strings.Cut(strings.TrimSuffix(text, "\n"), ": ")
 	return name, line, err
 }
 
-// download is a backend that sends noise until its client has had enough.
+// download is a backend that sends noise until its client leaves.
 type download struct {
 	addr string
 	sent atomic.Int64
@@ -164,7 +163,7 @@ func newDownload(t *testing.T) *download {
 	return d
 }
 
-// serve gives its one real client all; those who say nothing are checks.
+// serve sends everything to the one real client. Connections that send nothing are checks.
 func (d *download) serve(c net.Conn) {
 	c.SetReadDeadline(time.Now().Add(patience))
 	if _, err := io.ReadFull(c, make([]byte, 4)); err == nil {
@@ -181,7 +180,7 @@ func (d *download) send(c net.Conn) {
 		select {
 		case <-enough:
 			return
-		case <-time.After(time.Millisecond): // it leaves the others some of the processor
+		case <-time.After(time.Millisecond): // leaves some processor time to others
 		}
 		noise.Read(b)
 		n, err := c.Write(b)
@@ -192,7 +191,7 @@ func (d *download) send(c net.Conn) {
 	}
 }
 
-// fetch compares all that comes with what was sent.
+// fetch compares what it reads with what was sent.
 func (d *download) fetch(addr string, stop <-chan struct{}) error {
 	c, err := dial(addr)
 	if err != nil {
@@ -219,7 +218,7 @@ func (d *download) fetch(addr string, stop <-chan struct{}) error {
 		}
 	}
 	if sent := d.sent.Load(); got == 0 || got != sent {
-		return fmt.Errorf("%d bytes came of %d", got, sent)
+		return fmt.Errorf("%d of %d bytes arrived", got, sent)
 	}
 	return nil
 }

@@ -106,7 +106,7 @@ func printReport(w io.Writer, r *proxy.Report, markdown bool) {
 	}
 }
 
-// byWhomAndWhen is who began the plan, and why, when, and how long it took.
+// byWhomAndWhen returns who began the plan, why and when, and how long it took.
 func byWhomAndWhen(r *proxy.Report) string {
 	by := "by " + text.Safe(r.Owner)
 	if r.Reason != "" {
@@ -122,12 +122,12 @@ func byWhomAndWhen(r *proxy.Report) string {
 // nodePart is one node's row in the report of a plan on several nodes.
 type nodePart struct {
 	proxy.NodeReport
-	report, took   string  // of its own; "": it has none
+	report, took   string  // of the node's own plan; "": it has none
 	overdueSeconds float64 // past its --max
 }
 
-// printParts prints a row a node, or for each backend of a node. What is not known of one is
-// said in the place of numbers.
+// printParts prints a row for each node, or for each backend of a node. For a node whose outcome is
+// unknown, the reason replaces the numbers.
 func printParts(w io.Writer, parts []nodePart) {
 	second, of := "REPORT", func(p *nodePart) string { return p.report }
 	if slices.ContainsFunc(parts, func(p nodePart) bool { return p.Backend != "" }) {
@@ -163,8 +163,8 @@ func printParts(w io.Writer, parts []nodePart) {
 	t.print(w)
 }
 
-// followPlan shows a plan's steps until it has ended, then its report; the
-// exit status is the plan's.
+// followPlan shows a plan's steps until it has ended, then its report. The exit status is the
+// plan's.
 func followPlan(cmd *cobra.Command, src api.Planner, id string, asJSON bool) error {
 	r, err := watchPlan(cmd.Context(), src, id, newProgress())
 	if err != nil {
@@ -193,8 +193,8 @@ func watchPlan(ctx context.Context, src api.Planner, id string, progress *progre
 	}
 }
 
-// lostSight is why a plan can be followed no longer: on another node it
-// continues.
+// lostSight returns the error for a plan on another node that can no longer be followed but
+// continues there.
 func lostSight(id string, err error) error {
 	e, ok := errors.AsType[*api.Error](err)
 	if !ok || e.Status != api.StatusUnreachable && e.Status != api.StatusNoAnswer {
@@ -203,7 +203,7 @@ func lostSight(id string, err error) error {
 	return &api.Error{Status: e.Status, Text: fmt.Sprintf("cannot follow %s any longer: %s", id, e.Text), Hint: "it continues there: see tcpctl report " + id + " with the same --peer, once the node is back"}
 }
 
-// endPlan prints a plan's report and gives its exit status.
+// endPlan prints a plan's report, and returns the error that sets the exit status.
 func endPlan(cmd *cobra.Command, r *proxy.Report, asJSON bool) error {
 	if asJSON {
 		printJSON(cmd.OutOrStdout(), r)
@@ -219,7 +219,7 @@ func endPlan(cmd *cobra.Command, r *proxy.Report, asJSON bool) error {
 	return reported{fmt.Errorf("%s %s %s: %s; tcpctl status shows the state of each backend", r.Kind, r.ID, r.State, r.Error)}
 }
 
-// unknownNodes is the error of a report that does not have the numbers of each node.
+// unknownNodes returns an error if a report lacks the numbers of a node.
 func unknownNodes(r *proxy.Report) error {
 	var names []string
 	for _, n := range r.Nodes {
@@ -233,7 +233,7 @@ func unknownNodes(r *proxy.Report) error {
 	return reported{fmt.Errorf("what became of the clients of %s is unknown; tcpctl report %s shows it once it is back", strings.Join(names, ", "), r.ID)}
 }
 
-// planLine is how far a plan is, in one line.
+// planLine returns a plan's progress in one line.
 func planLine(r *proxy.Report) string {
 	for i, s := range r.Steps {
 		if s.State == proxy.StepRunning {
@@ -243,8 +243,8 @@ func planLine(r *proxy.Report) string {
 	return fmt.Sprintf("%s %s: %s; %s", r.Kind, r.ID, r.State, planCounts(&r.Numbers))
 }
 
-// planCounts is what clients have seen so far. A rejected client was failed in
-// all but name, so both are shown.
+// planCounts returns what happened to clients so far. Rejected clients are shown beside failed
+// ones, as for them it is the same.
 func planCounts(n *proxy.Numbers) string {
 	text := fmt.Sprintf("%d held, %d failed", n.Held, n.Failed)
 	if n.Rejected > 0 {

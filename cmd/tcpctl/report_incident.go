@@ -6,7 +6,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/incident"
 )
 
-// incidentReport shows what a stretch of time meant to clients.
+// incidentReport shows what a period meant to clients.
 func incidentReport(cmd *cobra.Command, when *stretchFlags, form string) error {
 	q, err := when.stretch()
 	if err != nil {
@@ -30,7 +30,7 @@ func incidentReport(cmd *cobra.Command, when *stretchFlags, form string) error {
 	return incident.Text(out, i, incident.Options{})
 }
 
-// incidentForm is the form that is asked for; "" is for a terminal.
+// incidentForm returns the requested format; "" is for a terminal.
 func incidentForm(when *stretchFlags, args []string, asJSON, markdown, html bool) (form string, err error) {
 	switch {
 	case when.since == "":

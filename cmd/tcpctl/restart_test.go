@@ -11,8 +11,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// TestRestartsThatNobodyNotices pauses, kills the only backend, starts it and
-// resumes, three times, under clients that come again and again.
+// TestRestartsThatNobodyNotices pauses, kills the only backend, starts it and resumes, three times,
+// while clients connect again and again.
 func TestRestartsThatNobodyNotices(t *testing.T) {
 	t.Parallel()
 	const clients = 16
@@ -57,7 +57,7 @@ func TestRestartsThatNobodyNotices(t *testing.T) {
 		in.tcpctl("resume", "proxy", "--wait")
 		for began := time.Now(); served.Load() < before+2*clients; time.Sleep(time.Millisecond) {
 			if time.Since(began) > patience {
-				t.Fatal("they are not let through")
+				t.Fatal("timeout waiting for the held clients to be served")
 			}
 		}
 	}
@@ -71,7 +71,7 @@ func TestRestartsThatNobodyNotices(t *testing.T) {
 	}
 }
 
-// oneVisit is a whole session of one client.
+// oneVisit is one complete session of a client.
 func oneVisit(addr, text string) error {
 	c, err := dial(addr)
 	if err != nil {
@@ -87,7 +87,7 @@ func oneVisit(addr, text string) error {
 	c.CloseWrite()
 	how, err := c.sees()
 	if err == nil && how != "fin" {
-		err = fmt.Errorf("it sees %s", how)
+		err = fmt.Errorf("it got %s", how)
 	}
 	return err
 }

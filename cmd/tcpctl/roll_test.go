@@ -13,8 +13,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// TestARollOfTwoRedis restarts two of Debian's redis-server, one after the
-// other, under clients that come again and again.
+// TestARollOfTwoRedis restarts two redis-servers, one after the other, while clients connect again
+// and again.
 func TestARollOfTwoRedis(t *testing.T) {
 	t.Parallel()
 	for _, program := range []string{"redis-server", "redis-cli"} {

@@ -28,7 +28,7 @@ func fileFlag(cmd *cobra.Command, path *string) {
 	cmd.Flags().StringVarP(path, "config", "c", "", "configuration `FILE` (default: the user's own, then /etc/tcpctl/tcpctl.toml)")
 }
 
-// runFile runs the file of l, or the one that is found.
+// runFile runs the file at l's path, or the default one.
 func runFile(cmd *cobra.Command, l *launch) error {
 	file, cfg, err := loadFile(&l.path)
 	if err != nil {
@@ -37,7 +37,7 @@ func runFile(cmd *cobra.Command, l *launch) error {
 	return l.run(cmd, file, cfg)
 }
 
-// loadFile reads the file at path, or finds one and says where.
+// loadFile reads the file at path, or finds the default one and sets path.
 func loadFile(path *string) (*config.File, proxy.Config, error) {
 	if *path == "" {
 		found, err := config.Find()
@@ -56,8 +56,8 @@ func loadFile(path *string) (*config.File, proxy.Config, error) {
 	return file, cfg, err
 }
 
-// bare is tcpctl without a command: attach where an instance answers, else
-// run the configuration, else say what to do first.
+// bare is tcpctl without a command: it attaches to a running instance, otherwise runs the
+// configuration, otherwise says what to do first.
 func bare(cmd *cobra.Command, l *launch) error {
 	path, _ := cmd.Flags().GetString("socket")
 	path = cmp.Or(path, control.DefaultPath())

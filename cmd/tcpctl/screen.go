@@ -10,26 +10,26 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// stdout and stderr are what every command prints to. They make text from
-// clients, peers, hooks and servers safe for a terminal. What is drawn in place
-// is written to the terminal itself, and calls text.Safe.
+// stdout and stderr are what every command prints to. They make text from clients, peers, hooks and
+// servers safe for a terminal. Code that draws in place writes to the terminal itself, and calls
+// text.Safe.
 var stdout, stderr = text.NewWriter(os.Stdout), text.NewWriter(os.Stderr)
 
-// onTerminal says whether out is stdout, and a terminal.
+// onTerminal reports whether out is stdout, and a terminal.
 func onTerminal(out io.Writer) bool {
 	return out == io.Writer(stdout) && term.IsTerminal(int(os.Stdout.Fd()))
 }
 
-// drawing is the terminal itself, past the sanitizer.
+// drawing returns the terminal itself, bypassing the sanitizer.
 func drawing() io.Writer { return os.Stdout }
 
-// newProgress makes the line that shows progress on stderr.
+// newProgress makes a progress line on stderr.
 func newProgress() *progressLine {
 	return &progressLine{live: term.IsTerminal(int(os.Stderr.Fd())), w: os.Stderr}
 }
 
-// shareTerminal gives the operator's own command the terminal as it is, but
-// for stdout where that is one JSON document.
+// shareTerminal gives the operator's command the terminal itself, except stdout if that is for a
+// JSON document.
 func shareTerminal(cmd *exec.Cmd, asJSON bool) {
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	if asJSON {

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// Everything that is printed passes the sanitizer: no file but screen.go knows
-// the process's own stdout and stderr, but to ask whether they are a terminal.
+// TestNothingIsPrintedPastTheSanitizer: only screen.go uses the process's own stdout and stderr,
+// except to find out whether they are a terminal.
 func TestNothingIsPrintedPastTheSanitizer(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	if err != nil || len(files) < 10 {

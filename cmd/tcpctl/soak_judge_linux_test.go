@@ -19,8 +19,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// soak holds what both peers of each session saw against each other, and
-// against its record.
+// soak compares what both peers of each session saw with each other and with the record.
 type soak struct {
 	t   *testing.T
 	ids atomic.Uint64
@@ -29,20 +28,20 @@ type soak struct {
 	waiting map[uint64]chan soakSaw
 	records map[string]chan proxy.Record // by the service and the client's address
 
-	lastDeath           atomic.Int64 // of a server, since 1970
+	lastDeath           atomic.Int64 // of a server, in Unix time
 	done, ended, differ atomic.Int64
-	updated, disturbed  atomic.Int64 // sessions of openssl that change their keys; odd handshakes
+	updated, disturbed  atomic.Int64 // openssl sessions that update their keys; odd handshakes
 }
 
-// soakService is one way in.
+// soakService is one service of the soak.
 type soakService struct {
 	name, addr string
-	kind       string      // of what a client speaks: "", tls, proxy, wss, unix
-	alone      *sync.Mutex // of a Unix socket: its records do not tell clients apart
-	openssl    bool        // this client is openssl's
+	kind       string      // what a client speaks: "", tls, proxy, wss, unix
+	alone      *sync.Mutex // for a Unix socket, whose records do not distinguish clients
+	openssl    bool        // this client is openssl
 }
 
-// tell is what a server says of a session.
+// tell records what a server saw of a session.
 func (s *soak) tell(id uint64, saw soakSaw) {
 	s.mu.Lock()
 	ch := s.waiting[id]
@@ -84,21 +83,21 @@ func (s *soak) follow(path string, stop <-chan struct{}) {
 		ch := s.records[rec.Service+" "+rec.Client]
 		s.mu.Unlock()
 		select {
-		case ch <- rec: // nil where the session does not wait for it
-		default: // it was not begun, and another has its port
+		case ch <- rec: // nil if no session waits for it
+		default: // of a session that never began, whose port another has now
 		}
 	}
 }
 
-// soakPlanFor makes up a session.
+// plan returns a random session.
 func (s *soak) plan(at soakService, r *rand.Rand) soakPlan {
 	p := soakPlan{id: s.ids.Add(1)}
 	scripts := []uint8{clientFirst, serverFirst, bothAtOnce, clientCloses, serverCloses, clientResets, serverResets, clientAborts, serverAborts}
 	switch at.kind {
 	case "unix":
-		scripts = scripts[:5] // it has no resets
+		scripts = scripts[:5] // no resets
 	case "wss":
-		scripts = scripts[3:] // nor that half of a stream
+		scripts = scripts[3:] // nor half-closed streams
 	}
 	p.script = scripts[r.IntN(len(scripts))]
 	size := func() uint32 {
@@ -116,13 +115,13 @@ func (s *soak) plan(at soakService, r *rand.Rand) soakPlan {
 	}
 	switch p.script {
 	case clientCloses, serverCloses, clientAborts, serverAborts:
-		p.up, p.down = p.up+1, p.down+1   // so that both are there when one closes
-		p.flags &^= urgentUp | urgentDown // which would be a reset if it were unread then
+		p.up, p.down = p.up+1, p.down+1   // neither is empty when one closes
+		p.flags &^= urgentUp | urgentDown // an unread urgent byte would make the close a reset
 	}
 	return p
 }
 
-// visit is one session, from both sides and in the record.
+// visit runs one session, and judges it from both sides and by its record.
 func (s *soak) visit(at soakService, r *rand.Rand) {
 	if at.alone != nil {
 		at.alone.Lock()
@@ -131,7 +130,7 @@ func (s *soak) visit(at soakService, r *rand.Rand) {
 	p := s.plan(at, r)
 	if at.openssl = at.kind == "tls" && r.IntN(20) == 0 && !isCommand(soakPart(p.id, 1)[0]); at.openssl {
 		p.script, p.flags = []uint8{serverCloses, clientResets, clientAborts}[r.IntN(3)], 0
-		p.up, p.down = 1+p.up%(48<<10), 1+p.down // each part takes its time
+		p.up, p.down = 1+p.up%(48<<10), 1+p.down // writes in small parts are slow
 	}
 	truncate := at.kind == "tls" && p.script == clientFirst && r.IntN(3) == 0
 	network := "tcp"
@@ -140,7 +139,7 @@ func (s *soak) visit(at soakService, r *rand.Rand) {
 	}
 	began := time.Now()
 	raw, err := net.DialTimeout(network, at.addr, patience)
-	if errors.Is(err, syscall.ECONNRESET) { // kicked as soon as it came
+	if errors.Is(err, syscall.ECONNRESET) { // kicked at once
 		s.ended.Add(1)
 		return
 	}
@@ -156,7 +155,7 @@ func (s *soak) visit(at soakService, r *rand.Rand) {
 	}
 	server, records := make(chan soakSaw, 1), make(chan proxy.Record, 10)
 	if !s.expect(p.id, key, server, records) {
-		s.wrong("%s: another session has %s for ever", at.name, key)
+		s.wrong("%s: another session keeps %s for ever", at.name, key)
 		return
 	}
 	defer func() {
@@ -171,7 +170,7 @@ func (s *soak) visit(at soakService, r *rand.Rand) {
 		select {
 		case rec := <-records:
 			if rec.Opened.Before(began) {
-				continue // of one before that was not begun
+				continue // of an earlier session that never began
 			}
 			s.judge(at, p, truncate, client, server, rec)
 		case <-late:
@@ -181,8 +180,8 @@ func (s *soak) visit(at soakService, r *rand.Rand) {
 	}
 }
 
-// expect has what is told of a session come here, once the session before with
-// the same address has its record.
+// expect registers a session's channels, once the previous session with the same address has its
+// record.
 func (s *soak) expect(id uint64, key string, server chan soakSaw, record chan proxy.Record) bool {
 	for began := time.Now(); time.Since(began) < patience; time.Sleep(time.Millisecond) {
 		s.mu.Lock()
@@ -236,16 +235,15 @@ func (s *soak) call(at soakService, p soakPlan, raw net.Conn, truncate bool) soa
 	return peer.play(p.script, true)
 }
 
-// judge holds what both sides saw, and what the record says, against the
-// script. Where the proxy, an operator or the death of its server has ended a
-// session, none of what is missing may look like a clean end.
+// judge compares what both sides saw, and the record, with the script. If the proxy, an operator or
+// the death of the server ended a session, missing data must not look like a clean end.
 func (s *soak) judge(at soakService, p soakPlan, truncate bool, client soakSaw, server chan soakSaw, rec proxy.Record) {
 	back := s.ofServer(server, rec)
 	what := fmt.Sprintf("%s %+v truncated=%v: client %+v, server %+v, record %s/%s/%s %q of %d and %d bytes", at.name, p, truncate, client, back, rec.By, rec.Phase, rec.Reason, rec.Detail, rec.BytesIn, rec.BytesOut)
 	died := back.end == soakDied || back.end == soakNothing && s.lastDeath.Load() > rec.Opened.UnixNano()
 	if rec.By == proxy.ByOperator || rec.By == proxy.ByProxy || died {
 		s.ended.Add(1)
-		partial := client.end == soakFin && client.bytes < int(p.down) && at.kind != "unix" // which knows no other
+		partial := client.end == soakFin && client.bytes < int(p.down) && at.kind != "unix" // a Unix socket has no other end
 		if partial || back.end == soakFin && back.bytes < int(p.up) || client.garbled || back.garbled {
 			s.wrong("%s", what)
 		}
@@ -258,8 +256,8 @@ func (s *soak) judge(at soakService, p soakPlan, truncate bool, client soakSaw, 
 	s.done.Add(1)
 }
 
-// ofServer waits for what the server saw. It may know nothing of a session
-// that another side has ended, before it has read the header.
+// ofServer waits for what the server saw. The server may know nothing of a session that another
+// side ended before the server read the header.
 func (s *soak) ofServer(server chan soakSaw, rec proxy.Record) soakSaw {
 	for began := time.Now(); rec.Served && time.Since(began) < patience; {
 		select {
@@ -274,7 +272,7 @@ func (s *soak) ofServer(server chan soakSaw, rec proxy.Record) soakSaw {
 	return soakSaw{end: soakNothing}
 }
 
-// asMeant says whether a session has gone as its script says.
+// asMeant reports whether a session followed its script.
 func (s *soak) asMeant(at soakService, p soakPlan, truncate bool, client, back soakSaw, rec proxy.Record) bool {
 	all := func(saw soakSaw, n uint32, end string) bool {
 		return saw.bytes == int(n) && saw.end == end && !saw.garbled && (saw.err == nil || end != soakFin)

@@ -15,11 +15,10 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// TestSoak runs sessions of every kind through services of every kind, while
-// servers die and come back, an operator acts, the configuration is read again
-// and the process is replaced; of each session, the ends that both peers saw
-// and the one that the record tells are compared. TCPCTL_SOAK=30m has it at
-// length, TCPCTL_SOAK_SEED=N again as it was, as far as that goes.
+// TestSoak runs sessions of every kind through services of every kind, while servers die and
+// return, an operator acts, the configuration is reloaded and the process is replaced; the end of
+// each session as both peers saw it is compared with its record. TCPCTL_SOAK=30m runs it longer,
+// TCPCTL_SOAK_SEED=N repeats a run as far as possible.
 func TestSoak(t *testing.T) {
 	t.Parallel()
 	needs(t, "openssl")
@@ -44,7 +43,7 @@ func TestSoak(t *testing.T) {
 	}
 	in, services, access := runSoaked(t, servers)
 	stop, over := make(chan struct{}), time.Now().Add(long)
-	goesOn := func() bool { // a busy machine has a while longer
+	goesOn := func() bool { // a busy machine gets more time
 		return time.Now().Before(over) || s.done.Load() < 100 && time.Since(over) < 5*patience
 	}
 	var following, all sync.WaitGroup
@@ -71,7 +70,7 @@ func TestSoak(t *testing.T) {
 	close(stop)
 	following.Wait()
 	in.ends()
-	t.Logf("%d sessions went as they meant to, %d were ended by another side, %d differ; %d changed keys, %d odd handshakes; %s", s.done.Load(), s.ended.Load(), s.differ.Load(), s.updated.Load(), s.disturbed.Load(), acts)
+	t.Logf("%d sessions followed their script, %d were ended by another side, %d differ; %d changed keys, %d odd handshakes; %s", s.done.Load(), s.ended.Load(), s.differ.Load(), s.updated.Load(), s.disturbed.Load(), acts)
 	if s.done.Load() < 100 {
 		t.Errorf("only %d sessions", s.done.Load())
 	}
@@ -79,7 +78,7 @@ func TestSoak(t *testing.T) {
 
 // runSoaked starts an instance with services of every kind.
 func runSoaked(t *testing.T, servers []*soakServer) (in *configured, services []soakService, access string) {
-	dir, err := os.MkdirTemp("", "tcpctl") // a socket's path must be short
+	dir, err := os.MkdirTemp("", "tcpctl") // short, as a socket's path must be
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +134,7 @@ func runSoaked(t *testing.T, servers []*soakServer) (in *configured, services []
 	return in, services, access
 }
 
-// soakActs is what happens around the sessions.
+// soakActs acts on the instance while sessions run.
 type soakActs struct {
 	running  *configured
 	t        *testing.T

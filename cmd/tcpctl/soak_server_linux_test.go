@@ -11,7 +11,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// soakServer plays the server's part of each session, and tells what it saw.
+// soakServer plays the server's part of each session, and reports what it saw.
 type soakServer struct {
 	*soak
 	addr string
@@ -30,7 +30,7 @@ func (s *soakServer) start() error {
 	defer s.mu.Unlock()
 	s.ln = ln
 	s.wg.Go(func() {
-		// A PROXY header comes only where send_proxy is set.
+		// A PROXY header comes only if send_proxy is set.
 		front := &proxyproto.Listener{Listener: ln, ReadHeaderTimeout: patience,
 			ConnPolicy: func(proxyproto.ConnPolicyOptions) (proxyproto.Policy, error) { return proxyproto.USE, nil }}
 		for {
@@ -47,7 +47,7 @@ func (s *soakServer) start() error {
 	return nil
 }
 
-// die resets all and refuses each client, until the next start.
+// die resets all clients, and refuses new ones until the next start.
 func (s *soakServer) die() {
 	s.mu.Lock()
 	proxytest.StopListening(s.ln)
@@ -69,12 +69,12 @@ func (s *soakServer) serve(c net.Conn) {
 	}()
 	h := make([]byte, soakHeader)
 	if _, err := io.ReadFull(c, h); err != nil {
-		return // a check, or one that was kicked before it could speak
+		return // a check, or a client that was kicked before it could send
 	}
 	p := parseSoakPlan(h)
 	if max(p.up, p.down) > soakLong+1 {
-		// A client of another test, which had this port before. Were it one of ours, garbled,
-		// the session would be missed.
+		// A client of another test that had this port before. If it were one of ours, garbled, the
+		// session would be missed.
 		s.t.Logf("%s sent no header: %q", c.RemoteAddr(), h)
 		return
 	}

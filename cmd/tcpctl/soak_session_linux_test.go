@@ -20,14 +20,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What a session of the soak does: who sends how much, and how both sides end.
+// Scripts of a session: how its two sides end.
 const (
 	clientFirst  = iota // the client ends its stream, then the server answers and ends
-	serverFirst         // the other way round
-	bothAtOnce          // both send all they have and end
-	clientResets        // once the server has all
-	serverResets        // once the client has all
-	clientCloses        // once each has all of the other; so nothing is under way
+	serverFirst         // vice versa
+	bothAtOnce          // both send everything and end
+	clientResets        // once the server has everything
+	serverResets        // once the client has everything
+	clientCloses        // once each has everything of the other, so that nothing is on its way
 	serverCloses
 	clientAborts // while both send
 	serverAborts
@@ -35,23 +35,23 @@ const (
 
 // Flags of a session.
 const (
-	urgentUp   = 1 << iota // one urgent byte is among what the client sends
-	urgentDown             // and the server
-	slowClient             // it reads with pauses
+	urgentUp   = 1 << iota // the client sends one urgent byte
+	urgentDown             // the server does
+	slowClient             // the client reads with pauses
 	slowServer
-	pausing                   // in the middle of what they send, for longer than an idle WebSocket keeps its goroutines
+	pausing                   // both pause in the middle, for longer than an idle WebSocket keeps its goroutines
 	soakFlags     = 1 << iota // how many combinations there are
 	soakHeader    = 18
 	soakLong      = 4 << 20
 	soakFin       = "fin"
 	soakReset     = "reset"
-	soakDied      = "died"      // its server was killed, as kill -9 does
+	soakDied      = "died"      // its server was killed, as by kill -9
 	soakTruncated = "truncated" // TLS ended without close_notify
-	soakNothing   = "nothing"   // its server knows nothing of it
-	soakRefused   = "refused"   // by an answer of HTTP
+	soakNothing   = "nothing"   // its server did not see it
+	soakRefused   = "refused"   // by an HTTP response
 )
 
-// soakPlan is what one session is to do: it travels in front of its bytes.
+// soakPlan is the plan of one session. Its header precedes the client's data.
 type soakPlan struct {
 	id            uint64
 	script, flags uint8
@@ -67,7 +67,7 @@ func parseSoakPlan(h []byte) soakPlan {
 	return soakPlan{binary.BigEndian.Uint64(h), h[8], h[9], binary.BigEndian.Uint32(h[10:]), binary.BigEndian.Uint32(h[14:])}
 }
 
-// urgent is where the urgent byte stands in what a side sends, -1: nowhere.
+// urgent returns the position of the urgent byte in a side's data, or -1.
 func (p soakPlan) urgent(flag uint8, size int) int {
 	if p.flags&flag == 0 {
 		return -1
@@ -75,31 +75,29 @@ func (p soakPlan) urgent(flag uint8, size int) int {
 	return int(p.id % uint64(size+1))
 }
 
-// soakFiller is what sessions send parts of: bytes that are not what stands
-// elsewhere in it. Each command that a test runs is this binary, too, so it is made
-// when it is needed.
+// soakFiller is data without repetitions, of which sessions send parts. It is made on first use, as
+// each command that a test runs is this binary, too.
 var soakFiller = sync.OnceValue(func() []byte {
 	b := make([]byte, soakLong+1<<20)
 	rand.NewChaCha8([32]byte{'s', 'o', 'a', 'k'}).Read(b)
 	return b
 })
 
-// soakPart is a session's own part of it.
+// soakPart returns a session's part of soakFiller.
 func soakPart(id uint64, size uint32) []byte {
 	from := id * 7919 % (1 << 20)
 	return soakFiller()[from : from+uint64(size)]
 }
 
-// soakSaw is what one side has seen of the other: how many bytes, and the end.
+// soakSaw is what one side saw of the other: how many bytes, and the end.
 type soakSaw struct {
 	bytes   int
 	end     string
 	err     error
-	garbled bool // they are not what was sent, or more
+	garbled bool // the bytes differ from those sent, or are too many
 }
 
-// soakPeer is one side of a session: its connection, and what it sends and is
-// to be sent.
+// soakPeer is one side of a session: its connection, what it sends, and what it should receive.
 type soakPeer struct {
 	conn         net.Conn
 	closeWrite   func() error
@@ -107,10 +105,10 @@ type soakPeer struct {
 	urgentAt     int
 	slow         bool
 	pausing      bool
-	sending      error // what its sending has failed with
+	sending      error // error of its writes
 }
 
-// soakHeard takes what a side is sent.
+// soakHeard checks what a side receives.
 type soakHeard struct {
 	want []byte
 	slow bool
@@ -129,15 +127,14 @@ func (h *soakHeard) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// hear reads so many bytes, or to the end of the stream: -1. A reset that a
-// Write has met is reported nowhere else: Linux gives each error once, and a
-// read finds an end of stream behind it.
+// hear reads n bytes, or to the end of the stream if n is -1. If a Write has got a reset, a read
+// does not: Linux reports each error once, and then an end of stream.
 func (p *soakPeer) hear(saw *soakSaw, n int) (goesOn bool) {
 	from := io.Reader(p.conn)
 	if n >= 0 {
 		from = io.LimitReader(p.conn, int64(n))
 	}
-	// Not its WriteTo, which would splice.
+	// Hides WriteTo, which would splice.
 	got, err := io.Copy(&soakHeard{p.theirs, p.slow, saw}, struct{ io.Reader }{from})
 	if goesOn = err == nil && int(got) == n; goesOn {
 		return true
@@ -164,7 +161,7 @@ func soakEnd(err error) string {
 	return err.Error()
 }
 
-// send sends all that the side has.
+// send sends all of the side's data.
 func (p *soakPeer) send() {
 	rest := p.mine
 	if p.urgentAt >= 0 {
@@ -188,7 +185,7 @@ func (p *soakPeer) write(b []byte) {
 	}
 }
 
-// endWriting ends what the side sends; under TLS it writes, too.
+// endWriting ends the side's stream; over TLS that is a write, too.
 func (p *soakPeer) endWriting() {
 	if err := p.closeWrite(); err != nil && p.sending == nil {
 		p.sending = err
@@ -208,7 +205,7 @@ func sendUrgent(c *net.TCPConn) error {
 	return errors.Join(err, sent)
 }
 
-// play is one side's part.
+// play runs one side of a script.
 func (p *soakPeer) play(script uint8, client bool) (saw soakSaw) {
 	first := client == (script == clientFirst || script == clientResets || script == clientCloses || script == clientAborts)
 	switch script {
@@ -239,13 +236,13 @@ func (p *soakPeer) play(script uint8, client bool) (saw soakSaw) {
 		p.both(false, func() { p.hear(&saw, -1) }, &saw)
 		return saw
 	case clientResets, serverResets:
-		// One side sends all, the other says that it has it, and then the first
-		// resets: so what is seen does not hang on what was under way.
+		// One side sends everything, the other confirms, and then the first resets, so that what is
+		// seen does not depend on data on its way.
 		if first {
 			p.send()
 			_, saw.err = io.ReadFull(p.conn, make([]byte, 1))
 			soakAbort(p.conn)
-			return saw // how the other ends is not waited for
+			return saw // does not wait for the other's end
 		}
 		if p.hear(&saw, len(p.theirs)) {
 			p.write([]byte{1})
@@ -267,7 +264,7 @@ func (p *soakPeer) play(script uint8, client bool) (saw soakSaw) {
 	return saw
 }
 
-// both sends all, and ends where it is to, while it hears.
+// both sends everything while it reads, and then ends if ends is set.
 func (p *soakPeer) both(ends bool, hear func(), saw *soakSaw) {
 	out, sent := *p, make(chan bool)
 	go func() {
@@ -279,12 +276,12 @@ func (p *soakPeer) both(ends bool, hear func(), saw *soakSaw) {
 	}()
 	hear()
 	<-sent
-	if saw.err == nil && saw.end != "" && out.sending != nil { // it has met the reset
+	if saw.err == nil && saw.end != "" && out.sending != nil { // the write got the reset
 		saw.end, saw.err = soakEnd(out.sending), out.sending
 	}
 }
 
-// soakTCP is the TCP connection under one.
+// soakTCP returns the TCP connection beneath c.
 func soakTCP(c net.Conn) *net.TCPConn {
 	switch c := c.(type) {
 	case *net.TCPConn:
@@ -304,14 +301,14 @@ func soakAbort(c net.Conn) {
 	t.Close()
 }
 
-// soakWS is a WebSocket client as a connection.
+// soakWS is a WebSocket client as a net.Conn.
 type soakWS struct {
-	net.Conn // under it
+	net.Conn // beneath it
 	ws       *websocket.Conn
-	r        io.Reader // of the message that is being read
+	r        io.Reader // reads the current message
 }
 
-// newSoakWS does the handshake.
+// newSoakWS does the WebSocket handshake.
 func newSoakWS(raw net.Conn) (*soakWS, error) {
 	dial := func(context.Context, string, string) (net.Conn, error) { return raw, nil }
 	transport := &http.Transport{DialContext: dial, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
@@ -340,7 +337,7 @@ func (c *soakWS) Read(b []byte) (int, error) {
 			}
 		}
 		n, err := c.r.Read(b)
-		if err == io.EOF { // of the message
+		if err == io.EOF { // end of the message
 			c.r, err = nil, nil
 		}
 		if n > 0 || err != nil {

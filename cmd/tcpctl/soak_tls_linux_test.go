@@ -17,19 +17,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// soakOpenSSL is an openssl s_client as a connection, which changes its keys while
-// it sends, and has the other side change its own.
+// soakOpenSSL is an openssl s_client as a net.Conn. It updates its keys while it sends, and makes
+// the other side update its own.
 type soakOpenSSL struct {
-	net.Conn // under it
+	net.Conn // beneath it
 	cmd      *exec.Cmd
 	in       *os.File
 	out      io.ReadCloser
-	says     bytes.Buffer // on its standard error; whole after Wait
+	says     bytes.Buffer // its standard error; complete after Wait
 	parts    int
-	carried  chan struct{} // closed when the bytes between it and Conn have ended
+	carried  chan struct{} // closed when both directions between it and Conn have ended
 }
 
-// newSoakOpenSSL has one speak TLS over raw.
+// newSoakOpenSSL starts an s_client that speaks TLS over raw.
 func newSoakOpenSSL(raw net.Conn) (*soakOpenSSL, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -42,7 +42,7 @@ func newSoakOpenSSL(raw net.Conn) (*soakOpenSSL, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer read.Close() // s_client has its own
+	defer read.Close() // s_client has its own copy copy copy
 	c.in, c.cmd.Stdin, c.cmd.Stderr = in, read, &c.says
 	if c.out, err = c.cmd.StdoutPipe(); err == nil {
 		err = c.cmd.Start()
@@ -63,7 +63,7 @@ func newSoakOpenSSL(raw net.Conn) (*soakOpenSSL, error) {
 	return c, nil
 }
 
-// carry passes on what s_client and the proxy say, and how they end.
+// carry relays between s_client and the proxy, including their ends.
 func (c *soakOpenSSL) carry(client *net.TCPConn) {
 	defer close(c.carried)
 	pass := func(to, from *net.TCPConn) {
@@ -83,8 +83,7 @@ func (c *soakOpenSSL) carry(client *net.TCPConn) {
 
 func (c *soakOpenSSL) NetConn() net.Conn { return c.Conn }
 
-// Read returns an end of stream only where TLS was ended as it should be: s_client
-// fails where it was not.
+// Read returns io.EOF only if TLS ended with close_notify: otherwise s_client fails.
 func (c *soakOpenSSL) Read(b []byte) (int, error) {
 	n, err := c.out.Read(b)
 	if err != io.EOF {
@@ -96,19 +95,19 @@ func (c *soakOpenSSL) Read(b []byte) (int, error) {
 	return n, io.EOF
 }
 
-// isCommand says whether s_client takes what begins with b for a command.
+// isCommand reports whether s_client takes input that begins with b for a command.
 func isCommand(b byte) bool { return bytes.IndexByte([]byte("QRKkB"), b) >= 0 }
 
-// Write sends b, which must not begin as a command does, in parts, with commands in
-// between: K asks for the server's new keys, too, and k does not. What one read of
-// s_client begins with counts, so it is given one part after the other.
+// Write sends b, which must not begin like a command, in parts with commands in between: K updates
+// the keys and asks the server to do so, k only updates them. s_client looks at the beginning of
+// each read, so parts are passed one at a time.
 func (c *soakOpenSSL) Write(b []byte) (n int, err error) {
 	for len(b) > 0 {
 		size := min(len(b), 4096)
 		for size < len(b) && isCommand(b[size]) {
 			size--
 		}
-		if c.parts++; c.parts%3 != 1 { // nothing comes behind the last part: the server may have ended
+		if c.parts++; c.parts%3 != 1 { // no command after the last part: the server may have ended
 			if err := c.give([]byte([]string{"K\n", "k\n"}[c.parts%2])); err != nil {
 				return n, err
 			}
@@ -121,7 +120,7 @@ func (c *soakOpenSSL) Write(b []byte) (n int, err error) {
 	return n, nil
 }
 
-// give returns once s_client has read b.
+// give passes b to s_client, and returns once it was read.
 func (c *soakOpenSSL) give(b []byte) error {
 	if _, err := c.in.Write(b); err != nil {
 		return syscall.ECONNRESET
@@ -136,7 +135,7 @@ func (c *soakOpenSSL) give(b []byte) error {
 		}
 		p := []unix.PollFd{{Fd: int32(c.in.Fd())}}
 		_, err = unix.Poll(p, 1)
-		ended = err == nil && p[0].Revents&unix.POLLERR != 0 // it may have read b before
+		ended = err == nil && p[0].Revents&unix.POLLERR != 0 // s_client may have read b before
 	}
 }
 
@@ -149,9 +148,8 @@ func (c *soakOpenSSL) Close() error {
 	return nil
 }
 
-// disturb is a client of TLS that never becomes a session as it should: it stalls in
-// its handshake, ends or resets it, says something else, or asks to negotiate again.
-// What the others see must not change by it.
+// disturb is a TLS client that misbehaves: it stalls, ends or resets its handshake, sends something
+// else, or renegotiates. Other clients must not notice.
 func (s *soak) disturb(at soakService, r *rand.Rand) {
 	s.disturbed.Add(1)
 	odd := r.IntN(5)
@@ -161,7 +159,7 @@ func (s *soak) disturb(at soakService, r *rand.Rand) {
 	}
 	raw, err := net.DialTimeout("tcp", at.addr, patience)
 	if err != nil {
-		return // it was reset as soon as it came
+		return // reset at once
 	}
 	raw.SetDeadline(time.Now().Add(patience))
 	var shaking sync.WaitGroup
@@ -199,7 +197,7 @@ func (s *soak) renegotiate(at soakService) {
 	cmd.Wait()
 }
 
-// cutConn sends so many bytes, and then says that it has sent the rest.
+// cutConn sends a number of bytes, and then pretends to send the rest.
 type cutConn struct {
 	net.Conn
 	most int

@@ -7,7 +7,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// TestTheLibreOfficeExampleMeansALock: one client at a time, and a restart between them.
+// TestTheLibreOfficeExampleMeansALock: the example admits one client at a time, with a restart in between.
 func TestTheLibreOfficeExampleMeansALock(t *testing.T) {
 	file, err := config.Load("examples/libreoffice.toml")
 	if err != nil {

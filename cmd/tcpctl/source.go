@@ -6,7 +6,7 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
 )
 
-// source is the instance that a command asks, or a peer through it.
+// source returns a client of the instance that a command asks, or of a peer through it.
 func source(cmd *cobra.Command) *control.Client {
 	path, _ := cmd.Flags().GetString("socket")
 	if path == "" {

@@ -70,10 +70,10 @@ func statusEverywhere(cmd *cobra.Command, only string, watch, asJSON bool) error
 		func(_ string, both [2]*api.Status) []any { return []any{both[0]} })
 }
 
-// ratesOver is how long a rate is measured: it needs two statuses.
+// ratesOver is the time between the two statuses from which rates are computed.
 const ratesOver = 250 * time.Millisecond
 
-// fetch asks for the status, of one service if it is named.
+// fetch returns the status, of one service only if it is named.
 func fetch(ctx context.Context, src api.Source, only string) (*api.Status, error) {
 	st, err := src.Status(ctx)
 	if err != nil || only == "" {
@@ -87,7 +87,7 @@ func fetch(ctx context.Context, src api.Source, only string) (*api.Status, error
 	return st, nil
 }
 
-// printStatus prints a row a service, what holds it, and a row a backend.
+// printStatus prints a row for each service, its notes, and a row for each backend.
 func printStatus(w io.Writer, before, now *api.Status) {
 	append(table{statusHead}, statusRows(before, now)...).print(w)
 }
@@ -140,7 +140,7 @@ func statusRows(before, now *api.Status) (t [][]string) {
 	return t
 }
 
-// clientNotes say which clients a service takes, and why it has refused others.
+// clientNotes says which clients a service accepts, and why it refused others.
 func clientNotes(s *proxy.ServiceInfo) (notes []string) {
 	if l := s.AllowList; l != nil {
 		notes = append(notes, l.Text("allow_file"))
@@ -167,7 +167,7 @@ func backendRow(s *proxy.ServiceInfo, b, old *proxy.BackendInfo, seconds float64
 	return []string{"  " + b.Name, b.Addr, stateSign(b) + " " + b.State, active, "", "", rate[0], rate[1], backendNote(b, now)}
 }
 
-// stateSign is the sign of the state, so that colour is never needed.
+// stateSign returns the sign of a state, so that it can be read without colour.
 func stateSign(b *proxy.BackendInfo) string {
 	switch {
 	case b.Admin == proxy.AdminMaint:
@@ -184,7 +184,7 @@ func stateSign(b *proxy.BackendInfo) string {
 	return "+"
 }
 
-// backendNote says why a backend gets no sessions, and how far a drain is.
+// backendNote says why a backend gets no sessions, and how far a drain has come.
 func backendNote(b *proxy.BackendInfo, now time.Time) string {
 	note := b.Reason
 	switch {
@@ -197,7 +197,7 @@ func backendNote(b *proxy.BackendInfo, now time.Time) string {
 		note += ": " + b.Ejected.Text(now)
 	case b.Reason == "checking" && b.Check != nil:
 		note = "checking: " + b.Check.Detail
-	case b.State == proxy.StateChecking && b.Check != nil: // it gets sessions, and they show this
+	case b.State == proxy.StateChecking && b.Check != nil: // it gets sessions, whose failures are this detail
 		note = fmt.Sprintf("%s (%d of %d)", b.Check.Detail, b.Check.Consecutive, b.Check.Threshold)
 	case b.Drain != nil && b.Active > 0:
 		note += fmt.Sprintf(": %d of %d remaining", b.Drain.Remaining, b.Drain.StartedWith)
@@ -222,7 +222,7 @@ func pauseLine(p *proxy.PauseInfo, now time.Time) string {
 	return text + "; resumes by itself"
 }
 
-// rates writes bytes a second, in and out.
+// rates formats bytes per second, in and out.
 func rates(seconds float64, in, out, oldIn, oldOut int64) [2]string {
 	if seconds <= 0 {
 		return [2]string{"0", "0"}

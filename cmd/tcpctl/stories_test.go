@@ -19,8 +19,8 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
 )
 
-// TestStories runs the scripts in testdata/script: what people do with tcpctl,
-// in their words. Each instance has a socket of its own in $WORK.
+// TestStories runs the scripts in testdata/script: what people do with tcpctl. Each instance has
+// its own socket in $WORK.
 //
 //	backend NAME             begins to serve; its address is $NAME
 //	backend NAME dies|comes-back|resets-all|answers
@@ -54,7 +54,7 @@ func TestStories(t *testing.T) {
 	})
 }
 
-// world is who takes part in one story besides tcpctl.
+// world holds the backends and clients of one story.
 type world struct {
 	backends map[string]*backend
 	clients  map[string]*client
@@ -118,7 +118,7 @@ func clientCmd(ts *testscript.TestScript, neg bool, args []string) {
 	switch args[1] {
 	case "dials":
 		c, err = dial(what)
-		if errors.Is(err, syscall.ECONNRESET) { // faster than we were
+		if errors.Is(err, syscall.ECONNRESET) { // reset before our write
 			c, err = &client{gone: "reset"}, nil
 		}
 		if err == nil {
@@ -144,13 +144,13 @@ func clientCmd(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	switch {
 	case neg && err == nil:
-		ts.Fatalf("client %s: that worked", strings.Join(args, " "))
+		ts.Fatalf("client %s: succeeded, must fail", strings.Join(args, " "))
 	case !neg && err != nil:
 		ts.Fatalf("client %s: %v", strings.Join(args, " "), err)
 	}
 }
 
-// readyCmd waits until the instance answers and its backends have been checked.
+// readyCmd waits until the instance answers and has checked its backends.
 func readyCmd(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 1 {
 		ts.Fatalf("usage: ready SOCKET")
@@ -173,11 +173,11 @@ func untilCmd(ts *testscript.TestScript, neg bool, args []string) {
 		cmd := exec.Command(args[1], args[2:]...)
 		cmd.Dir = ts.MkAbs(".")
 		if out, _ = cmd.CombinedOutput(); pattern.Match(out) != neg {
-			ts.Exec(args[1], args[2:]...) // once more, for those who want to look at it
+			ts.Exec(args[1], args[2:]...) // once more, for later commands that look at the output
 			return
 		}
 	}
-	ts.Fatalf("it did not come to that: %s\n%s", args[0], out)
+	ts.Fatalf("timeout waiting for %s:\n%s", args[0], out)
 }
 
 func exitsCmd(ts *testscript.TestScript, neg bool, args []string) {
@@ -198,10 +198,10 @@ func exitsCmd(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("exit status %d, not %d\n%s%s", got, want, ts.ReadFile("stdout"), said)
 	}
-	// What follow shows of an act's progress comes before, and is no message.
+	// Progress of an act comes before the message.
 	lines := strings.Split(strings.TrimSpace(said), "\n")
 	if last := lines[len(lines)-1]; got != 0 && !strings.HasPrefix(last, "tcpctl: ") {
-		ts.Fatalf("its last words are %q", last)
+		ts.Fatalf("its last line is %q", last)
 	}
 }
 

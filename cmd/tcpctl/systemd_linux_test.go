@@ -13,9 +13,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// TestASystemdService has tcpctl told of a socket that systemd has opened, and
-// hears what it says in its life: ready, reloading, ready, stopping. A client
-// who came before anybody was there is served.
+// TestASystemdService passes a socket to tcpctl as systemd does, and reads its notifications:
+// ready, reloading, ready, stopping. A client that connected before the start is served.
 func TestASystemdService(t *testing.T) {
 	b, err := newBackend("a")
 	if err != nil {
@@ -93,7 +92,7 @@ func TestASystemdService(t *testing.T) {
 	write(t, path, "nonsense\n")
 	cmd.Process.Signal(syscall.SIGHUP)
 	hears("RELOADING=1")
-	hears("READY=1") // with what it had
+	hears("READY=1") // with the old configuration
 	early.says("still here?")
 	if err := early.hears("a: still here?"); err != nil {
 		t.Error(err)

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stillThere says whether the other end of a connection has not ended it: the
-// system knows of a reset before the one who reads does.
+// stillThere reports whether the other end has not ended a connection: the system knows of a reset
+// before the reader does.
 func stillThere(c *net.TCPConn) bool {
 	for range 3 {
 		state := uint8(0)

@@ -4,5 +4,5 @@ package main
 
 import "net"
 
-// stillThere cannot be known here without reading.
+// stillThere cannot be determined here without reading.
 func stillThere(*net.TCPConn) bool { return false }

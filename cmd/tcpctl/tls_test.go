@@ -14,13 +14,13 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// certificate has openssl make one for 127.0.0.1, called name.
+// certificate makes a certificate for 127.0.0.1 with openssl, with name as its CN.
 func certificate(t *testing.T, dir, name string) {
 	t.Helper()
 	certificateFor(t, dir, name, 2)
 }
 
-// certificateFor is certificate, valid for so many days.
+// certificateFor is certificate with a validity in days.
 func certificateFor(t *testing.T, dir, name string, days int) {
 	t.Helper()
 	out, err := exec.Command("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", strconv.Itoa(days), "-subj", "/CN="+name,
@@ -35,9 +35,8 @@ func certificateFor(t *testing.T, dir, name string, days int) {
 	}
 }
 
-// TestOpenSSLMeetsANewCertificate: openssl s_client speaks with a backend
-// through TLS, and once the files on disk are others it sees the new one, with
-// no reload; who is connected goes on.
+// TestOpenSSLMeetsANewCertificate: once the files on disk have changed, openssl s_client gets the
+// new certificate, without a reload; connected clients continue.
 func TestOpenSSLMeetsANewCertificate(t *testing.T) {
 	t.Parallel()
 	needs(t, "openssl")
@@ -65,7 +64,7 @@ key = "`+dir+`/desk.key"
 		t.Errorf("openssl: %s", out)
 	}
 	if out := client("-tls1_1"); strings.Contains(out, "CN = first") {
-		t.Errorf("TLS 1.1 is spoken: %s", out)
+		t.Errorf("TLS 1.1 was accepted: %s", out)
 	}
 	certificate(t, dir, "second")
 	for began := time.Now(); ; restSince(began) { // it looks once a second
@@ -86,7 +85,7 @@ key = "`+dir+`/desk.key"
 			t.Fatal("no event says that the certificate cannot be read")
 		}
 	}
-	// A client that speaks no TLS is turned away, and an event says so.
+	// A client that does not speak TLS is refused, and a record says so.
 	c, err := dial(in.addr())
 	if err != nil {
 		t.Fatal(err)
@@ -96,13 +95,13 @@ key = "`+dir+`/desk.key"
 	c.sees()
 	for began := time.Now(); !strings.Contains(in.tcpctl("sessions", "--ended"), "TLS handshake failed"); restSince(began) {
 		if time.Since(began) > patience {
-			t.Fatal("no record says that there was no TLS")
+			t.Fatal("no record of the failed TLS handshake")
 		}
 	}
 }
 
-// TestACertificateNearItsEnd is told by status until the file has another one,
-// which needs no reload; a reload to another file tells of that one.
+// TestACertificateNearItsEnd: status warns of a certificate that expires soon until the file has a
+// new one, without a reload; after a reload to another file, it warns of that one.
 func TestACertificateNearItsEnd(t *testing.T) {
 	t.Parallel()
 	needs(t, "openssl")
@@ -145,8 +144,8 @@ tls = { cert = "` + dir + `/desk.pem", key = "` + dir + `/desk.key" }
 	until(other+"/desk.pem", 8)
 }
 
-// TestPromtoolIsContent with /metrics, and a balancer with /readyz: also while
-// a service is paused, not when one is closed.
+// TestPromtoolIsContent with /metrics; /readyz is 200, also while a service is paused, but not if
+// one is closed.
 func TestPromtoolIsContent(t *testing.T) {
 	t.Parallel()
 	needs(t, "promtool")
@@ -198,7 +197,7 @@ lock = {slots = 1}
 	in.tcpctl("close", "db")
 	ready(503)
 	in.tcpctl("open", "db")
-	// Another address, in place: the new one is opened, then the old one closed.
+	// A reload to another address opens the new one, then closes the old one.
 	text := readFile(t, in.path)
 	other := proxytest.FreePort(t)
 	write(t, in.path, strings.Replace(text, addr, other, 1))
@@ -207,7 +206,7 @@ lock = {slots = 1}
 	}
 	if c, err := net.Dial("tcp", addr); err == nil {
 		c.Close()
-		t.Error("the old address of metrics is open still")
+		t.Error("the old address of metrics is still open")
 	}
 	addr = other
 	ready(200)

@@ -23,7 +23,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// load is clients that come again and again, each for a moment.
+// load is clients that connect again and again, each for a moment.
 type load struct {
 	t       *testing.T
 	addr    string
@@ -32,7 +32,7 @@ type load struct {
 	begun   []atomic.Int64 // visits, by client
 	served  atomic.Int64
 	refused atomic.Int64
-	lost    atomic.Int64 // sessions that ended otherwise than they should
+	lost    atomic.Int64 // sessions that ended unexpectedly
 }
 
 func newLoad(t *testing.T, addr string, clients int) *load {
@@ -73,7 +73,7 @@ func (l *load) one(text string) {
 	l.served.Add(1)
 }
 
-// more waits until as many have been served as clients there are, and more.
+// more waits until more sessions were served than there are clients.
 func (l *load) more() {
 	l.t.Helper()
 	before := l.served.Load()
@@ -84,8 +84,7 @@ func (l *load) more() {
 	}
 }
 
-// anew waits until each client has begun another visit: what became of those before
-// is counted then.
+// anew waits until each client has begun another visit, so that earlier ones are counted.
 func (l *load) anew() {
 	l.t.Helper()
 	for n := range l.begun {
@@ -130,7 +129,7 @@ func runInstalled(t *testing.T, env []string, args ...string) *upgradable {
 		args = []string{"proxy", "--no-ui", "--listen", "127.0.0.1:0", "--backend", a.addr + ",name=a", "--grace", "1s"}
 	}
 	in.running = runInstance(t, prefix, args...)
-	t.Cleanup(func() { // which may not be the test's child any more
+	t.Cleanup(func() { // it may no longer be the test's child
 		if st, err := control.Dial(in.socket).Status(context.Background()); err == nil && st.Node.PID != in.cmd.Process.Pid {
 			in.try("stop", "--grace", "1ms")
 		}
@@ -138,7 +137,7 @@ func runInstalled(t *testing.T, env []string, args ...string) *upgradable {
 	return in
 }
 
-// replace puts a script in the binary's place, which finds it as $REAL.
+// replace replaces the binary by a script, for which $REAL is the binary.
 func (in *upgradable) replace(script string) {
 	in.t.Helper()
 	os.Remove(in.path)
@@ -147,7 +146,7 @@ func (in *upgradable) replace(script string) {
 	}
 }
 
-// talks opens a session that stays.
+// talks opens a session that stays open.
 func (in *running) talks() *client {
 	in.t.Helper()
 	c := mustDial(in.t, in.addr())
@@ -164,13 +163,13 @@ func (in *running) lives(c *client) {
 	}
 }
 
-// untilLog waits for a line of the instance's log.
+// untilLog waits for a text in the instance's log.
 func (in *running) untilLog(text string) {
 	in.t.Helper()
 	untilFile(in.t, in.logFile, text)
 }
 
-// free waits until no process listens any more.
+// free waits until no process listens on addr.
 func free(t *testing.T, addr string) {
 	t.Helper()
 	for began := time.Now(); ; restSince(began) {
@@ -187,9 +186,8 @@ func free(t *testing.T, addr string) {
 	}
 }
 
-// TestKilledInAnUpgrade kills one of the two processes at each moment of an
-// upgrade, under load: no client is refused, the other process serves, and only
-// the sessions of the one that was killed are lost.
+// TestKilledInAnUpgrade kills either process in each phase of an upgrade, under load: no client is
+// refused, the other process serves, and only the sessions of the killed one are lost.
 func TestKilledInAnUpgrade(t *testing.T) {
 	t.Parallel()
 	for _, fate := range []string{"old offered", "old ready", "old go", "old accepting", "old settled", "old released",
@@ -231,14 +229,14 @@ func TestKilledInAnUpgrade(t *testing.T) {
 				t.Errorf("%d refused; %d lost, %d of them later", l.refused.Load(), l.lost.Load(), l.lost.Load()-lost)
 			}
 			if now := in.service().Sessions.Total; now < before {
-				t.Errorf("%d sessions, and before it %d", now, before)
+				t.Errorf("%d sessions, and %d before", now, before)
 			}
 		})
 	}
 }
 
-// TestANewOneThatStandsStill at each moment of an upgrade: the old process
-// answers meanwhile, and ends when it is told to.
+// TestANewOneThatStandsStill: if the new process hangs in any phase of an upgrade, the old one
+// answers meanwhile, and can be stopped.
 func TestANewOneThatStandsStill(t *testing.T) {
 	t.Parallel()
 	for _, at := range []string{"offered", "ready", "go", "accepting"} {
@@ -263,7 +261,7 @@ func TestANewOneThatStandsStill(t *testing.T) {
 			defer syscall.Kill(next, syscall.SIGKILL)
 			untilStopped(t, next)
 			in.lives(idle)
-			if at != "accepting" { // then it is the new one that should answer
+			if at != "accepting" { // then the new process should answer
 				if st := in.status(); st.Node.PID != pid {
 					t.Errorf("process %d answers", st.Node.PID)
 				}
@@ -285,8 +283,7 @@ func TestANewOneThatStandsStill(t *testing.T) {
 	}
 }
 
-// child is the process that an upgrade of a process has started: it leads a
-// group.
+// child returns the process that an upgrade has started: a child that leads a process group.
 func (in *running) child(of int) (pid int) {
 	in.t.Helper()
 	tasks := fmt.Sprintf("/proc/%d/task", of)
@@ -314,13 +311,13 @@ func untilStopped(t *testing.T, pid int) {
 			return
 		}
 		if time.Since(began) > patience {
-			t.Fatalf("%d does not stand still: %s, %v", pid, text, err)
+			t.Fatalf("process %d does not stop: %s, %v", pid, text, err)
 		}
 	}
 }
 
-// TestAFailingBinary, which is a script with a child: that is ended with it,
-// and keeps nothing.
+// TestAFailingBinary: if the new binary is a script that fails, its child is killed, and holds no
+// sockets.
 func TestAFailingBinary(t *testing.T) {
 	t.Parallel()
 	in := runInstalled(t, nil)
@@ -335,11 +332,11 @@ func TestAFailingBinary(t *testing.T) {
 	}
 	for began := time.Now(); alive(strings.TrimSpace(string(text))); restSince(began) {
 		if time.Since(began) > patience {
-			t.Fatal("its child lives on")
+			t.Fatal("its child is still alive")
 		}
 	}
 	in.lives(in.talks())
-	// And one that works, later, although a script starts it.
+	// A later upgrade to a script that starts the binary succeeds.
 	in.replace(`"$REAL" "$@"; exit`)
 	out := in.tcpctl("upgrade")
 	if pid := in.follow(in.cmd.Process.Pid); !strings.HasPrefix(out, fmt.Sprintf("process %d takes over", pid)) {
@@ -356,8 +353,8 @@ func alive(pid string) bool {
 	return err == nil && state[0] != 'Z'
 }
 
-// TestGenerations: three processes with a session each, and all of them are
-// seen, counted, drained and kicked.
+// TestGenerations: with three processes that have a session each, all sessions are shown, counted,
+// drained and kicked.
 func TestGenerations(t *testing.T) {
 	t.Parallel()
 	in := runInstalled(t, nil)
@@ -399,7 +396,6 @@ func TestGenerations(t *testing.T) {
 	if len(ids) != 4 {
 		t.Errorf("they share ids: %v", ids)
 	}
-	// One is kicked, by its id.
 	if out := in.tcpctl("kick", sessions[1].ID); !strings.HasPrefix(out, "kicked 1 session: "+sessions[1].ID+" ") {
 		t.Error(out)
 	}
@@ -410,7 +406,7 @@ func TestGenerations(t *testing.T) {
 	for _, n := range []int{0, 2, 3} {
 		in.lives(clients[n])
 	}
-	// The others are cut by a drain at its limit, wherever they are.
+	// The others are cut by a drain at its limit, whichever process has them.
 	in.tcpctl("drain", "--force", "--limit", "100ms", "--then", "cut", "proxy/a")
 	for _, n := range []int{0, 2, 3} {
 		if end, err := clients[n].sees(); end != "reset" {
@@ -429,7 +425,7 @@ func TestGenerations(t *testing.T) {
 	in.ends()
 }
 
-// TestStopEndsAllGenerations: a stop is one for all of them.
+// TestStopEndsAllGenerations: a stop ends all processes.
 func TestStopEndsAllGenerations(t *testing.T) {
 	t.Parallel()
 	in := runInstalled(t, nil)
@@ -446,18 +442,18 @@ func TestStopEndsAllGenerations(t *testing.T) {
 			t.Errorf("%s, %v", end, err)
 		}
 	}
-	in.cmd.Wait() // or it stays a zombie
+	in.cmd.Wait() // otherwise it stays a zombie
 	for _, pid := range pids {
 		for began := time.Now(); alive(fmt.Sprint(pid)); restSince(began) {
 			if time.Since(began) > patience {
-				t.Fatalf("process %d lives on", pid)
+				t.Fatalf("process %d is still alive", pid)
 			}
 		}
 	}
 }
 
-// TestGenerationsOutliveTheNewest: what an earlier process has does not end
-// with the one that took over.
+// TestGenerationsOutliveTheNewest: sessions of an earlier process do not end with the process that
+// took over.
 func TestGenerationsOutliveTheNewest(t *testing.T) {
 	t.Parallel()
 	in := runInstalled(t, nil)
@@ -490,8 +486,8 @@ func TestGenerationsOutliveTheNewest(t *testing.T) {
 	}
 }
 
-// TestActsInAnUpgrade: what an upgrade would lose is refused while it is under
-// way, and what is done until then goes on.
+// TestActsInAnUpgrade: acts whose effect an upgrade would lose are refused during it, and earlier
+// ones stay in force.
 func TestActsInAnUpgrade(t *testing.T) {
 	t.Parallel()
 	in := runInstalled(t, nil)
@@ -520,7 +516,7 @@ func TestActsInAnUpgrade(t *testing.T) {
 	in.ends()
 }
 
-// TestAPauseEndsAnUpgrade that is under way: the new process is not let in.
+// TestAPauseEndsAnUpgrade under way: the new process does not take over.
 func TestAPauseEndsAnUpgrade(t *testing.T) {
 	t.Parallel()
 	in := runInstalled(t, nil)
@@ -546,8 +542,8 @@ func TestAPauseEndsAnUpgrade(t *testing.T) {
 	in.ends()
 }
 
-// TestUpgradesAndSystemd: another process is the main one only once it has
-// everything, and none after an upgrade that failed.
+// TestUpgradesAndSystemd: the new process becomes the main one only once it has everything, and not
+// in a failed upgrade.
 func TestUpgradesAndSystemd(t *testing.T) {
 	t.Parallel()
 	for _, fate := range []string{"new accepting die", "none"} {
@@ -587,10 +583,10 @@ func TestUpgradesAndSystemd(t *testing.T) {
 			if fate == "none" {
 				next := in.follow(old)
 				if said := hear(); main != next || strings.Contains(said, "READY=1") {
-					t.Errorf("the old one said %q of %d", said, next)
+					t.Errorf("the old process notified %q of %d", said, next)
 				}
 				if said := hear(); main != next || !strings.Contains(said, "READY=1") {
-					t.Errorf("the new one said %q", said)
+					t.Errorf("the new process notified %q", said)
 				}
 			} else {
 				in.untilLog("ended soon after it had taken over")
@@ -603,8 +599,8 @@ func TestUpgradesAndSystemd(t *testing.T) {
 	}
 }
 
-// TestUpgradesInAMesh: for its peers it is the same node, before an upgrade,
-// after it, and after one that failed.
+// TestUpgradesInAMesh: for its peers, the node is the same after an upgrade, and after a failed
+// one.
 func TestUpgradesInAMesh(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -673,8 +669,8 @@ secret_file = %q
 	one.ends()
 }
 
-// TestARestartWaitsForAllGenerations, and cuts what is left at its limit,
-// whichever process has it.
+// TestARestartWaitsForAllGenerations, and cuts the remaining sessions at its limit, whichever
+// process has them.
 func TestARestartWaitsForAllGenerations(t *testing.T) {
 	t.Parallel()
 	a, err := newBackend("a")

@@ -17,7 +17,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// follow makes the test look at the process that has taken over.
+// follow waits until a process has taken over, and makes the test use it.
 func (in *running) follow(old int) (pid int) {
 	in.t.Helper()
 	for began := time.Now(); time.Since(began) < patience; restSince(began) {
@@ -31,7 +31,7 @@ func (in *running) follow(old int) (pid int) {
 	return 0
 }
 
-// ends stops the process that runs last: it is not the test's child.
+// ends stops the newest process, which is not the test's child.
 func (in *running) ends() {
 	in.tcpctl("stop", "--grace", "1s")
 	for began := time.Now(); ; restSince(began) {
@@ -44,9 +44,9 @@ func (in *running) ends() {
 	}
 }
 
-// TestUpgradesThatNobodyNotices replaces a lock's process time and again under
-// clients that come again and again: none fails, and there is never more than
-// one at the backend, whichever process it came through.
+// TestUpgradesThatNobodyNotices replaces the process of a lock again and again while clients
+// connect: none fails, and there is never more than one at the backend, whichever process it came
+// through.
 func TestUpgradesThatNobodyNotices(t *testing.T) {
 	t.Parallel()
 	const clients, upgrades = 16, 6
@@ -85,7 +85,7 @@ func TestUpgradesThatNobodyNotices(t *testing.T) {
 		}
 		if n%2 == 0 {
 			if out := in.tcpctl("upgrade"); !strings.Contains(out, fmt.Sprintf("takes over; process %d serves", pid)) {
-				t.Errorf("it said %s", out)
+				t.Errorf("upgrade printed %s", out)
 			}
 		} else if err := sendSignal(pid, syscall.SIGUSR2); err != nil {
 			t.Fatal(err)
@@ -98,11 +98,11 @@ func TestUpgradesThatNobodyNotices(t *testing.T) {
 	in.ends()
 	in.cmd.Wait()
 	if in.cmd.ProcessState.ExitCode() != 0 {
-		t.Errorf("the first ended with %v", in.cmd.ProcessState)
+		t.Errorf("the first process ended with %v", in.cmd.ProcessState)
 	}
 }
 
-// TestUpgradeKeeps what an operator has done, sockets, and who is there.
+// TestUpgradeKeeps what an operator has done, sockets, and clients.
 func TestUpgradeKeeps(t *testing.T) {
 	t.Parallel()
 	a, err := newBackend("a")
@@ -142,7 +142,7 @@ backends = ["%[2]s"]
 		t.Fatal(err)
 	}
 
-	// A file that is wrong by now: nothing happens but a message.
+	// If the file has become invalid, the upgrade fails with a message.
 	os.WriteFile(file, []byte("[services.db]\nlisen = 1\n"), 0o600)
 	if out, status := in.try("upgrade"); status != 1 || !strings.Contains(out, "unknown key") || !strings.Contains(out, "serves on") {
 		t.Errorf("status %d: %s", status, out)
@@ -169,7 +169,7 @@ backends = ["%[2]s"]
 		t.Errorf("backends %+v", db.Backends)
 	}
 	two := st.Node.PID
-	in.tcpctl("upgrade") // a third beside two
+	in.tcpctl("upgrade") // a third process beside two
 	in.follow(two)
 	here.says("two")
 	if err := here.hears("a: two"); err != nil {

@@ -27,7 +27,7 @@ the first node that fails. The leader of a cluster comes last, and no node is
 upgraded unless the other voters have a majority. Install the new binary on each
 node first.`
 
-// upgradeNodes is the act upgrade for all nodes of the mesh.
+// upgradeNodes runs the act upgrade on all nodes of the mesh.
 func upgradeNodes(cmd *cobra.Command, r api.Request, asJSON bool) error {
 	if f := cmd.Flags().Lookup("peer"); f != nil && f.Changed {
 		return usage("--nodes is for all nodes of the mesh; leave out --peer")
@@ -43,11 +43,11 @@ type nodesUpgrade struct {
 	self    api.Source
 	peer    func(id string) api.Source
 	request api.Request
-	to      string // the version that each is to run
+	to      string // the version to upgrade to
 	asJSON  bool
 	out     io.Writer
 	done    []nodeUpgrade
-	moved   bool // self is a new process, which meets the other nodes anew
+	moved   bool // this node has a new process, which first has to find the other nodes
 }
 
 // nodeUpgrade is what came of one node.
@@ -61,8 +61,8 @@ type nodeUpgrade struct {
 }
 
 const (
-	nodeServes = 60 * time.Second // to answer with its new process
-	nodeLooks  = 5 * time.Second  // for one question
+	nodeServes = 60 * time.Second // bounds the wait for the new process
+	nodeLooks  = 5 * time.Second  // time limit of one request
 )
 
 func (u *nodesUpgrade) run(ctx context.Context) error {
@@ -104,8 +104,8 @@ func (u *nodesUpgrade) run(ctx context.Context) error {
 	return err
 }
 
-// inOrder has the node that leads the cluster last, and before it the one through
-// which the others are asked.
+// inOrder sorts the nodes: the cluster's leader last, and before it the node through which the
+// others are asked.
 func inOrder(members []api.Member, c *api.Cluster) []api.Member {
 	rank := func(m api.Member) int {
 		switch {
@@ -139,7 +139,7 @@ func (u *nodesUpgrade) upgrade(ctx context.Context, m api.Member, n *nodeUpgrade
 	}
 	n.From = before.Node.Version
 	switch {
-	case n.From == u.to && u.to != "devel": // which says nothing
+	case n.From == u.to && u.to != "devel": // all development builds have this version
 		n.Result = "current"
 		return nil
 	case u.request.DryRun:
@@ -155,14 +155,14 @@ func (u *nodesUpgrade) upgrade(ctx context.Context, m api.Member, n *nodeUpgrade
 	if refused, ok := errors.AsType[*api.Error](err); ok && refused.Status != api.StatusUnreachable && refused.Status != api.StatusNoAnswer {
 		return err
 	}
-	// Anything else may be the way there, which its old process has held.
+	// Any other error may mean that the connection ended with the old process.
 	n.Result, n.To = "upgraded", u.to
 	u.moved = u.moved || m.Here()
 	return u.awaitNew(ctx, src, before)
 }
 
-// first is how a node is before it is upgraded. Where the node through which it is asked has
-// another process by now, that may not have reached it yet, also after the old one has answered.
+// first returns the status of a node before its upgrade. If the node through which it is asked was
+// itself upgraded, the new process may not have reached it yet.
 func (u *nodesUpgrade) first(ctx context.Context, src api.Source) (*api.Status, error) {
 	for began := time.Now(); ; {
 		st, err := look(ctx, src)
@@ -181,8 +181,8 @@ func look(ctx context.Context, src api.Source) (*api.Status, error) {
 	return src.Status(ctx)
 }
 
-// awaitVoters waits until the other voters of the node's cluster are a majority
-// without it, and says how many there are.
+// awaitVoters waits until the reached voters of the cluster are a majority without the node, and
+// returns how many there are.
 func (u *nodesUpgrade) awaitVoters(ctx context.Context, node string, src api.Source) (text string, err error) {
 	for began := time.Now(); ; {
 		st, err := u.first(ctx, src)
@@ -205,8 +205,8 @@ func (u *nodesUpgrade) awaitVoters(ctx context.Context, node string, src api.Sou
 	}
 }
 
-// othersAreMajority says whether the voters that a node reaches are a majority
-// without it. It does not matter for a node that does not vote.
+// othersAreMajority reports whether the voters that a node reaches are a majority without it. It is
+// true for a node that does not vote.
 func othersAreMajority(c *api.Cluster, node string) (text string, ok bool) {
 	voters, others, votes := 0, 0, false
 	for _, v := range c.Voters {
@@ -223,8 +223,8 @@ func othersAreMajority(c *api.Cluster, node string) (text string, ok bool) {
 	return fmt.Sprintf("%d other voters of %d", others, voters), !votes || voters == 1 || others > voters/2
 }
 
-// awaitNew waits until a node answers with another process, of the version that is
-// wanted, whose services have as many eligible backends as before.
+// awaitNew waits until a node answers with a new process of the right version, whose services have
+// as many eligible backends as before.
 func (u *nodesUpgrade) awaitNew(ctx context.Context, src api.Source, before *api.Status) error {
 	var last error
 	for began := time.Now(); time.Since(began) < nodeServes; {
@@ -248,7 +248,7 @@ func (u *nodesUpgrade) awaitNew(ctx context.Context, src api.Source, before *api
 	return last
 }
 
-// worse says which service has fewer eligible backends than before.
+// worse returns an error if a service has fewer eligible backends than before.
 func worse(before, now *api.Status) error {
 	for i := range before.Services {
 		was := &before.Services[i]
@@ -283,7 +283,7 @@ func pauseFor(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// line is what is printed of a node.
+// line returns the printed line of a node.
 func (n *nodeUpgrade) line() string {
 	switch n.Result {
 	case "current":

@@ -12,9 +12,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// TestUpgradeOfAllNodes: one node after another is replaced, under clients of each of
-// which none fails. It stops at a node whose binary does not start, and the same
-// command goes on.
+// TestUpgradeOfAllNodes upgrades one node after another while each has clients, none of which
+// fails. It stops at a node whose binary does not start, and the same command continues there.
 func TestUpgradeOfAllNodes(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -22,8 +22,7 @@ type kept struct {
 	pid int
 }
 
-// story is one upgrade after the other, of which every fourth has one of its
-// two processes killed.
+// story is a series of upgrades. In every fourth, one of the two processes is killed.
 type story struct {
 	*upgradable
 	load  *load
@@ -34,9 +33,8 @@ type story struct {
 	epoch atomic.Int64 // counters may fall when it changes
 }
 
-// TestUpgradesUnderLoad goes on for long with TCPCTL_UPGRADES=40: no client is
-// refused, only sessions of a process that was killed are lost, and counters
-// grow.
+// TestUpgradesUnderLoad: no client is refused, only sessions of a killed process are lost, and
+// counters never fall. TCPCTL_UPGRADES=40 runs it longer.
 func TestUpgradesUnderLoad(t *testing.T) {
 	t.Parallel()
 	times, err := strconv.Atoi(os.Getenv("TCPCTL_UPGRADES"))
@@ -72,7 +70,7 @@ func TestUpgradesUnderLoad(t *testing.T) {
 	s.ends()
 }
 
-// keepOne opens a session at the newest process, and ends the oldest of many.
+// keepOne opens a session at the newest process, and ends the oldest if there are many.
 func (s *story) keepOne() {
 	if len(s.kept) == 6 {
 		s.kept[0].CloseWrite()
@@ -84,7 +82,7 @@ func (s *story) keepOne() {
 	s.kept = append(s.kept, kept{s.talks(), s.pid})
 }
 
-// allLive says something in each session that is kept.
+// allLive checks that each kept session works.
 func (s *story) allLive() {
 	for _, k := range s.kept {
 		k.SetDeadline(time.Now().Add(patience))
@@ -102,7 +100,7 @@ func (s *story) upgrade() {
 	}
 }
 
-// begin begins an upgrade, once the one before it is over.
+// begin begins an upgrade, once the previous one is over.
 func (s *story) begin(do func() (out string, status int)) {
 	s.t.Helper()
 	for began := time.Now(); ; restSince(began) {
@@ -116,8 +114,7 @@ func (s *story) begin(do func() (out string, status int)) {
 	}
 }
 
-// upgradeWithKill kills the old or the new process a random moment after the
-// new one has begun.
+// upgradeWithKill kills the old or the new process a random time after the start of the new one.
 func (s *story) upgradeWithKill() {
 	s.t.Helper()
 	lost := s.load.lost.Load()
@@ -130,7 +127,7 @@ func (s *story) upgradeWithKill() {
 	began := time.Now()
 	time.Sleep(time.Duration(rand.Int64N(int64(300 * time.Millisecond))))
 	victim, name := s.pid, "old"
-	if rand.IntN(2) == 0 && time.Since(began) < 700*time.Millisecond { // later it may be the only one
+	if rand.IntN(2) == 0 && time.Since(began) < 700*time.Millisecond { // later it may be the only process
 		victim, name = next, "new"
 	}
 	if st, err := s.Status(context.Background()); err == nil && st.Node.PID == next {
@@ -138,7 +135,7 @@ func (s *story) upgradeWithKill() {
 	}
 	s.kills[name]++
 	if victim == s.pid {
-		s.epoch.Add(1) // what it counted after its offer may be lost with it
+		s.epoch.Add(1) // what the killed process counted after its offer may be lost
 		defer s.epoch.Add(1)
 	}
 	syscall.Kill(victim, syscall.SIGKILL)
@@ -158,7 +155,7 @@ func (s *story) upgradeWithKill() {
 		k.Close()
 	}
 	s.kept = left
-	s.load.more() // those that were lost are counted by then
+	s.load.more() // by then, lost sessions are counted
 	s.lost += s.load.lost.Load() - lost
 }
 
@@ -177,8 +174,7 @@ func (s *story) untilAnswers(pid int) {
 	s.t.Fatalf("process %d does not answer", pid)
 }
 
-// watchCounters looks at them until what it returns is called, which tells how
-// often it has.
+// watchCounters checks the counters until stop is called, which returns how often it did.
 func (s *story) watchCounters() (stop func() int) {
 	end, looks := make(chan struct{}), make(chan int)
 	go func() {
@@ -212,10 +208,10 @@ func (s *story) watchCounters() (stop func() int) {
 	}
 }
 
-// falls are the counts that are less than they were.
+// falls returns the counters that have fallen.
 func falls(was, is *proxy.ServiceInfo) (fell []string) {
 	if len(was.Backends) == 0 {
-		return nil // the first look
+		return nil // no earlier status
 	}
 	numbers := func(i *proxy.ServiceInfo) map[string]int64 {
 		b := &i.Backends[0]

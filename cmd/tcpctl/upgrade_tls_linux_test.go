@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// TestTLSSessionsOutliveAnUpgrade, those that loops carry and those of an older TLS:
-// each goes on in the process that it is in, and new ones are the other's.
+// TestTLSSessionsOutliveAnUpgrade, in loops as well as of an older TLS version: each continues in
+// its process, and new ones are in the new process.
 func TestTLSSessionsOutliveAnUpgrade(t *testing.T) {
 	t.Parallel()
 	b, err := newBackend("a")
@@ -35,7 +35,7 @@ func TestTLSSessionsOutliveAnUpgrade(t *testing.T) {
 			c.SetDeadline(time.Now().Add(patience))
 			fmt.Fprintln(c, text)
 			if got, err := r.ReadString('\n'); got != "a: "+text+"\n" {
-				t.Errorf("%s: heard %q, %v", tls.VersionName(version), got, err)
+				t.Errorf("%s: read %q, %v", tls.VersionName(version), got, err)
 			}
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// browseVNC opens a page of a bridge at addr, and gives its report.
+// browseVNC opens a page of a bridge at addr, and returns its report.
 func browseVNC(t *testing.T, chromium, addr, page string) string {
 	t.Helper()
 	reports := startEcho(t)
@@ -21,7 +21,7 @@ func browseVNC(t *testing.T, chromium, addr, page string) string {
 	return reports.report(t)
 }
 
-// seenByVNC compares how many clients a server has seen, besides startVNC's own.
+// seenByVNC checks how many clients a server has seen, besides startVNC's own.
 func seenByVNC(t *testing.T, log string, want int) {
 	t.Helper()
 	said, err := os.ReadFile(log)
@@ -33,8 +33,8 @@ func seenByVNC(t *testing.T, log string, want int) {
 	}
 }
 
-// vncPage is a page that reports what its script returns. visit waits until
-// something is painted, and leaves.
+// vncPage returns a page that reports the result of its script. In the script, visit waits until
+// something is painted, and disconnects.
 func vncPage(script string) string {
 	return `<!doctype html><meta charset="utf-8"><div id="screen" style="width:700px;height:500px"></div><script type="module">
 import RFB from "./node_modules/@novnc/novnc/core/rfb.js";
@@ -65,16 +65,15 @@ try {
 </script>`
 }
 
-// comeBack comes twice, with 6 s in between: thirty checks, and a server blacklists
-// after five connections that say nothing.
+// comeBack visits twice, with 6 s in between. Thirty checks happen in that time, and a server
+// blacklists after five connections that send nothing.
 const comeBack = `
   const first = await visit("/");
   await new Promise(later => setTimeout(later, 6000));
   return first + "; " + await visit("/");
 `
 
-// visitDesks comes to three services, one after the other, and to one of them with
-// a wrong token.
+// visitDesks visits three services, and one of them with a wrong token.
 const visitDesks = `
   const found = [], token = query.get("token");
   for (const desk of ["a", "b", "c"]) {
@@ -85,13 +84,12 @@ const visitDesks = `
   return found.join("; ");
 `
 
-// startVNC runs a VNC server with a screen of its own, and gives its address
-// and the file of what it says.
+// startVNC runs a VNC server with its own screen, and returns its address and the path of its log.
 func startVNC(t *testing.T, program, geometry string) (server, log string) {
 	t.Helper()
 	server = proxytest.FreePort(t)
 	_, port, _ := net.SplitHostPort(server)
-	// The screen's number is free like the port: two servers do not meet.
+	// The port is also the display number, so that two servers do not collide.
 	cmd := exec.Command(program, ":"+port, "-rfbport", port, "-localhost",
 		"-SecurityTypes", "None", "-geometry", geometry, "-depth", "24", "-retro", "-nolisten", "tcp")
 	said, err := os.Create(filepath.Join(t.TempDir(), "vnc.log"))

@@ -17,9 +17,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// watchStatus shows the status every second until it is interrupted, which is
-// how it is meant to end. On a terminal each picture is written over the last
-// one; elsewhere they follow each other.
+// watchStatus shows the status every second until it is interrupted, which is no error. On a
+// terminal, each picture overwrites the last one.
 func watchStatus(cmd *cobra.Command, src api.Source, only string, asJSON bool) error {
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -30,7 +29,7 @@ func watchStatus(cmd *cobra.Command, src api.Source, only string, asJSON bool) e
 	}
 	defer p.close()
 	before, err := fetch(ctx, src, only)
-	for every := 250 * time.Millisecond; err == nil; every = time.Second { // a rate needs two statuses
+	for every := 250 * time.Millisecond; err == nil; every = time.Second { // soon a second status, which rates need
 		if asJSON {
 			err = printJSONLine(out, before)
 		}
@@ -50,7 +49,7 @@ func watchStatus(cmd *cobra.Command, src api.Source, only string, asJSON bool) e
 	return err
 }
 
-// sleep is false when ctx has ended first.
+// sleep returns false if ctx ends first.
 func sleep(ctx context.Context, d time.Duration) bool {
 	select {
 	case <-time.After(d):
@@ -60,15 +59,15 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// pictures writes one picture after another.
+// pictures shows one picture after another.
 type pictures struct {
 	w     io.Writer
 	live  bool
 	begun bool
 }
 
-// show writes each line over the one that was there, and nothing is cleared
-// before: a terminal that is slow shows no empty screen in between.
+// show overwrites the lines in place without clearing the screen first, so that a slow terminal
+// does not flicker.
 func (p *pictures) show(text string) error {
 	if !p.live {
 		if p.begun {
@@ -88,7 +87,7 @@ func (p *pictures) show(text string) error {
 	}
 	var b strings.Builder
 	if !p.begun {
-		b.WriteString("\x1b[?25l\x1b[2J") // no cursor, and once an empty screen
+		b.WriteString("\x1b[?25l\x1b[2J") // hide the cursor, and clear the screen once
 		p.begun = true
 	}
 	b.WriteString("\x1b[H")
@@ -106,7 +105,7 @@ func (p *pictures) show(text string) error {
 	return err
 }
 
-// close gives the cursor back, below the last picture.
+// close restores the cursor, below the last picture.
 func (p *pictures) close() {
 	if p.live && p.begun {
 		io.WriteString(p.w, "\x1b[?25h\n")

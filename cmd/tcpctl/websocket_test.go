@@ -15,10 +15,10 @@ import (
 	"github.com/tcpctl/tcpctl/ws"
 )
 
-// caller is a WebSocket client of a story. It comes in the background, since
-// its handshake is answered when it is served.
+// caller is a WebSocket client of a story. It connects in the background, as its handshake is
+// answered only when it is served.
 type caller struct {
-	came chan struct{} // closed when there is an answer
+	came chan struct{} // closed once the handshake was answered
 	conn *ws.Conn
 	err  error
 	r    *bufio.Reader
@@ -41,7 +41,7 @@ func (c *caller) dial(url string) {
 	}
 }
 
-// told is the status of a refusal, 101 where there is none.
+// told returns the status of the handshake's answer.
 func (c *caller) told() (int, error) {
 	<-c.came
 	var refusal *ws.HandshakeError
@@ -54,7 +54,7 @@ func (c *caller) told() (int, error) {
 	return 0, c.err
 }
 
-// sees reads to the end, and says with which code.
+// sees reads to the end, and returns the close code.
 func (c *caller) sees() ws.CloseCode {
 	io.Copy(io.Discard, c.r)
 	c.conn.Close()
@@ -67,7 +67,7 @@ func (c *caller) end() {
 	}
 }
 
-// websocketCmd is what WebSocket clients do.
+// websocketCmd is the command for WebSocket clients.
 func websocketCmd(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 2 || neg {
 		ts.Fatalf("usage: websocket NAME comes URL|is-told STATUS|says LINE|hears LINE|sees CODE|closes")
@@ -79,7 +79,7 @@ func websocketCmd(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	c := w.callers[name]
 	if c == nil {
-		ts.Fatalf("%s has not come", name)
+		ts.Fatalf("%s has not connected", name)
 	}
 	status, err := c.told()
 	ts.Check(err)

@@ -12,9 +12,9 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// TestSSLTarget: openssl's server, which gives back each line reversed, behind
-// ws --ssl-target. With a CA that has not signed its certificate, or for another
-// name, clients get 502, and status has the reason.
+// TestSSLTarget: ws --ssl-target in front of openssl's server, which returns each line reversed. If
+// another CA signed its certificate, or for another name, clients get 502, and status has the
+// reason.
 func TestSSLTarget(t *testing.T) {
 	t.Parallel()
 	needs(t, "openssl")
@@ -31,7 +31,7 @@ func TestSSLTarget(t *testing.T) {
 		{"desk.example.org", "ours", "", ""},
 		{"desk.example.org", "theirs", proxy.ReasonTLSUnknownCA, `signed by an unknown CA ("ours")`},
 		{"mail.example.org", "ours", proxy.ReasonTLSWrongName, "its certificate is for desk.example.org, not for mail.example.org"},
-		{"desk.example.org", "ours", "", ""}, // those before have left the server well
+		{"desk.example.org", "ours", "", ""}, // the server still works
 	} {
 		in := runInstance(t, nil, "ws", "--no-ui", "--local", "127.0.0.1:0", "--remote", server,
 			"--ssl-target", "--target-ca", filepath.Join(dir, c.ca+".pem"), "--target-name", c.name)

@@ -13,7 +13,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// exchange sends a line, and compares the one that comes back.
+// exchange sends a line, and compares the answer.
 func (c *caller) exchange(line, want string) error {
 	if status, err := c.told(); status != http.StatusSwitchingProtocols {
 		return fmt.Errorf("answered %d: %w", status, c.err)
@@ -31,8 +31,8 @@ func (c *caller) exchange(line, want string) error {
 	return err
 }
 
-// servicesByPath are services on one address, each with a path and a backend of
-// its own, all with the tokens of one file.
+// servicesByPath runs services on one address, each with its own path and backend, all with the
+// tokens of one file.
 func servicesByPath(t *testing.T, tokens string, names ...string) (in *configured, visit func(name, token string) *caller) {
 	t.Helper()
 	addr, text := proxytest.FreePort(t), ""
@@ -51,10 +51,9 @@ func servicesByPath(t *testing.T, tokens string, names ...string) (in *configure
 	}
 }
 
-// TestUpgradeOfServicesByPath: two upgrades of an instance whose services share an
-// address by path. WebSocket sessions of each go on, clients that come afterwards
-// reach the backend of their path, a token is needed as before, from the file as it
-// is by then, and none is ever said.
+// TestUpgradeOfServicesByPath: over two upgrades of an instance whose services share an address by
+// path, WebSocket sessions continue, later clients reach the backend of their path, a token of the
+// current file is required, and no token is ever printed.
 func TestUpgradeOfServicesByPath(t *testing.T) {
 	t.Parallel()
 	tokens := filepath.Join(t.TempDir(), "tokens")
@@ -102,12 +101,12 @@ func TestUpgradeOfServicesByPath(t *testing.T) {
 			break
 		}
 		if time.Since(began) > patience {
-			t.Fatal("the process that has taken over does not read the tokens again")
+			t.Fatal("the new process does not reread the tokens")
 		}
 	}
 	comes("after the file has changed", "secret-two-and-longer")
 	goesOn("at last")
 	if said := in.log() + in.tcpctl("events") + in.tcpctl("sessions") + in.tcpctl("sessions", "--ended") + in.tcpctl("status", "--json"); strings.Contains(said, "secret") {
-		t.Errorf("a token is said:\n%s", said)
+		t.Errorf("a token was printed:\n%s", said)
 	}
 }

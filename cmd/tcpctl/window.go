@@ -54,7 +54,7 @@ CMD runs holds its clients until its --max, and then admits them.`,
 	return cmd
 }
 
-// runWindow goes through a window whose command is argv.
+// runWindow runs a window whose command is argv.
 func runWindow(cmd *cobra.Command, call api.WindowCall, argv []string, asJSON bool) error {
 	if _, err := exec.LookPath(argv[0]); err != nil {
 		return usage("%v; nothing was paused; give a program of $PATH, or its path", err)
@@ -84,7 +84,7 @@ func runWindow(cmd *cobra.Command, call api.WindowCall, argv []string, asJSON bo
 	return endPlan(cmd, &w.nodes[0].report, asJSON)
 }
 
-// dryWindow says what the window would do.
+// dryWindow prints what the window would do.
 func dryWindow(cmd *cobra.Command, src *control.Client, call *api.WindowCall, asJSON bool) error {
 	if everywhere(cmd) {
 		r := api.Request{Act: "pause", Targets: []string{call.Service}, Options: call.Options}
@@ -102,26 +102,25 @@ func dryWindow(cmd *cobra.Command, src *control.Client, call *api.WindowCall, as
 	return nil
 }
 
-// window is the operator's side of a maintenance window: of one node, or of all
-// that have the service.
+// window is the operator's side of a maintenance window on one node, or on all nodes with the
+// service.
 type window struct {
 	nodes    []*windowNode
 	argv     []string
 	asJSON   bool // stdout is for the report
 	progress *progressLine
 
-	pid    int        // of the command; 0: it has not begun
-	exit   chan error // of the command; nil: it has not begun
-	exited bool       // the command has, with failed
+	pid    int        // of the command; 0: not begun
+	exit   chan error // result of the command; nil: not begun
+	exited bool       // the command has ended; failed is its error
 	failed error
-	given  error // why the window was given up before the command; nil: it was not
+	given  error // why the window was given up before the command; may be nil
 }
 
-// run goes through the window's life, from the pause to the reports.
+// run runs the window, from the pause to the report.
 func (w *window) run(ctx context.Context) error {
-	// An interrupt must not leave the window without its owner: the command
-	// has a session of its own and does not get it, and this
-	// process ignores it.
+	// An interrupt must not leave the window without its owner: the command, in its own session,
+	// does not get it, and this process ignores it.
 	interrupts := make(chan os.Signal, 1)
 	signal.Notify(interrupts, os.Interrupt)
 	defer signal.Stop(interrupts)
@@ -149,7 +148,7 @@ func (w *window) run(ctx context.Context) error {
 		}
 		select {
 		case w.failed = <-w.exit:
-			w.exited, w.exit = true, make(chan error) // nothing more comes
+			w.exited, w.exit = true, make(chan error) // never ready again
 			w.progress.alone()
 		case <-interrupts:
 			w.interrupted(ctx)
@@ -167,7 +166,7 @@ func stepIs(r *proxy.Report, what string) bool {
 	return false
 }
 
-// start begins the command, in a session of its own.
+// start starts the command in its own session.
 func (w *window) start() {
 	cmd := exec.Command(w.argv[0], w.argv[1:]...)
 	shareTerminal(cmd, w.asJSON)
@@ -184,8 +183,7 @@ func (w *window) start() {
 	go func() { w.exit <- cmd.Wait() }()
 }
 
-// interrupted gives the window up before the command has begun; later it only
-// says what goes on.
+// interrupted gives up the window before the command has begun. Later it only says what continues.
 func (w *window) interrupted(ctx context.Context) {
 	if w.exit != nil {
 		fmt.Fprintln(stderr, "tcpctl: the command runs on and clients wait for it; kill it, or use tcpctl resume --force")
@@ -195,7 +193,7 @@ func (w *window) interrupted(ctx context.Context) {
 	w.abort(ctx)
 }
 
-// warnRunning warns when the window ended with the command still running.
+// warnRunning warns if the window ended while the command still runs.
 func (w *window) warnRunning() {
 	if w.pid != 0 && !w.exited && processAlive(w.pid) {
 		fmt.Fprintf(stderr, "tcpctl: the command still runs as process %d; kill it if it must not go on\n", w.pid)

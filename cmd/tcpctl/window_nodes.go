@@ -18,25 +18,25 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// windowNode is the part of a window that one node has.
+// windowNode is one node's part of a window.
 type windowNode struct {
 	api.Member // the zero Member is the only node of a window
 	src        api.Planner
 	here       bool // the command runs on its machine
 
-	call   api.WindowCall // which window, for later calls
-	report proxy.Report   // as far as it is known
-	err    error          // of the last question; nil: it was answered
-	heard  time.Time      // when one was answered last
+	call   api.WindowCall // identifies the window in later calls
+	report proxy.Report   // the last known one
+	err    error          // of the last request
+	heard  time.Time      // time of the last answer
 }
 
-// How long a node of several may be silent.
+// How long a node may be silent if there are several.
 const (
-	nodeAnswers = 1500 * time.Millisecond // to one question, while the others wait for it
-	nodeReturns = 10 * time.Second        // before the command: then the window is given up
+	nodeAnswers = 1500 * time.Millisecond // per request, for which other nodes wait
+	nodeReturns = 10 * time.Second        // before the command; then the window is given up
 )
 
-// nodeReports is how long it may be after the command: then its numbers are unknown. Tests set it.
+// nodeReports is how long a node may be silent after the command, until its numbers count as unknown. Tests set it.
 var nodeReports = 30 * time.Second
 
 // open begins the node's window.
@@ -49,15 +49,15 @@ func (n *windowNode) open(ctx context.Context, call api.WindowCall) error {
 	return nil
 }
 
-// ended says whether its window has.
+// ended reports whether the node's window has ended.
 func (n *windowNode) ended() bool { return !n.report.Ended.IsZero() }
 
-// silent is for how long it has not answered.
+// silent returns the time since the last answer.
 func (n *windowNode) silent() time.Duration { return time.Since(n.heard) }
 
-// onEach calls do for each node whose window has not ended, all at once.
+// onEach calls do concurrently for each node whose window has not ended.
 func (w *window) onEach(ctx context.Context, do func(context.Context, *windowNode)) {
-	if len(w.nodes) > 1 { // one that does not answer must not delay the others
+	if len(w.nodes) > 1 { // a node that does not answer must not delay the others
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, nodeAnswers)
 		defer cancel()
@@ -73,8 +73,8 @@ func (w *window) onEach(ctx context.Context, do func(context.Context, *windowNod
 	wg.Wait()
 }
 
-// look asks a node how its window stands, and says that its owner is there or that
-// the command has ended. What a node does not hear it is told the next time.
+// look asks a node for its report, and tells it that the owner is alive or that the command has
+// ended. If that fails, the next call repeats it.
 func (w *window) look(ctx context.Context, n *windowNode) {
 	r, err := n.src.Report(ctx, n.call.ID)
 	if n.err = err; err != nil {
@@ -91,11 +91,11 @@ func (w *window) look(ctx context.Context, n *windowNode) {
 	if call.Ended = w.exited; w.failed != nil {
 		call.Failed = w.failed.Error()
 	}
-	n.src.Window(ctx, call) // a failure shows at the next report
+	n.src.Window(ctx, call) // an error shows at the next report
 }
 
-// abort ends the window on all nodes, before the command. A node where no session is
-// live takes it for running.
+// abort ends the window on all nodes before the command, by force: a node without live sessions
+// takes the command for running.
 func (w *window) abort(ctx context.Context) {
 	w.onEach(ctx, func(ctx context.Context, n *windowNode) {
 		if _, err := n.src.Do(ctx, api.Request{Act: "plan", Args: []string{"abort", n.call.ID}, Options: api.Options{Force: true}}); err != nil {
@@ -104,7 +104,7 @@ func (w *window) abort(ctx context.Context) {
 	})
 }
 
-// prefix names a node where there are several.
+// prefix names the node if there are several.
 func (n *windowNode) prefix() string {
 	if n.Node == "" {
 		return ""
@@ -112,7 +112,7 @@ func (n *windowNode) prefix() string {
 	return n.Node + ": "
 }
 
-// lost is the error of a window whose only node does not answer.
+// lost returns the error if the window's only node does not answer.
 func (w *window) lost() error {
 	if n := w.nodes[0]; len(w.nodes) == 1 && n.err != nil {
 		return fmt.Errorf("%w; the window stays open until its deadline, and a command that has begun runs on; tcpctl report shows it", n.err)
@@ -120,7 +120,7 @@ func (w *window) lost() error {
 	return nil
 }
 
-// over says whether each node's window has ended, or will not be heard of again.
+// over reports whether each node's window has ended or is given up as unknown.
 func (w *window) over() bool {
 	running := w.exit != nil && !w.exited
 	return !slices.ContainsFunc(w.nodes, func(n *windowNode) bool {
@@ -128,13 +128,13 @@ func (w *window) over() bool {
 	})
 }
 
-// ready says whether the command may begin: no session is live on any node.
+// ready reports whether the command may begin: no session is live on any node.
 func (w *window) ready() bool {
 	return w.given == nil && !slices.ContainsFunc(w.nodes, func(n *windowNode) bool { return n.err != nil || !stepIs(&n.report, "command") })
 }
 
-// giveUp aborts the window on the other nodes if one has ended, or does not answer,
-// before the command has begun.
+// giveUp aborts the window on all nodes if, before the command, it has ended on one or one does not
+// answer.
 func (w *window) giveUp(ctx context.Context) {
 	if len(w.nodes) == 1 || w.given != nil {
 		return
@@ -152,7 +152,7 @@ func (w *window) giveUp(ctx context.Context) {
 	}
 }
 
-// line is how far the window is.
+// line returns the window's progress.
 func (w *window) line() string {
 	if len(w.nodes) == 1 {
 		return planLine(&w.nodes[0].report)
@@ -186,8 +186,7 @@ func (w *window) line() string {
 	return line
 }
 
-// onEachNode opens the window on this node and each peer that has the service, and
-// runs it.
+// onEachNode runs the window on this node and each peer with the service.
 func (w *window) onEachNode(cmd *cobra.Command, src *control.Client, call api.WindowCall) error {
 	ctx := cmd.Context()
 	if err := w.openAll(ctx, src, call); err != nil {
@@ -205,8 +204,8 @@ func (w *window) onEachNode(cmd *cobra.Command, src *control.Client, call api.Wi
 	return w.result()
 }
 
-// openAll opens it on all or on none. A node that cannot be reached would admit
-// clients while the command runs: only --force leaves it out.
+// openAll opens the window on all nodes or on none. An unreachable node would admit clients while
+// the command runs, so only --force leaves it out.
 func (w *window) openAll(ctx context.Context, src *control.Client, call api.WindowCall) error {
 	members, err := api.Members(ctx, src)
 	if err != nil {
@@ -242,7 +241,7 @@ func (w *window) openAll(ctx context.Context, src *control.Client, call api.Wind
 			n := a.Result
 			n.Member, n.here = a.Member, a.Here()
 			w.nodes = append(w.nodes, n)
-		case a.Unreachable() == "": // else it was left out
+		case a.Unreachable() == "": // otherwise it was left out
 			refused = append(refused, a.Node+": "+a.Error.Error())
 		}
 	}
@@ -253,7 +252,7 @@ func (w *window) openAll(ctx context.Context, src *control.Client, call api.Wind
 	return nil
 }
 
-// answers are what is known of each node in the end.
+// answers returns what is known of each node at the end.
 func (w *window) answers() (all []api.Answer[proxy.Report]) {
 	for _, n := range w.nodes {
 		a := api.Answer[proxy.Report]{Member: n.Member, Outcome: api.OutcomeDone, Result: n.report}
@@ -265,7 +264,7 @@ func (w *window) answers() (all []api.Answer[proxy.Report]) {
 	return all
 }
 
-// parts are the reports of the nodes as those of one window.
+// parts returns the nodes' rows of the common report.
 func (w *window) parts() (all []nodePart) {
 	for _, n := range w.nodes {
 		p := nodePart{NodeReport: proxy.NodeReport{Node: n.Node, State: n.report.State, Numbers: n.report.Numbers}, report: n.report.ID,
@@ -282,7 +281,7 @@ func (w *window) parts() (all []nodePart) {
 func (w *window) print(out io.Writer) {
 	var nodes []proxy.NodeReport
 	for _, p := range w.parts() {
-		if p.Unknown == "" { // its numbers count, however its window has ended
+		if p.Unknown == "" { // its numbers count, however its window ended
 			p.State = proxy.NodeDone
 		}
 		nodes = append(nodes, p.NodeReport)
@@ -296,7 +295,7 @@ func (w *window) print(out io.Writer) {
 	}
 }
 
-// result is the error of a window that did not end well on each node.
+// result returns an error unless the window succeeded on each node.
 func (w *window) result() error {
 	var bad []string
 	timedOut := false

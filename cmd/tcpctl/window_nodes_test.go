@@ -19,13 +19,13 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// windowOnAll begins a window on all nodes, asked of the first, whose command runs
-// until end is called and appends a line to the file that is returned.
+// windowOnAll begins a window on all nodes through the first one. Its command appends a line to the
+// file began, and runs until end is called.
 func windowOnAll(all []*running, flags ...string) (c *typed, began string, end func()) {
 	return all[0].typesWindow(append([]string{"--peer", "all"}, flags...)...)
 }
 
-// typesWindow begins a window as windowOnAll does.
+// typesWindow is windowOnAll through in.
 func (in *running) typesWindow(flags ...string) (c *typed, began string, end func()) {
 	t := in.t
 	t.Helper()
@@ -34,8 +34,8 @@ func (in *running) typesWindow(flags ...string) (c *typed, began string, end fun
 	return in.types(args...), began, end
 }
 
-// untilEnd is a command of a shell that appends word to the file began, and goes on until end
-// is called.
+// untilEnd returns a shell command that appends word to the file began, and runs until end is
+// called.
 func untilEnd(t *testing.T, word string) (script, began string, end func()) {
 	t.Helper()
 	dir := t.TempDir()
@@ -46,19 +46,19 @@ func untilEnd(t *testing.T, word string) (script, began string, end func()) {
 	return fmt.Sprintf("echo %s >>%s; while [ -d %s ] && ! [ -e %s ]; do sleep 0.02; done", word, began, dir, mark), began, end
 }
 
-// window is one on all nodes.
+// window runs a window on all nodes.
 func (in *running) window(args ...string) (out string, status int) {
 	in.t.Helper()
 	return runTcpctl(in.t, append([]string{"window", "db", "--socket", in.socket, "--peer", "all"}, args...)...)
 }
 
-// said is what a typed command has printed so far.
+// said returns what a started command has printed so far.
 func (c *typed) said() string {
 	b, _ := os.ReadFile(c.cmd.Stdout.(*os.File).Name())
 	return string(b)
 }
 
-// saysHello is a visit of a client whose backend is x.
+// saysHello is a short session of a client with the backend x.
 func saysHello(c *client) error {
 	if err := c.says("hello"); err != nil {
 		return err
@@ -66,7 +66,7 @@ func saysHello(c *client) error {
 	return c.hears("x: hello")
 }
 
-// served visits a node until stop is closed, and counts.
+// served visits a node until stop is closed, and counts the visits.
 func served(stop <-chan struct{}, addr string, ok *atomic.Int64, failed chan<- error) {
 	servedBy(stop, addr, saysHello, ok, failed)
 }
@@ -91,8 +91,8 @@ func servedBy(stop <-chan struct{}, addr string, visit func(*client) error, ok *
 	}
 }
 
-// TestRule52OneWindowOnAllNodes: clients of each node are held while one command
-// runs, none fails, and the report is one.
+// TestRule52OneWindowOnAllNodes: clients of each node are held while one command runs, none fails,
+// and there is one report.
 func TestRule52OneWindowOnAllNodes(t *testing.T) {
 	t.Parallel()
 	all := nodes(t, 3, true)
@@ -132,7 +132,7 @@ func TestRule52OneWindowOnAllNodes(t *testing.T) {
 		t.Errorf("it says:\n%s", c.said())
 	}
 	if text, _ := os.ReadFile(began); string(text) != "run\n" {
-		t.Errorf("the command has run %q", text)
+		t.Errorf("the command ran %q", text)
 	}
 }
 
@@ -152,8 +152,7 @@ func TestRule18AWindowOnAllNodesIsOverdue(t *testing.T) {
 	}
 }
 
-// TestRule52OnAllOrOnNone: a node that refuses ends the window on the others before
-// the command.
+// TestRule52OnAllOrOnNone: if one node refuses, the window ends on the others before the command.
 func TestRule52OnAllOrOnNone(t *testing.T) {
 	t.Parallel()
 	all := nodes(t, 3, true)
@@ -166,12 +165,12 @@ func TestRule52OnAllOrOnNone(t *testing.T) {
 		all[n].until("it is open", func(s *proxy.ServiceInfo) bool { return s.State == proxy.StateOpen && s.Pause == nil })
 	}
 	if s := all[1].service(); s.Pause == nil || s.Pause.Reason != "mine" {
-		t.Errorf("the pause of another is %+v", s.Pause)
+		t.Errorf("the other operator's pause is %+v", s.Pause)
 	}
 }
 
-// TestRule52ALimitOnOneNode: where sessions outlive the limit under abort, no node
-// has the command run.
+// TestRule52ALimitOnOneNode: if sessions outlive the limit under abort on one node, the command
+// does not run.
 func TestRule52ALimitOnOneNode(t *testing.T) {
 	t.Parallel()
 	all := nodes(t, 2, true)
@@ -186,7 +185,7 @@ func TestRule52ALimitOnOneNode(t *testing.T) {
 		t.Errorf("status %d:\n%s", status, c.said())
 	}
 	if _, err := os.Stat(began); err == nil {
-		t.Error("the command has run")
+		t.Error("the command ran")
 	}
 	for _, in := range all {
 		in.until("it is open", func(s *proxy.ServiceInfo) bool { return s.State == proxy.StateOpen && s.Pause == nil })
@@ -209,8 +208,8 @@ func TestRule52ALimitOnOneNode(t *testing.T) {
 	}
 }
 
-// TestRule52ANodeDiesInTheMiddle: the others end their windows, and the report names
-// the one whose numbers are unknown.
+// TestRule52ANodeDiesInTheMiddle: the others end their windows, and the report names the node whose
+// numbers are unknown.
 func TestRule52ANodeDiesInTheMiddle(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -233,8 +232,8 @@ func TestRule52ANodeDiesInTheMiddle(t *testing.T) {
 	}
 }
 
-// TestRule52ANodeThatCannotBeReached is named before anything is paused, and left
-// out with --force.
+// TestRule52ANodeThatCannotBeReached: it is named before anything is paused, and left out with
+// --force.
 func TestRule52ANodeThatCannotBeReached(t *testing.T) {
 	t.Parallel()
 	all := nodes(t, 2, true)

@@ -14,7 +14,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/health"
 )
 
-// bridge is the flags of ws that proxy does not have.
+// bridge holds the flags of ws that proxy does not have.
 type bridge struct {
 	local, remote, check string
 	ws                   config.WS
@@ -53,11 +53,11 @@ between closes both directions at once, as nginx does.`,
 	}
 	b.flags(cmd.Flags(), &c)
 	serviceFlags(cmd, &c, "ws", &b.check)
-	// Servers that speak first count connections without a login, and block the
-	// bridge: TigerVNC after five, MySQL after max_connect_errors.
+	// Servers that speak first count connections without a login and would block the bridge because
+	// of checks: TigerVNC after five, MySQL after max_connect_errors.
 	b.check = health.Passive
 	cmd.Flags().Lookup("check").DefValue = health.Passive
-	// A page that waits shows nothing: answer at once that there is no backend.
+	// A waiting page shows nothing, so answer at once that there is no backend.
 	c.NoBackend = proxy.Reject
 	cmd.Flags().Lookup("no-backend").DefValue = proxy.Reject
 	b.connect.flags(cmd.Flags())
@@ -91,7 +91,7 @@ func (b *bridge) flags(f *pflag.FlagSet, c *proxy.ServiceConfig) {
 	f.StringSliceVar(&b.trusted, "trusted-proxy", nil, "trust X-Forwarded-For, -Host, Forwarded and X-Real-IP from this address or `CIDR`")
 }
 
-// build makes the service of the flags.
+// build completes the service from the flags.
 func (b *bridge) build(c *proxy.ServiceConfig) (err error) {
 	if b.connect.wanted() {
 		if err := parseCheck(b.check, &c.Check); err != nil {
@@ -117,8 +117,7 @@ func (b *bridge) build(c *proxy.ServiceConfig) (err error) {
 	return nil
 }
 
-// read checks the flags of a bridge that listens for WebSockets, and reads those that
-// are text.
+// read checks the flags of a bridge for WebSocket clients, and parses those that are text.
 func (b *bridge) read(c *proxy.ServiceConfig) (err error) {
 	if b.local == "" || b.remote == "" {
 		return usage("ws needs --local ADDR and --remote ADDR; try: tcpctl ws --local 0.0.0.0:8080 --remote 127.0.0.1:5900")

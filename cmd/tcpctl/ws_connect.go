@@ -7,10 +7,10 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// wsConnect is the flags of ws with --connect: TCP in, WebSocket out.
+// wsConnect holds the flags of ws that concern the backend: those of --connect (TCP in, WebSocket out) and of TLS to --remote.
 type wsConnect struct {
 	listen    string
-	sslTarget bool // of --remote
+	sslTarget bool // use TLS to --remote
 	protocol.Connect
 }
 
@@ -24,10 +24,10 @@ func (w *wsConnect) flags(f *pflag.FlagSet) {
 	f.BoolVar(&w.Insecure, "target-insecure", false, "with --ssl-target or wss: do not verify the target's certificate")
 }
 
-// wanted says whether the command is to connect to a WebSocket.
+// wanted reports whether the command connects to a WebSocket.
 func (w *wsConnect) wanted() bool { return w.URL != "" || w.listen != "" }
 
-// build makes the service that connects to a WebSocket.
+// build completes the service that connects to a WebSocket.
 func (w *wsConnect) build(b *bridge, c *proxy.ServiceConfig) error {
 	switch {
 	case w.URL == "" || w.listen == "":
@@ -42,7 +42,7 @@ func (w *wsConnect) build(b *bridge, c *proxy.ServiceConfig) error {
 	return nil
 }
 
-// target has TLS spoken to the backend.
+// target configures TLS to the backend.
 func (w *wsConnect) target(c *proxy.ServiceConfig) error {
 	if !w.sslTarget {
 		if w.CA != "" || w.Name != "" || w.Insecure {
