@@ -65,7 +65,7 @@ func create(dir string, node cluster.NodeID, id string, snap *pb.Snapshot) error
 	}
 	name := filepath.Join(dir, logName)
 	if _, err := os.Stat(name); err == nil {
-		return fmt.Errorf("raftlog: %s is there already: this node belongs to a cluster", name)
+		return fmt.Errorf("raftlog: %s already exists: this node belongs to a cluster", name)
 	}
 	p, err := openPromise(dir, true)
 	if err != nil {

@@ -302,7 +302,7 @@ func TestTheLogIsOfOneNode(t *testing.T) {
 	if _, err := Open(LogConfig{Dir: dir, Node: 2, Logger: quiet}); err == nil || !strings.Contains(err.Error(), "is of node 1") {
 		t.Errorf("another node's: %v", err)
 	}
-	if err := Create(dir, 1, "c2"); err == nil || !strings.Contains(err.Error(), "there already") {
+	if err := Create(dir, 1, "c2"); err == nil || !strings.Contains(err.Error(), "already exists") {
 		t.Errorf("a second cluster: %v", err)
 	}
 	l, err := Open(LogConfig{Dir: dir, Node: 1, Logger: quiet})

@@ -81,7 +81,7 @@ func Read(path string) (Keys, error) {
 			}
 		}
 		if before, twice := keys.all[string(key.Marshal())]; twice {
-			return wrong(n, "leave one of the lines out", "the key is there already, as %s", before.By)
+			return wrong(n, "leave one of the lines out", "the key is already listed, as %s", before.By)
 		}
 		keys.all[string(key.Marshal())] = one
 	}

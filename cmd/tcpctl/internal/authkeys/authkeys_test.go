@@ -72,7 +72,7 @@ func TestReadRefuses(t *testing.T) {
 		"a private key":     {0o600, []string{"-----BEGIN OPENSSH PRIVATE KEY-----"}, "keys:1: it is no public key"},
 		"a restriction":     {0o600, []string{`from="10.0.0.0/8" ` + line}, `keys:1: option "from" is not supported here`},
 		"another access":    {0o600, []string{`environment="TCPCTL_ACCESS=none" ` + line}, `"TCPCTL_ACCESS=none" is not known; to make a key read-only, write`},
-		"the key twice":     {0o600, []string{line + " ana", line + " bob"}, "keys:2: the key is there already, as ana"},
+		"the key twice":     {0o600, []string{line + " ana", line + " bob"}, "keys:2: the key is already listed, as ana"},
 		"no key":            {0o600, []string{"# no key"}, "it has no key: no client could connect"},
 		"written by others": {0o622, []string{line}, "others than its owner may write it (mode 0622); chmod go-w"},
 	} {

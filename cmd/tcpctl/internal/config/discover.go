@@ -142,7 +142,7 @@ func (d *Discover) warn(r *report, path, service string) {
 		if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
 			r.wrong(path+".from", "name a file; until then, nothing is found", "service %q: %q is not a regular file", service, name)
 		} else if err != nil {
-			r.wrong(path+".from", "until it is there, nothing is found", "service %q: there is no file %q now", service, name)
+			r.wrong(path+".from", "nothing is found until the file exists", "service %q: there is no file %q now", service, name)
 		}
 	}
 }

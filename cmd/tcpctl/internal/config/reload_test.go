@@ -107,7 +107,7 @@ source = ["127.0.0.1", "192.0.2.77", "::1"]
 a.toml:6: limit = "5m" is longer than max = "2m"; then = "abort" would never come
 a.toml:7: bypass covers every client of 127.0.0.1:5432; a pause would hold no client there; write the networks of your operators
 a.toml:10: backend "10.0.0.2:80" has a ca, and tls_verify = false verifies nothing by it; take out tls_verify = false, or ca
-a.toml:12: this machine does not have the address 192.0.2.77 now; ip addr shows which there are; until it is there, no backend is connected to from it
+a.toml:12: this machine does not have the address 192.0.2.77 now; ip addr lists its addresses; backends cannot be reached from this one until it exists
 a.toml:12: no backend of service "web" has an address of the family of ::1; take it out`
 	if got := f.Warnings().Error(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)

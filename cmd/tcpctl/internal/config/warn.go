@@ -47,7 +47,7 @@ func (f *File) warningsOn(system string) Errors {
 		for j, a := range s.Source {
 			at := fmt.Sprintf("%s.source[%d]", path, j)
 			if c, err := net.ListenPacket("udp", net.JoinHostPort(a.String(), "0")); err != nil {
-				r.wrong(at, "ip addr shows which there are; until it is there, no backend is connected to from it", "this machine does not have the address %s now", a)
+				r.wrong(at, "ip addr lists its addresses; backends cannot be reached from this one until it exists", "this machine does not have the address %s now", a)
 			} else {
 				c.Close()
 			}

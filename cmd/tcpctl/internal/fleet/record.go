@@ -136,7 +136,7 @@ func peerEvent(kind string, p meshinfo.Peer) proxy.Event {
 	note := proxy.Event{Kind: proxy.EventPeer, Peer: p.Name}
 	switch {
 	case kind == "alive":
-		note.Level, note.Text = proxy.LevelGood, fmt.Sprintf("peer %s is there, found by %s at %s", p.Name, p.FoundBy, p.Addr)
+		note.Level, note.Text = proxy.LevelGood, fmt.Sprintf("peer %s joined at %s (%s)", p.Name, p.Addr, p.FoundBy)
 	case kind == "down" && p.Cause == meshinfo.Departed:
 		note.Text = fmt.Sprintf("peer %s has departed", p.Name)
 	case kind == "down" && p.Cause == meshinfo.GaveUp:
