@@ -29,8 +29,8 @@ var mayImport = map[string][]string{
 	"mesh/meshinfo":            {},                    // plain values
 	"mesh/meshtest":            {"mesh"},
 	"themes":                   {"proxy/text"},
-	"proxy/relay":              {"proxy/internal/tlsrecord"},
-	"proxy/health":             {},
+	"proxy/relay":              {"proxy/internal/abort", "proxy/internal/tlsrecord"},
+	"proxy/health":             {"proxy/internal/abort"},
 	"proxy/command":            {},
 	"proxy/proxytest":          {}, // for tests, including users' own
 	"proxy/...":                {}, // internal: leaves
