@@ -15,29 +15,28 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// noVNC installs noVNC, with a page that runs a script, and returns its folder. The test is skipped
-// if a program is missing.
-func noVNC(t *testing.T, page, script string) (chromium, vnc, web string) {
-	t.Helper()
-	chromium, vnc, web = installed(t, "chromium"), installed(t, "Xtigervnc"), t.TempDir()
+// TestNoVNC runs noVNC in Chromium, with real VNC servers behind the bridge that serves the page.
+// It is skipped if a program is missing.
+func TestNoVNC(t *testing.T) {
+	t.Parallel()
+	chromium, vnc, web := installed(t, "chromium"), installed(t, "Xtigervnc"), t.TempDir()
 	install := exec.Command(installed(t, "npm"), "install", "--fetch-retries=0", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", web, "@novnc/novnc@1.7.0")
 	install.WaitDelay = time.Second
 	if out, err := install.CombinedOutput(); err != nil {
 		t.Skipf("npm has no noVNC here: %v\n%s", err, out)
 	}
-	write(t, filepath.Join(web, page), vncPage(script))
-	return chromium, vnc, web
+	write(t, filepath.Join(web, "index.html"), vncPage(comeBack))
+	write(t, filepath.Join(web, "desks.html"), vncPage(visitDesks))
+	t.Run("again", func(t *testing.T) { noVNCAgain(t, chromium, vnc, web) })
+	t.Run("by path", func(t *testing.T) { noVNCByPath(t, chromium, vnc, web) })
 }
 
-// TestNoVNCAgain: noVNC in Chromium connects to a real VNC server through the bridge that serves
-// the page, and again after a pause in which active checks (one every 200 ms) would have made the
-// server blacklist the bridge, as it does after five connections that send nothing. The server has
-// seen only the page's two connections.
-func TestNoVNCAgain(t *testing.T) {
-	t.Parallel()
-	chromium, vnc, web := noVNC(t, "index.html", comeBack)
+// noVNCAgain connects to a server, and again after a pause in which active checks (one every 100 ms)
+// would have made the server blacklist the bridge, as it does after five connections that send
+// nothing. The server has seen only the page's two connections.
+func noVNCAgain(t *testing.T, chromium, vnc, web string) {
 	server, log := startVNC(t, vnc, "640x480")
-	desk := runConfigured(t, fmt.Sprintf("[services.desk]\nlisten = \"127.0.0.1:0\"\nbackends = [%q]\nno_backend = \"reject\"\ncheck = { type = \"passive\", interval = \"200ms\" }\nws = { web = %q }\n", server, web))
+	desk := runConfigured(t, fmt.Sprintf("[services.desk]\nlisten = \"127.0.0.1:0\"\nbackends = [%q]\nno_backend = \"reject\"\ncheck = { type = \"passive\", interval = \"100ms\" }\nws = { web = %q }\n", server, web))
 	if got, want := browseVNC(t, chromium, desk.addr(), "/?"), "640x480, painted; 640x480, painted"; got != want {
 		t.Errorf("the page says %q, want %q", got, want)
 	}
@@ -51,12 +50,10 @@ func TestNoVNCAgain(t *testing.T) {
 	}
 }
 
-// TestNoVNCByPath: noVNC reaches three servers on one port, by path and with a token. Each server
-// has seen only its own client, and not the one with a wrong token, which its service has refused
-// with 401 and counted.
-func TestNoVNCByPath(t *testing.T) {
-	t.Parallel()
-	chromium, vnc, web := noVNC(t, "desks.html", visitDesks)
+// noVNCByPath reaches three servers on one port, by path and with a token. Each server has seen only
+// its own client, and not the one with a wrong token, which its service has refused with 401 and
+// counted.
+func noVNCByPath(t *testing.T, chromium, vnc, web string) {
 	tokens, addr := filepath.Join(t.TempDir(), "tokens"), proxytest.FreePort(t)
 	write(t, tokens, "# for the desks\nright-token\n")
 	names, screens, logs := []string{"a", "b", "c"}, []string{"640x480", "800x600", "1024x768"}, []string{}
@@ -96,7 +93,7 @@ func TestNoVNCByPath(t *testing.T) {
 	}
 }
 
-// TestWSMakesNoChecks: the settings in TestNoVNCAgain's file are the defaults of tcpctl ws.
+// TestWSMakesNoChecks: the settings in TestNoVNC's file are the defaults of tcpctl ws.
 func TestWSMakesNoChecks(t *testing.T) {
 	for flag, want := range map[string]string{"check": health.Passive, "no-backend": proxy.Reject} {
 		if f := wsCommand().Flags().Lookup(flag); f.DefValue != want {

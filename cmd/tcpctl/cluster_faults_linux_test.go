@@ -27,7 +27,7 @@ func TestFaultsOfACluster(t *testing.T) {
 }
 
 func faultsOfACluster(t *testing.T, clients int, c faultLabConfig) {
-	faults := 10
+	faults := 4
 	if text := os.Getenv("TCPCTL_FAULTS"); text != "" {
 		var err error
 		if faults, err = strconv.Atoi(text); err != nil || faults < 1 {

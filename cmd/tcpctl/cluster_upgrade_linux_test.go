@@ -329,7 +329,7 @@ func TestRule35UpgradesUnderLoad(t *testing.T) {
 	var counts [3]atomic.Int64
 	for i, in := range all {
 		addr := in.addr()
-		for range 3 {
+		for range 2 {
 			clients.Go(func() { served(stop, addr, &counts[i], failed) })
 		}
 	}

@@ -63,7 +63,7 @@ func TestRule27ANodeIsCutOffInAWindow(t *testing.T) {
 	pg := newPostgres(t)
 	_, port, _ := net.SplitHostPort(pg.addr)
 	s, all, at := namespaced(t, fmt.Sprintf("backends = [{ name = \"pg\", addr = \"unix:%s/.s.PGSQL.%s\" }]\n", pg.dir, port))
-	const each = 35 // at 25 a second, so that some come after the window
+	const each = 15 // at 10 a second, so that some come after the window
 	names := [...]string{"edge-1", "edge-2", "edge-3"}
 	var benches []*exec.Cmd
 	var said []*os.File
@@ -73,7 +73,7 @@ func TestRule27ANodeIsCutOffInAWindow(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer out.Close()
-		bench := at(i, "pgbench", "-n", "-h", "127.0.0.1", "-p", "7000", "-U", "postgres", "-C", "-c", "4", "-j", "4", "-t", fmt.Sprint(each), "-R", "25", "postgres")
+		bench := at(i, "pgbench", "-n", "-h", "127.0.0.1", "-p", "7000", "-U", "postgres", "-C", "-c", "4", "-j", "4", "-t", fmt.Sprint(each), "-R", "10", "postgres")
 		bench.Stdout, bench.Stderr = out, out
 		if err := bench.Start(); err != nil {
 			t.Fatal(err)

@@ -145,8 +145,8 @@ func newBackendAt(t *testing.T, name, addr string) *backend {
 
 func (s *changing) story(t *testing.T, kind string) {
 	addr := s.addr()
-	for range 3 {
-		s.clients.Go(func() { s.come(addr) })
+	s.clients.Go(func() { s.come(addr) })
+	for range 2 { // one at each backend
 		s.clients.Go(func() { s.stay(addr) })
 	}
 	defer func() {

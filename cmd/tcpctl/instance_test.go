@@ -153,7 +153,7 @@ func (in *running) try(args ...string) (out string, status int) {
 // inProcess are the commands that ask an instance and print its answer, or read a file. They run in this process:
 // the tests run more than a thousand of them, and starting a process costs ten times as much as the request.
 // TestStories runs them as processes.
-var inProcess = strings.Fields("check close cluster drain events history kick mark open pause peers plan probe queue ready reload report resume sessions status top weight")
+var inProcess = strings.Fields("check close cluster drain events history kick mark open pause peers plan probe queue ready reload report resume sessions status stop top upgrade weight")
 
 func runTcpctl(t *testing.T, args ...string) (out string, status int) {
 	t.Helper()

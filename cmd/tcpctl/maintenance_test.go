@@ -60,7 +60,7 @@ func (in *running) atCommand(service string, flags ...string) (c *typed, end fun
 	mark := filepath.Join(in.t.TempDir(), "end")
 	end = func() { os.WriteFile(mark, nil, 0o600) }
 	in.t.Cleanup(end)
-	args := append(append([]string{"window", service}, flags...), "--", "sh", "-c", "while [ -d "+filepath.Dir(mark)+" ] && ! [ -e "+mark+" ]; do sleep 0.02; done")
+	args := append(append([]string{"window", service}, flags...), "--", "sh", "-c", "while [ -d "+filepath.Dir(mark)+" ] && ! [ -e "+mark+" ]; do sleep 0.05; done")
 	c = in.types(args...)
 	in.until("the command runs", func(s *proxy.ServiceInfo) bool {
 		r, err := in.Report(context.Background(), "")

@@ -65,11 +65,11 @@ try {
 </script>`
 }
 
-// comeBack visits twice, with 6 s in between. Thirty checks happen in that time, and a server
-// blacklists after five connections that send nothing.
+// comeBack comes twice, with 2 s in between: twenty checks, and a server blacklists
+// after five connections that send nothing.
 const comeBack = `
   const first = await visit("/");
-  await new Promise(later => setTimeout(later, 6000));
+  await new Promise(later => setTimeout(later, 2000));
   return first + "; " + await visit("/");
 `
 

@@ -43,7 +43,7 @@ func untilEnd(t *testing.T, word string) (script, began string, end func()) {
 	mark := filepath.Join(dir, "end")
 	end = func() { os.WriteFile(mark, nil, 0o600) }
 	t.Cleanup(end)
-	return fmt.Sprintf("echo %s >>%s; while [ -d %s ] && ! [ -e %s ]; do sleep 0.02; done", word, began, dir, mark), began, end
+	return fmt.Sprintf("echo %s >>%s; while [ -d %s ] && ! [ -e %s ]; do sleep 0.05; done", word, began, dir, mark), began, end
 }
 
 // window runs a window on all nodes.
