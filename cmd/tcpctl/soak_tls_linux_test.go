@@ -42,7 +42,7 @@ func newSoakOpenSSL(raw net.Conn) (*soakOpenSSL, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer read.Close() // s_client has its own copy copy copy
+	defer read.Close() // s_client has its own copy
 	c.in, c.cmd.Stdin, c.cmd.Stderr = in, read, &c.says
 	if c.out, err = c.cmd.StdoutPipe(); err == nil {
 		err = c.cmd.Start()
