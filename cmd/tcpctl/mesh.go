@@ -131,8 +131,8 @@ func printLines(conn *mesh.Conn, out *printer) {
 	}
 }
 
-// readLines sends the lines of in to to. It ends at the end of its input or with the process: a
-// read from a terminal cannot be interrupted.
+// readLines passes on the lines of its input. It ends at the end of its input or with the process:
+// a read from a terminal cannot be interrupted.
 func readLines(ctx context.Context, in io.Reader, to chan<- string) {
 	defer close(to)
 	lines := bufio.NewScanner(in)
