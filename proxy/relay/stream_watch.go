@@ -17,7 +17,7 @@ const earlyMax = 4 << 10
 type watch struct {
 	done   chan struct{}
 	early  []byte       // read by readToEnd
-	behind atomic.Int32 // the End that readToEnd has found; Open: not called
+	behind atomic.Int32 // the End that readToEnd has found, HalfFIN while it reads; Open: not called
 }
 
 func (r *Stream) Watch(t Task, s *Side) {
@@ -39,6 +39,7 @@ func (r *Stream) watchSide(t Task, s *Side, w *watch) {
 func (w *watch) watch(s *Side, notify func(End)) {
 	if rc := rawConnOf(s.conn); rc != nil && canProbe {
 		if watchSocket(rc, s.readsToEnd(), notify) == HalfFIN && s.readsToEnd() {
+			w.behind.Store(int32(HalfFIN)) // a probe would no longer find what is being read
 			end := w.readToEnd(s)
 			w.behind.Store(int32(end))
 			notify(end)
