@@ -161,21 +161,28 @@ func TestWhoEndsFirstWaits(t *testing.T) {
 // twice.
 func timeWaits(t *testing.T, port int, from map[int]bool) int {
 	t.Helper()
-	text, err := os.ReadFile("/proc/net/tcp")
+	rows, err := tcpTable(port, "06")
 	if err != nil {
 		t.Skip(err)
 	}
 	wait := map[string]bool{} // local addresses
-	for line := range strings.Lines(string(text)) {
-		f := strings.Fields(line)
-		if len(f) < 4 || f[3] != "06" {
-			continue
-		}
-		if f[2] == fmt.Sprintf("0100007F:%04X", port) && (from == nil || from[portOf(f[1])]) {
+	for _, f := range rows {
+		if from == nil || from[portOf(f[1])] {
 			wait[f[1]] = true
 		}
 	}
 	return len(wait)
+}
+
+// tcpTable returns the fields of the connections in a state to a port of 127.0.0.1, as /proc lists them.
+func tcpTable(port int, state string) (rows [][]string, err error) {
+	text, err := os.ReadFile("/proc/net/tcp")
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Fields(line); len(f) > 9 && f[2] == fmt.Sprintf("0100007F:%04X", port) && f[3] == state {
+			rows = append(rows, f)
+		}
+	}
+	return rows, err
 }
 
 // portOf returns the port of an address in /proc, or 0.

@@ -1,17 +1,13 @@
 package proxy_test
 
 import (
-	"bufio"
 	"crypto/tls"
-	"encoding/binary"
-	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -45,12 +41,19 @@ func (v *visit) copySockets(backend string) {
 		v.Fatalf("%d descriptors are the service's connections, want 2", len(own))
 	}
 	for _, fd := range own {
-		c, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
-		if err != nil {
+		if err := copyDescriptor(v, fd); err != nil {
 			v.Fatal(err)
 		}
-		v.Cleanup(func() { unix.Close(c) })
 	}
+}
+
+// copyDescriptor copies a descriptor for the rest of the test.
+func copyDescriptor(t testing.TB, fd int) error {
+	c, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err == nil {
+		t.Cleanup(func() { unix.Close(c) })
+	}
+	return err
 }
 
 func addrOf(a unix.Sockaddr) string {
@@ -77,19 +80,21 @@ func TestAResetWaitsForNoProcess(t *testing.T) {
 						sc.TLS = &tls.Config{Certificates: []tls.Certificate{certificate(t)}}
 					}
 					v := start(t, sc, s)
-					raw := v.dialRaw()
-					c := &client{TB: t, Conn: raw, r: bufio.NewReader(raw)}
-					if config != nil {
-						conn := tls.Client(raw, &tls.Config{InsecureSkipVerify: true, MaxVersion: config.MaxVersion})
-						c = &client{TB: t, Conn: conn, r: bufio.NewReader(conn)}
+					var c *client
+					var raw net.Conn
+					if config == nil {
+						c = v.dial("")
+						raw = c.Conn
+					} else {
+						c = v.speaks(config.Clone(), nil)
+						raw = c.Conn.(*tls.Conn).NetConn()
 					}
 					c.says("hello")
 					c.hears("a hello")
 					v.copySockets(s.addr())
 					switch by {
 					case proxy.ByClient:
-						raw.SetLinger(0)
-						raw.Close()
+						(&client{Conn: raw}).reset()
 					case proxy.ByBackend:
 						s.kill()
 					case proxy.ByOperator:
@@ -154,27 +159,21 @@ func copyDialled(t *testing.T, addr string) string {
 			continue
 		}
 		fd, _ := strconv.Atoi(f.Name())
-		if c, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0); err == nil {
-			t.Cleanup(func() { unix.Close(c) })
+		if copyDescriptor(t, fd) == nil {
 			return link
 		}
 	}
 	return ""
 }
 
-// dialled are the connections to an IPv4 address that wait for its SYN-ACK, as /proc calls them.
+// dialled returns the connections to an address of 127.0.0.1 that wait for its SYN-ACK, as /proc calls them.
 func dialled(t *testing.T, addr string) (links []string) {
-	at := netip.MustParseAddrPort(addr)
-	table, err := os.ReadFile("/proc/self/net/tcp")
+	rows, err := tcpTable(int(netip.MustParseAddrPort(addr).Port()), "02")
 	if err != nil {
 		t.Fatal(err)
 	}
-	ip := at.Addr().As4()
-	remote := fmt.Sprintf("%08X:%04X", binary.NativeEndian.Uint32(ip[:]), at.Port())
-	for line := range strings.Lines(string(table)) {
-		if f := strings.Fields(line); len(f) > 9 && f[2] == remote && f[3] == "02" {
-			links = append(links, "socket:["+f[9]+"]")
-		}
+	for _, f := range rows {
+		links = append(links, "socket:["+f[9]+"]")
 	}
 	return links
 }

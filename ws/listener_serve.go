@@ -148,8 +148,10 @@ func (l *Listener) startHandshakeServer() *connListener {
 	if l.handshakeServer == nil {
 		l.handshakeServer = &connListener{conns: make(chan *handshakeConn), done: l.done}
 		if !l.closed {
-			l.serving.Go(func() { l.server.Serve(l.handshakeServer) })
+			l.serving.Go(l.serveHandshakes)
 		}
 	}
 	return l.handshakeServer
 }
+
+func (l *Listener) serveHandshakes() { l.server.Serve(l.handshakeServer) }

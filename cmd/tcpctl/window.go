@@ -180,8 +180,10 @@ func (w *window) start() {
 		return
 	}
 	w.pid = cmd.Process.Pid
-	go func() { w.exit <- cmd.Wait() }()
+	go waitFor(cmd, w.exit)
 }
+
+func waitFor(cmd *exec.Cmd, exit chan<- error) { exit <- cmd.Wait() }
 
 // interrupted gives up the window before the command has begun. Later it only says what continues.
 func (w *window) interrupted(ctx context.Context) {

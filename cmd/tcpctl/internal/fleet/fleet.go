@@ -4,7 +4,6 @@
 package fleet
 
 import (
-	"cmp"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -91,7 +90,9 @@ func HostName() string {
 // FromFile makes a Config of the table [mesh].
 func FromFile(m *config.Mesh) (Config, error) {
 	c := Config{Listen: m.Listen, Log: slog.Default(), Keep: func() (string, error) { return statedir.Make("mesh") }, Mesh: mesh.Config{Name: m.Name, Node: m.Node, Join: m.Join, NoMDNS: !m.MDNS, Hubs: m.Hubs, FullUpTo: m.FullUpTo}}
-	c.Mesh.Node = cmp.Or(c.Mesh.Node, HostName())
+	if c.Mesh.Node == "" {
+		c.Mesh.Node = HostName()
+	}
 	if m.SecretFile != "" {
 		text, err := fileerror.Read(m.SecretFile, 1<<20)
 		if err != nil {
