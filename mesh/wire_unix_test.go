@@ -15,7 +15,6 @@ import (
 // message, which says why, may still be unread.
 func TestTheLastMessageIsRead(t *testing.T) {
 	ln := proxytest.Listen(t)
-	defer ln.Close()
 	c, err := net.Dial("tcp", ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)

@@ -31,7 +31,6 @@ func (v *visit) untilChecked(name string, times int) {
 func TestTCPChecksAreNotSeen(t *testing.T) {
 	for _, slots := range []int{0, 1} {
 		ln := proxytest.Listen(t)
-		defer ln.Close()
 		port := ln.Addr().(*net.TCPAddr).Port
 		before := timeWaits(t, port, nil)
 		c := proxy.ServiceConfig{Check: quick(1, 1), Lock: proxy.LockConfig{Slots: slots}, SendProxy: 2,
@@ -67,7 +66,6 @@ func TestChecksSpeakAsSessionsDo(t *testing.T) {
 	for version, want := range map[int]string{1: "PROXY UNKNOWN\r\nPING\n", 2: "\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00PING\n"} {
 		for _, apart := range []bool{false, true} {
 			ln := proxytest.Listen(t)
-			defer ln.Close()
 			c := proxy.ServiceConfig{Check: quick(1, 1), SendProxy: version, Backends: []proxy.BackendConfig{{Name: "a", Addr: ln.Addr().String()}}}
 			c.Check.Type, c.Check.Send, c.Check.Want = "send-expect", "PING\n", "PONG"
 			if apart {
@@ -111,7 +109,6 @@ func readUntil(c net.Conn, end string) (string, error) {
 func TestWhoEndsFirstWaits(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		ln := proxytest.Listen(t)
-		defer ln.Close()
 		port := ln.Addr().(*net.TCPAddr).Port
 		ours := map[int]bool{} // ports that the sessions came from
 		c := unchecked(relay)

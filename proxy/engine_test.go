@@ -118,7 +118,6 @@ func TestBadConfigurationsAreRefused(t *testing.T) {
 func TestStartOpensAllOrNone(t *testing.T) {
 	t.Parallel()
 	taken := proxytest.Listen(t)
-	defer taken.Close()
 	addr := proxytest.FreePort(t)
 	e, err := proxy.New(proxy.Config{Services: []proxy.ServiceConfig{
 		{Name: "one", Listen: []string{addr}}, {Name: "two", Listen: []string{taken.Addr().String()}}}})

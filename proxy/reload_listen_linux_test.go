@@ -129,7 +129,6 @@ func TestRule22aAReloadThatFailsMovesNothing(t *testing.T) {
 		v := start(t, c)
 		l := v.loadAt(narrow)
 		taken := proxytest.Listen(t)
-		defer taken.Close()
 		for range 10 {
 			l.more()
 			_, err := v.Apply(proxy.Config{Services: []proxy.ServiceConfig{service("two", narrow, b), service("three", taken.Addr().String(), b)}})

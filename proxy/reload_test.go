@@ -133,7 +133,6 @@ func TestRule22WhatCannotBeOpenedChangesNothing(t *testing.T) {
 	v := start(t, service("db", "127.0.0.1:0", a))
 	v.untilUp()
 	taken := proxytest.Listen(t)
-	defer taken.Close()
 	next := service("db", "127.0.0.1:0", a)
 	next.Balance = "first"
 	if _, err := v.Apply(proxy.Config{Services: []proxy.ServiceConfig{next, service("other", taken.Addr().String(), a)}}); err == nil {

@@ -153,7 +153,6 @@ func TestSourceAddressesInTurn(t *testing.T) {
 	}
 	eachRelay(t, func(t *testing.T, relay string) {
 		ln := proxytest.Listen(t)
-		defer ln.Close()
 		c := unchecked(relay)
 		c.Source = []netip.Addr{netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("127.0.0.3")}
 		c.Backends = []proxy.BackendConfig{{Name: "a", Addr: ln.Addr().String()}}

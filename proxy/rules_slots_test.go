@@ -351,7 +351,6 @@ func TestRule25bOneThatCameBackHoldsUpNobody(t *testing.T) {
 func TestRule25cTokensWithoutAnAddress(t *testing.T) {
 	t.Parallel()
 	ln := proxytest.Listen(t)
-	defer ln.Close()
 	m := newFakeShared(1, 1)
 	m.calm, m.token = true, 1<<40
 	path := filepath.Join(t.TempDir(), "s")

@@ -157,7 +157,6 @@ func TestServerViolations(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			ln := proxytest.Listen(t)
-			defer ln.Close()
 			go func() {
 				c, err := ln.Accept()
 				if err != nil {

@@ -32,7 +32,6 @@ func TestASystemdService(t *testing.T) {
 	}
 	defer manager.Close()
 	ln := proxytest.Listen(t)
-	defer ln.Close()
 	file, err := ln.(*net.TCPListener).File()
 	if err != nil {
 		t.Fatal(err)

@@ -112,7 +112,6 @@ func TestHostOfAUnixSocket(t *testing.T) {
 // TestACheckEndsWithItsContext, whatever the backend does.
 func TestACheckEndsWithItsContext(t *testing.T) {
 	ln := proxytest.Listen(t)
-	defer ln.Close()
 	for _, c := range []Check{{Type: Talk, Want: "x"}, {Type: HTTP}, {TLS: true}} {
 		ctx, cancel := context.WithCancel(context.Background())
 		time.AfterFunc(20*time.Millisecond, cancel)

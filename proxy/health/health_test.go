@@ -124,8 +124,7 @@ func TestTalk(t *testing.T) {
 }
 
 func TestASilentBackendTimesOut(t *testing.T) {
-	ln := proxytest.Listen(t)
-	defer ln.Close() // the kernel accepts, but nothing answers
+	ln := proxytest.Listen(t) // the kernel accepts, but nothing answers
 	r := Check{Type: HTTP, Addr: ln.Addr().String(), Timeout: 50 * time.Millisecond}.Run(context.Background())
 	if r.OK || r.Detail != "timed out" {
 		t.Errorf("%+v", r)

@@ -24,13 +24,15 @@ func FreePort(t testing.TB) (addr string) {
 	return p.Addr
 }
 
-// Listen listens at a FreePort. The caller closes the listener; after that clients are refused until the test ends.
+// Listen listens at a FreePort. The listener is closed when the test ends; if the caller closes it earlier, clients are
+// refused from then on.
 func Listen(t testing.TB) net.Listener {
 	t.Helper()
 	ln, err := net.Listen("tcp", FreePort(t))
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { ln.Close() }) // and kept until then: a listener that is out of reach is closed by a collection
 	return ln
 }
 

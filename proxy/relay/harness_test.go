@@ -283,7 +283,6 @@ type backend struct {
 func newBackend(t testing.TB) *backend {
 	t.Helper()
 	ln := proxytest.Listen(t)
-	t.Cleanup(func() { ln.Close() })
 	return &backend{t, ln}
 }
 

@@ -27,7 +27,6 @@ func (c pausingReader) HasEnded() bool {
 // TestAProbeWhileTheWatchReads finds only the end of stream in the socket, but the client has sent data.
 func TestAProbeWhileTheWatchReads(t *testing.T) {
 	ln := proxytest.Listen(t)
-	defer ln.Close()
 	client, err := net.Dial("tcp", ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)

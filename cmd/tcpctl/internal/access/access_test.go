@@ -249,7 +249,6 @@ func TestBehindAnEngine(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "access")
 	l := newLog(t, Config{File: path, Flush: 2 * time.Millisecond})
 	echo := proxytest.Listen(t)
-	defer echo.Close()
 	engine, err := proxy.New(proxy.Config{OnRecord: l.Record, Services: []proxy.ServiceConfig{{Name: "db",
 		Listen: []string{"127.0.0.1:0"}, Backends: []proxy.BackendConfig{{Addr: echo.Addr().String()}}, Check: proxy.CheckConfig{Type: "none"}}}})
 	if err != nil {

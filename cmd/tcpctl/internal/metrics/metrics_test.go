@@ -221,7 +221,6 @@ func TestNamesThatAreNotUTF8(t *testing.T) {
 // TestOfAnEngine tests everything from a client's connection to the scrape.
 func TestOfAnEngine(t *testing.T) {
 	backend := proxytest.Listen(t)
-	defer backend.Close()
 	engine, err := proxy.New(proxy.Config{Services: []proxy.ServiceConfig{{Name: "db", Listen: []string{"127.0.0.1:0"},
 		Backends: []proxy.BackendConfig{{Name: "a", Addr: backend.Addr().String()}}, Check: proxy.CheckConfig{Type: "none"}}}})
 	if err != nil {

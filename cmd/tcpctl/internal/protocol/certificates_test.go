@@ -114,7 +114,6 @@ func TestSessionTicketsOutliveAReload(t *testing.T) {
 	connect := func(server *tls.Config) (resumed bool) {
 		t.Helper()
 		l := proxytest.Listen(t)
-		defer l.Close()
 		c, err := net.Dial("tcp", l.Addr().String())
 		if err != nil {
 			t.Fatal(err)

@@ -110,7 +110,6 @@ type old struct {
 func newOld(t *testing.T, fate string) *old {
 	t.Helper()
 	ln := proxytest.Listen(t)
-	t.Cleanup(func() { ln.Close() })
 	socket, err := ln.(*net.TCPListener).File()
 	if err != nil {
 		t.Fatal(err)
