@@ -12,21 +12,40 @@ import (
 // Kick closes sessions and waiting clients by their ids, and returns how many it
 // found.
 func (o Operator) Kick(by, reason string, ids ...string) (n int) {
-	which := make(map[uint64]bool, len(ids))
+	found := o.find(ids)
+	for _, s := range found {
+		s.kick(by, reason)
+	}
+	return len(found)
+}
+
+// find returns the sessions with these ids that have not ended, in the order of the ids.
+func (o Operator) find(ids []string) (all []*Session) {
+	by := make(map[uint64]*Session, len(ids))
 	for _, id := range ids {
-		which[numberOf(id)] = true
+		by[numberOf(id)] = nil
 	}
 	for _, s := range o.engine.all() {
 		for page := range s.live.pages(func() {}) {
-			for _, sess := range page {
-				if which[sess.number] {
-					sess.signal(endRequest{by: ByOperator, who: by, reason: ReasonKicked, detail: reason})
-					n++
+			for _, v := range page {
+				if _, asked := by[v.number]; asked {
+					by[v.number] = v.Session
 				}
 			}
 		}
 	}
-	return n
+	for _, id := range ids {
+		n := numberOf(id)
+		if s := by[n]; s != nil {
+			all = append(all, s)
+			delete(by, n)
+		}
+	}
+	return all
+}
+
+func (s *Session) kick(by, reason string) {
+	s.signal(endRequest{by: ByOperator, who: by, reason: ReasonKicked, detail: reason})
 }
 
 // numberOf returns the number of an id, or 0, which no session has, for an invalid one.
@@ -56,25 +75,29 @@ func (o Operator) KickSlowly(by, reason string, rate float64, ids ...string) err
 	if err := v.first(); err != nil {
 		return err
 	}
+	found := o.find(ids)
 	o.engine.mu.Lock()
 	defer o.engine.mu.Unlock()
 	if !o.engine.started || o.engine.stopped {
 		return errNotRunning
 	}
-	o.engine.retiring.Go(func() { o.kickSlowly(by, reason, rate, ids) })
+	o.engine.retiring.Go(func() { o.kickSlowly(by, reason, rate, found, len(ids)) })
 	return nil
 }
 
-func (o Operator) kickSlowly(by, reason string, rate float64, ids []string) {
+// kickSlowly kicks the sessions, which are those of the asked ones that had not ended when it was called.
+func (o Operator) kickSlowly(by, reason string, rate float64, sessions []*Session, asked int) {
 	// Beyond a thousand a second several are kicked at once: timers are not finer.
 	tick := time.NewTicker(max(time.Duration(float64(time.Second)/rate), time.Millisecond))
 	defer tick.Stop()
 	began, next, kicked := time.Now(), 0, 0
-	for next < len(ids) {
-		due := min(1+int(time.Since(began).Seconds()*rate), len(ids))
-		if due > next {
-			kicked += o.Kick(by, reason, ids[next:due]...)
-			next = due
+	for next < len(sessions) {
+		if next < 1+int(time.Since(began).Seconds()*rate) {
+			if s := sessions[next]; s.service.live.has(s) {
+				s.kick(by, reason)
+				kicked++
+			}
+			next++
 			continue
 		}
 		select {
@@ -83,5 +106,5 @@ func (o Operator) kickSlowly(by, reason string, rate float64, ids []string) {
 			return
 		}
 	}
-	o.engine.note(Event{Kind: EventOperator, By: by, Text: fmt.Sprintf("kicked %s; %d had ended by themselves", text.Plural(kicked, "session"), len(ids)-kicked)})
+	o.engine.note(Event{Kind: EventOperator, By: by, Text: fmt.Sprintf("kicked %s; %d had ended by themselves", text.Plural(kicked, "session"), asked-kicked)})
 }

@@ -65,6 +65,13 @@ func (l *live) all() iter.Seq[*Session] {
 	}
 }
 
+// has reports whether s has not ended.
+func (l *live) has(s *Session) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return s.prev != nil || l.first == s
+}
+
 func (l *live) empty() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -104,7 +104,11 @@ func (s *Server) Move(socket *relay.Listener) {
 }
 
 // Addr is where the socket listens.
-func (s *Server) Addr() net.Addr { return s.socket.Addr() }
+func (s *Server) Addr() net.Addr {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.socket.Addr()
+}
 
 // File gives another descriptor of the socket, for another process.
 func (s *Server) File() (*os.File, error) {
