@@ -228,10 +228,12 @@ func TestRule25cAHookThatFails(t *testing.T) {
 func TestRule25cATTLAndItsHook(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		d := &diary{wait: make(chan struct{}), began: make(chan struct{}, 9)}
-		r := newRig(t, 10*second, relay, proxy.ServiceConfig{Lock: proxy.LockConfig{TTL: 500 * time.Millisecond},
-			Hooks: proxy.Hooks{OnTTL: proxy.Hook{Func: d.hook}, Ready: proxy.ReadyNone}}, nil)
+		r := newRig(t, 10*second, relay, proxy.ServiceConfig{}, func(i int, c *proxy.ServiceConfig, _ *member.Config) {
+			if i == 0 {
+				c.Lock.TTL, c.Hooks = 500*time.Millisecond, proxy.Hooks{OnTTL: proxy.Hook{Func: d.hook}, Ready: proxy.ReadyNone}
+			}
+		})
 		slow := r.nodes[0].queue("slow")
-		slow.hears("a")
 		next := r.nodes[1].queue("next")
 		if !slow.ends() {
 			t.Error("it saw no reset")
