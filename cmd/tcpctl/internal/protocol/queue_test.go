@@ -183,7 +183,7 @@ func TestKickedFromTheQueue(t *testing.T) {
 func TestNoBackend(t *testing.T) {
 	t.Parallel()
 	v := bridge(t, echo, func(c *proxy.ServiceConfig, _ *WebSocket) { c.NoBackend = proxy.Reject })
-	v.backend.Close()
+	proxytest.StopListening(v.backend)
 	_, err := v.try("/")
 	refused(t, err, 502)
 	if r := v.record(); r.Phase != proxy.PhaseConnect || r.Served || r.CloseCode != 0 {

@@ -70,7 +70,7 @@ func share(t *testing.T, change ...func(*config.WS, *proxy.ServiceConfig)) *shar
 	t.Helper()
 	ln := proxytest.Listen(t)
 	v := &sharing{testBridge: &testBridge{T: t, records: make(chan proxy.Record, 100), addr: ln.Addr().String(), backend: ln, under: map[string]net.Conn{}}}
-	ln.Close()
+	proxytest.StopListening(ln)
 	for i, f := range change {
 		v.cfg.Services = append(v.cfg.Services, v.service(string(rune('a'+i)), f))
 	}
