@@ -93,6 +93,7 @@ func TestRule25dOneNodeChecks(t *testing.T) {
 		seesBackend(in, proxy.StateUp, first)
 		rest = append(rest, in)
 	}
+	leading(t, all)
 	checks.cmd.Process.Kill()
 	checks.cmd.Wait()
 	second := b.untilOne(t, 30)

@@ -226,7 +226,7 @@ func TestRule35AnUpgradeKeepsTicketsAndLease(t *testing.T) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for n, line := range b.lines {
-		if line != fmt.Sprint(n) || b.tokens[n] != uint64(n+1) {
+		if line != fmt.Sprint(b.tokens[n]-1) || n > 1 && line != fmt.Sprint(n) { // the first two come at the same time, from two nodes
 			t.Errorf("the backend's client %d is %s, with token %d", n, line, b.tokens[n])
 		}
 	}

@@ -86,6 +86,7 @@ func TestRule27ANodeIsCutOffInAWindow(t *testing.T) {
 	script, began, end := untilEnd(t, "run")
 	c := all[0].types(append([]string{"window", "db", "--reason", "minor release", "--", "sh", "-c", script + "; exec \"$@\"", "sh"}, pg.ctl("restart")...)...)
 	untilFile(t, began, "run")
+	leading(t, all)
 	s.cut(3)
 	all[0].until("its lease is over", func(*proxy.ServiceInfo) bool {
 		p := all[0].status().Cluster.Plan("db")

@@ -38,10 +38,11 @@ func mayAct(all []*running) {
 	}
 }
 
-// leading returns the leader and the other two nodes.
+// leading returns the leader and the other two nodes, once all three vote: a leader that still votes alone loses no
+// majority with the others.
 func leading(t *testing.T, all []*running) (leader *running, others []*running) {
 	t.Helper()
-	for leader == nil {
+	waitUntil(t, "three nodes vote", func() bool {
 		others = nil
 		for _, in := range all {
 			if out := in.tcpctl("cluster", "status"); strings.Contains(out, "this node: leader") && strings.Count(out, " votes ") == 2 {
@@ -50,7 +51,8 @@ func leading(t *testing.T, all []*running) (leader *running, others []*running) 
 				others = append(others, in)
 			}
 		}
-	}
+		return leader != nil
+	})
 	return leader, others
 }
 
@@ -112,12 +114,9 @@ func TestAWindowOfACluster(t *testing.T) {
 	untilFile(t, began, "run")
 	allHold(all)
 	for _, in := range all {
-		if s := in.service(); s.Pause == nil || s.Pause.Step != "command" || s.Pause.Scope != proxy.ScopeCluster {
-			t.Errorf("while the command runs: %+v", s.Pause)
-		}
-		in.until("it knows of all nodes", func(*proxy.ServiceInfo) bool {
+		in.until("it knows of all nodes", func(s *proxy.ServiceInfo) bool {
 			p := in.status().Cluster.Plan("db")
-			return p != nil && p.Step == "command" && p.Owner == "edge-2" && len(p.Nodes) == 3 && len(p.Waits()) == 0 &&
+			return s.Pause != nil && s.Pause.Step == "command" && s.Pause.Scope == proxy.ScopeCluster && p != nil && p.Step == "command" && p.Owner == "edge-2" && len(p.Nodes) == 3 && len(p.Waits()) == 0 &&
 				p.Nodes[0].Numbers.Held == 3 && p.Nodes[1].Numbers.Held == 3 && p.Nodes[2].Numbers.Held == 3
 		})
 	}
@@ -148,6 +147,7 @@ func TestRule27TheLeaderDiesInAWindow(t *testing.T) {
 	clients := newCrowd(t, others)
 	c, began, end := others[0].typesWindow()
 	untilFile(t, began, "run")
+	others[1].until("it knows that the command runs", func(s *proxy.ServiceInfo) bool { return s.Pause.Step == "command" })
 	leader.cmd.Process.Signal(syscall.SIGKILL)
 	leader.cmd.Wait()
 	allHold(others)
@@ -216,6 +216,7 @@ func allOverdue(all []*running) {
 func TestNoQuorumNothingIsDone(t *testing.T) {
 	t.Parallel()
 	all := scopeNodes(t)
+	leading(t, all)
 	for _, in := range all[1:] {
 		in.cmd.Process.Signal(syscall.SIGKILL)
 		in.cmd.Wait()
