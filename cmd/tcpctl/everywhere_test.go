@@ -99,7 +99,7 @@ func TestReadingOverAllNodes(t *testing.T) {
 	}
 
 	// A node that does not answer is an element, too.
-	all[2].cmd.Process.Signal(syscall.SIGSTOP)
+	all[2].halts()
 	goOn := sync.OnceFunc(func() { all[2].cmd.Process.Signal(syscall.SIGCONT) })
 	defer goOn()
 	out, status := all[0].try("sessions", "--peer", "all")

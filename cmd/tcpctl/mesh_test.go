@@ -103,6 +103,16 @@ func (in *running) untilPeers(n int) {
 	}
 }
 
+// halts stops the process with SIGSTOP, and returns once none of its threads runs: until then it may still answer.
+func (in *running) halts() {
+	in.t.Helper()
+	in.cmd.Process.Signal(syscall.SIGSTOP)
+	var s syscall.WaitStatus
+	if _, err := syscall.Wait4(in.cmd.Process.Pid, &s, syscall.WUNTRACED, nil); err != nil || !s.Stopped() {
+		in.t.Fatalf("it does not stop: %v, %v", s, err)
+	}
+}
+
 func TestAnActOnAllNodes(t *testing.T) {
 	t.Parallel()
 	all := nodes(t, 3, true)
@@ -132,7 +142,7 @@ func TestAnActOnAllNodes(t *testing.T) {
 	}
 
 	// If a node hangs, the outcome of the act there is unknown.
-	all[2].cmd.Process.Signal(syscall.SIGSTOP)
+	all[2].halts()
 	out, status := all[0].try("ready", "db/a", "--peer", "all")
 	all[2].cmd.Process.Signal(syscall.SIGCONT)
 	if status != exitFailed || !regexp.MustCompile(`edge-3 +127\S+ +unknown: sent, but not answered`).MatchString(out) || !strings.Contains(out, "done: ready db/a") {

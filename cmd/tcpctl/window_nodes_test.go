@@ -237,7 +237,7 @@ func TestRule52ANodeDiesInTheMiddle(t *testing.T) {
 func TestRule52ANodeThatCannotBeReached(t *testing.T) {
 	t.Parallel()
 	all := nodes(t, 2, true)
-	all[1].cmd.Process.Signal(syscall.SIGSTOP)
+	all[1].halts()
 	defer all[1].cmd.Process.Signal(syscall.SIGCONT)
 	for began := time.Now(); ; restSince(began) {
 		out, status := all[0].window("--dry-run", "--", "true")
