@@ -26,9 +26,7 @@ func TestRule19CommandsRunWhereTheyBelong(t *testing.T) {
 	// tell writes its folder, process group, process id and first argument.
 	tell := filepath.Join(dir, "tell")
 	script := "#!/bin/sh\nout=$1; shift\n{ pwd; ps -o pgid= -p $$; echo $$; printf '%s\\n' \"$1\"; } >$out.new\nmv $out.new $out\n"
-	if err := os.WriteFile(tell, []byte(script), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	writeProgram(t, tell, script)
 	const word = "$HOME; echo *"
 	in := runConfigured(t, fmt.Sprintf(
 		"[services.db]\nlisten = \"127.0.0.1:0\"\nbackends = [{ name = \"a\", addr = %q, restart = [%q, %q, %q] }]\n",

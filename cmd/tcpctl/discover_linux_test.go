@@ -76,9 +76,7 @@ var origins = map[string]func(t *testing.T) origin{
 	"exec": func(t *testing.T) origin {
 		dir := t.TempDir()
 		list, program := filepath.Join(dir, "list"), filepath.Join(dir, "program")
-		if err := os.WriteFile(program, []byte("#!/bin/sh\nexec cat "+list+"\n"), 0o700); err != nil {
-			t.Fatal(err)
-		}
+		writeProgram(t, program, "#!/bin/sh\nexec cat "+list+"\n")
 		return origin{"discover = { from = \"exec:" + program + "\", refresh = \"1s\", hold = \"1m\" }", func(backends ...*backend) { replaceList(t, list, backends) },
 			func() { os.Remove(list) }}
 	},
@@ -271,9 +269,7 @@ func TestRule40eARollMeetsItsSource(t *testing.T) {
 	replaceList(t, list+".without.b", []*backend{s.a})
 	script := "#!/bin/sh\ncp " + list + ".without.$TCPCTL_BACKEND " + list + ".new && mv " + list + ".new " + list +
 		"\nsleep 2.5\ncp " + list + ".all " + list + ".new && mv " + list + ".new " + list + "\n"
-	if err := os.WriteFile(restart, []byte(script), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	writeProgram(t, restart, script)
 	s.configured = runConfigured(t, "[services.db]\nlisten = \"127.0.0.1:0\"\ncheck.interval = \"200ms\"\n[services.db.discover]\nfrom = \"file:"+list+"\"\nhold = \"1m\"\nrestart = [\""+restart+"\"]\n")
 	s.untilServing(s.a, s.b)
 	addr := s.addr()

@@ -30,9 +30,7 @@ func TestReferenceHasTheEnvironment(t *testing.T) {
 		return fmt.Sprintf(`["sh", "-c", "env | grep ^TCPCTL_ > %s/%s.new; mv %[1]s/%[2]s.new %[1]s/%[2]s%s"]`, dir, name, more)
 	}
 	source := filepath.Join(dir, "source.sh")
-	if err := os.WriteFile(source, fmt.Appendf(nil, "#!/bin/sh\nenv | grep ^TCPCTL_ > %s/discover\necho '[{\"name\": \"a\", \"addr\": \"%s\"}]'\n", dir, b.addr), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	writeProgram(t, source, fmt.Sprintf("#!/bin/sh\nenv | grep ^TCPCTL_ > %s/discover\necho '[{\"name\": \"a\", \"addr\": \"%s\"}]'\n", dir, b.addr))
 	in := runConfigured(t, fmt.Sprintf(`[notify]
 run = %s
 on = ["mark"]

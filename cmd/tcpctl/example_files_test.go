@@ -199,9 +199,7 @@ func TestExampleLibreOffice(t *testing.T) {
 	// A stub that does what the command line asks for: it listens, and writes its process id to a file.
 	stub := "#!/bin/sh\necho x >>" + bin + "/starts\necho $$ >${3#*=}\nexec socat TCP-LISTEN:" + port + ",bind=127.0.0.1,fork,reuseaddr EXEC:" + bin + "/answer\n"
 	for name, text := range map[string]string{"soffice": stub, "answer": "#!/bin/sh\nexec sed -u 's/^/a: /'\n"} {
-		if err := os.WriteFile(filepath.Join(bin, name), []byte(text), 0o755); err != nil {
-			t.Fatal(err)
-		}
+		writeProgram(t, filepath.Join(bin, name), text)
 	}
 	pid := bin + "/soffice-" + port + ".pid"
 	runProgram(t, "sh", "-c", bin+"/soffice --headless --norestore --pidfile="+pid+" >/dev/null 2>&1 &")

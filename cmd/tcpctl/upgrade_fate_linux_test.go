@@ -141,9 +141,7 @@ func runInstalled(t *testing.T, env []string, args ...string) *upgradable {
 func (in *upgradable) replace(script string) {
 	in.t.Helper()
 	os.Remove(in.path)
-	if err := os.WriteFile(in.path, []byte("#!/bin/sh\nREAL="+in.real+"\n"+script+"\n"), 0o755); err != nil {
-		in.t.Fatal(err)
-	}
+	writeProgram(in.t, in.path, "#!/bin/sh\nREAL="+in.real+"\n"+script+"\n")
 }
 
 // talks opens a session that stays open.
