@@ -25,6 +25,7 @@ func TestRewindAfterARestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(a.die)
+	t.Cleanup(b.die) // and keeps its port until then
 	config := fmt.Sprintf("[services.db]\nlisten = \"127.0.0.1:0\"\ncheck = { interval = \"100ms\", rise = 1 }\nbackends = [{ name = \"a\", addr = %q }, { name = \"b\", addr = %q }]\n[history]\nfile = %q\n",
 		a.addr, b.addr, filepath.Join(t.TempDir(), "history.db"))
 	in := runConfigured(t, config)

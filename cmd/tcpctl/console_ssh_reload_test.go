@@ -85,7 +85,7 @@ func (c *sshConsole) hostKey(name string, edwards bool) ssh.PublicKey {
 
 // dial connects, and returns the host key that the server has proved.
 func (c *sshConsole) dial(who ssh.Signer) (client *ssh.Client, host ssh.PublicKey, err error) {
-	client, err = ssh.Dial("tcp", c.addr, &ssh.ClientConfig{User: "any", Auth: []ssh.AuthMethod{ssh.PublicKeys(who)}, Timeout: 30 * time.Second,
+	client, err = ssh.Dial("tcp", c.addr, &ssh.ClientConfig{User: "any", Auth: []ssh.AuthMethod{ssh.PublicKeys(who)}, Timeout: patience,
 		HostKeyCallback: func(_ string, _ net.Addr, key ssh.PublicKey) error { host = key; return nil }})
 	return client, host, err
 }
@@ -134,19 +134,21 @@ func (o *openConsole) Write(p []byte) (int, error) {
 // sees waits until a text has been drawn since the last call, and returns all that was drawn.
 func (o *openConsole) sees(want string) (got string) {
 	o.t.Helper()
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for began := time.Now(); ; restSince(began) {
 		o.mu.Lock()
 		got = ansi.Strip(o.out.String())
-		o.mu.Unlock()
-		if strings.Contains(got, want) {
-			o.mu.Lock()
+		drawn := strings.Contains(got, want)
+		if drawn {
 			o.out.Reset()
-			o.mu.Unlock()
+		}
+		o.mu.Unlock()
+		if drawn {
 			return got
 		}
+		if time.Since(began) > patience {
+			o.t.Fatalf("%q is not drawn:\n%s", want, got)
+		}
 	}
-	o.t.Fatalf("%q is not drawn:\n%s", want, got)
-	return ""
 }
 
 func (o *openConsole) types(keys string) {

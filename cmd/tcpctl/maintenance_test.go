@@ -112,11 +112,11 @@ func TestRule18TheWindowsOwnerIsKilledByNine(t *testing.T) {
 	}
 	_, in := newService(t)
 	c, _ := in.atCommand("db", "--max", "5s")
+	c.cmd.Process.Kill() // at once: it is missed after 3 s, which must be before the max
+	c.cmd.Wait()
 	held := make(chan error, 1)
 	go func() { held <- oneVisit(in.addr(), "held") }()
 	in.until("a client is held", func(s *proxy.ServiceInfo) bool { return s.Queue.Waiting == 1 })
-	c.cmd.Process.Kill()
-	c.cmd.Wait()
 	if err := <-held; err != nil {
 		t.Errorf("the held client: %v", err)
 	}

@@ -70,12 +70,7 @@ func TestMetricsAfterRealEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer a.die()
-	dead, err := newBackend("dead")
-	if err != nil {
-		t.Fatal(err)
-	}
-	dead.die()
-	web := proxytest.Listen(t)
+	dead, web := proxytest.FreePort(t), proxytest.Listen(t)
 	srv := &http.Server{Handler: http.NotFoundHandler()}
 	go srv.Serve(web)
 	defer srv.Close()
@@ -113,7 +108,7 @@ tls = { cert = %q, key = %q }
 [services.found]
 listen = "127.0.0.1:0"
 discover = { from = %q }
-`, s.addr, a.addr, dead.addr, web.Addr().String(), dead.addr, a.addr, a.addr, a.addr, dir+"/desk.pem", dir+"/desk.key", "file:"+list)
+`, s.addr, a.addr, dead, web.Addr().String(), dead, a.addr, a.addr, a.addr, dir+"/desk.pem", dir+"/desk.key", "file:"+list)
 	s.configured = runConfigured(t, good)
 
 	s.await(`tcpctl_config_last_reload_successful 1`, `tcpctl_config_reloads_total{result="failed"} 0`, `tcpctl_sessions_max{service="db"} 50`,

@@ -155,7 +155,7 @@ func (s *story) upgradeWithKill() {
 		k.Close()
 	}
 	s.kept = left
-	s.load.more() // by then, lost sessions are counted
+	s.load.anew() // so that lost sessions are counted
 	s.lost += s.load.lost.Load() - lost
 }
 
