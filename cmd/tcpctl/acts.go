@@ -191,10 +191,8 @@ func follow(ctx context.Context, src api.Source, a *api.Act, target string, r *a
 			progress.end()
 			return p.Err()
 		}
-		select {
-		case <-ctx.Done():
+		if !sleep(ctx, 200*time.Millisecond) {
 			return ctx.Err()
-		case <-time.After(200 * time.Millisecond):
 		}
 	}
 }

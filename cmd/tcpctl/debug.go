@@ -22,52 +22,41 @@ func debugCommand() *cobra.Command {
 			return usage("debug needs a subcommand: tcpctl debug goroutines, heap, profile, or bundle for a bug report")
 		},
 	}
-	cmd.AddCommand(debugGoroutinesCommand(), debugHeapCommand(), debugProfileCommand(), debugBundleCommand())
+	cmd.AddCommand(debugGoroutinesCommand(), debugPartCommand("heap", "Dump a heap profile for go tool pprof", func(url.Values) {}),
+		debugProfileCommand(), debugBundleCommand())
 	return cmd
 }
 
 func debugGoroutinesCommand() *cobra.Command {
-	var file string
 	var each bool
-	cmd := &cobra.Command{
-		Use: "goroutines", Args: cobra.NoArgs,
-		Short: "Dump the goroutines, counted by stack",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			v := url.Values{}
-			if each {
-				v.Set("each", "1")
-			}
-			return debugTo(cmd, "goroutines", v, file)
-		},
-	}
+	cmd := debugPartCommand("goroutines", "Dump the goroutines, counted by stack", func(v url.Values) {
+		if each {
+			v.Set("each", "1")
+		}
+	})
 	cmd.Flags().BoolVar(&each, "each", false, "dump each goroutine, with what it waits for and for how long; stops the process for a moment")
-	return fileTo(cmd, &file)
-}
-
-func debugHeapCommand() *cobra.Command {
-	var file string
-	cmd := &cobra.Command{
-		Use: "heap", Args: cobra.NoArgs,
-		Short: "Dump a heap profile for go tool pprof",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return debugTo(cmd, "heap", nil, file)
-		},
-	}
-	return fileTo(cmd, &file)
+	return cmd
 }
 
 func debugProfileCommand() *cobra.Command {
-	var file string
 	var seconds int
-	cmd := &cobra.Command{
-		Use: "profile", Args: cobra.NoArgs,
-		Short: "Record a CPU profile for go tool pprof",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return debugTo(cmd, "profile", url.Values{"seconds": {strconv.Itoa(seconds)}}, file)
-		},
-	}
+	cmd := debugPartCommand("profile", "Record a CPU profile for go tool pprof", func(v url.Values) { v.Set("seconds", strconv.Itoa(seconds)) })
 	cmd.Flags().IntVar(&seconds, "seconds", int(control.DefaultProfile/time.Second),
 		fmt.Sprintf("length in `SECONDS`, %d at most", control.MaxProfile/time.Second))
+	return cmd
+}
+
+// debugPartCommand makes the command for a profile or a dump; options sets what its flags say.
+func debugPartCommand(what, short string, options func(url.Values)) *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use: what, Short: short, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			v := url.Values{}
+			options(v)
+			return debugTo(cmd, what, v, file)
+		},
+	}
 	return fileTo(cmd, &file)
 }
 

@@ -177,6 +177,21 @@ func notAll[T any](answers []api.Answer[T], hint string) error {
 	return reported{errors.New(text + "; " + hint)}
 }
 
+// readHere asks one instance, and prints its answer with show, or as JSON.
+func readHere[T any](cmd *cobra.Command, asJSON bool, ask func(context.Context, api.Source) (T, error), show func(T)) error {
+	src := source(cmd)
+	defer src.Close()
+	answer, err := ask(cmd.Context(), src)
+	switch {
+	case err != nil:
+		return err
+	case asJSON:
+		return printJSON(cmd.OutOrStdout(), answer)
+	}
+	show(answer)
+	return nil
+}
+
 // readEverywhere asks every node for a list, and prints the answers as one table with a column for
 // the node, or as one JSON list whose elements name it. A node without an answer is an element,
 // too, and makes the command fail.

@@ -56,28 +56,20 @@ func historyCommand() *cobra.Command {
 			if q.Stretch, err = when.stretch(); err != nil {
 				return err
 			}
-			ask := func(ctx context.Context, past api.History) ([]proxy.Event, error) { return past.Timeline(ctx, q) }
+			ask := func(ctx context.Context, src api.Source) ([]proxy.Event, error) {
+				return src.(api.History).Timeline(ctx, q)
+			}
 			if everywhere(cmd) {
-				return mergedEvents(cmd, asJSON, func(ctx context.Context, src api.Source) ([]proxy.Event, error) {
-					return ask(ctx, src.(api.History))
-				})
+				return mergedEvents(cmd, asJSON, ask)
 			}
-			src := source(cmd)
-			defer src.Close()
-			all, err := ask(cmd.Context(), src)
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return printJSON(cmd.OutOrStdout(), all)
-			}
-			for _, ev := range all {
-				printEvent(cmd.OutOrStdout(), "", ev, false)
-			}
-			if len(all) == 0 {
-				fmt.Fprintf(cmd.ErrOrStderr(), "tcpctl: nothing is recorded from %s to %s\n", clock(q.Since), clock(q.Until))
-			}
-			return nil
+			return readHere(cmd, asJSON, ask, func(all []proxy.Event) {
+				for _, ev := range all {
+					printEvent(cmd.OutOrStdout(), "", ev, false)
+				}
+				if len(all) == 0 {
+					fmt.Fprintf(cmd.ErrOrStderr(), "tcpctl: nothing is recorded from %s to %s\n", clock(q.Since), clock(q.Until))
+				}
+			})
 		},
 	}
 	f := cmd.Flags()
@@ -114,17 +106,7 @@ func topCommand() *cobra.Command {
 					}{node, top}}
 				})
 			}
-			src := source(cmd)
-			defer src.Close()
-			top, err := ask(cmd.Context(), src)
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return printJSON(cmd.OutOrStdout(), top)
-			}
-			append(table{topHead}, topRows(top)...).print(cmd.OutOrStdout())
-			return nil
+			return readHere(cmd, asJSON, ask, func(top *api.Top) { append(table{topHead}, topRows(top)...).print(cmd.OutOrStdout()) })
 		},
 	}
 	f := cmd.Flags()

@@ -70,14 +70,12 @@ func (p *talkPeer) say(ctx context.Context, line string) {
 	stalled := p.stalled
 	p.mu.Unlock()
 	if !stalled {
-		limit := time.NewTimer(stallAfter)
-		defer limit.Stop()
 		select {
 		case p.lines <- line:
 			return
 		case <-ctx.Done():
 			return
-		case <-limit.C:
+		case <-time.After(stallAfter):
 		}
 	}
 	p.mu.Lock()

@@ -35,21 +35,11 @@ func reportCommand() *cobra.Command {
 			if asJSON && markdown {
 				return usage("--json and --markdown are two forms: give one")
 			}
-			src := source(cmd)
-			defer src.Close()
-			id := ""
-			if len(args) == 1 {
-				id = args[0]
+			id := strings.Join(args, "") // one or none
+			ask := func(ctx context.Context, src api.Source) (proxy.Report, error) {
+				return src.(api.Planner).Report(ctx, id)
 			}
-			r, err := src.Report(cmd.Context(), id)
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return printJSON(cmd.OutOrStdout(), r)
-			}
-			printReport(cmd.OutOrStdout(), &r, markdown)
-			return nil
+			return readHere(cmd, asJSON, ask, func(r proxy.Report) { printReport(cmd.OutOrStdout(), &r, markdown) })
 		},
 	}
 	jsonFlag(cmd, &asJSON)
@@ -185,10 +175,8 @@ func watchPlan(ctx context.Context, src api.Planner, id string, progress *progre
 			progress.end()
 			return r, nil
 		}
-		select {
-		case <-ctx.Done():
+		if !sleep(ctx, 200*time.Millisecond) {
 			return r, ctx.Err()
-		case <-time.After(200 * time.Millisecond):
 		}
 	}
 }

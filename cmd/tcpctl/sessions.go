@@ -22,26 +22,19 @@ func sessionsCommand() *cobra.Command {
 			if len(args) == 1 {
 				q.Service = args[0]
 			}
+			ask := func(ctx context.Context, src api.Source) ([]proxy.SessionInfo, error) { return src.Sessions(ctx, q) }
 			if everywhere(cmd) {
-				return readEverywhere(cmd, asJSON, func(ctx context.Context, src api.Source) ([]proxy.SessionInfo, error) { return src.Sessions(ctx, q) },
-					sessionHead, sessionRows, elements(func(node string, s proxy.SessionInfo) any {
+				return readEverywhere(cmd, asJSON, ask, sessionHead, sessionRows,
+					elements(func(node string, s proxy.SessionInfo) any {
 						return struct {
 							Node string `json:"node"`
 							proxy.SessionInfo
 						}{node, s}
 					}))
 			}
-			src := source(cmd)
-			defer src.Close()
-			all, err := src.Sessions(cmd.Context(), q)
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return printJSON(cmd.OutOrStdout(), all)
-			}
-			append(table{sessionHead}, sessionRows(all)...).print(cmd.OutOrStdout())
-			return nil
+			return readHere(cmd, asJSON, ask, func(all []proxy.SessionInfo) {
+				append(table{sessionHead}, sessionRows(all)...).print(cmd.OutOrStdout())
+			})
 		},
 	}
 	f := cmd.Flags()

@@ -169,8 +169,8 @@ func (u *nodesUpgrade) first(ctx context.Context, src api.Source) (*api.Status, 
 		if err == nil || !u.moved || time.Since(began) > nodeServes {
 			return st, err
 		}
-		if err := pauseFor(ctx, 200*time.Millisecond); err != nil {
-			return nil, err
+		if !sleep(ctx, 200*time.Millisecond) {
+			return nil, ctx.Err()
 		}
 	}
 }
@@ -199,8 +199,8 @@ func (u *nodesUpgrade) awaitVoters(ctx context.Context, node string, src api.Sou
 		case time.Since(began) > nodeServes:
 			return text, api.Refused("without it there is no majority of the cluster's voters: it reaches "+text, "see tcpctl cluster status on each")
 		}
-		if err := pauseFor(ctx, 200*time.Millisecond); err != nil {
-			return text, err
+		if !sleep(ctx, 200*time.Millisecond) {
+			return text, ctx.Err()
 		}
 	}
 }
@@ -241,8 +241,8 @@ func (u *nodesUpgrade) awaitNew(ctx context.Context, src api.Source, before *api
 				return nil
 			}
 		}
-		if err := pauseFor(ctx, 200*time.Millisecond); err != nil {
-			return err
+		if !sleep(ctx, 200*time.Millisecond) {
+			return ctx.Err()
 		}
 	}
 	return last
@@ -272,15 +272,6 @@ func worse(before, now *api.Status) error {
 		}
 	}
 	return nil
-}
-
-func pauseFor(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
 }
 
 // line returns the printed line of a node.

@@ -85,26 +85,19 @@ func (d *debugger) profile(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	d.server.log.Info("a CPU profile is taken", "for", length, "by", d.server.who(r))
-	ended := sleep(r, length)
+	var ended bool // the request, with the instance
+	select {
+	case <-time.After(length):
+	case <-r.Context().Done():
+		ended = true
+	}
 	pprof.StopCPUProfile()
-	if !ended {
+	if ended {
 		fail(w, api.Refused("the instance is stopping: there is no profile", ""))
 		return
 	}
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Write(b.Bytes())
-}
-
-// sleep waits for length, and reports whether the request still exists.
-func sleep(r *http.Request, length time.Duration) bool {
-	timer := time.NewTimer(length)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-r.Context().Done():
-		return false
-	}
 }
 
 func profileLength(text string) (time.Duration, *api.Error) {
