@@ -24,10 +24,8 @@ func (b *backoff) reset() { b.last = 0 }
 func (b *backoff) sleep(ctx context.Context) { sleep(ctx, b.next()) }
 
 func sleep(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
 	select {
-	case <-t.C:
+	case <-time.After(d):
 	case <-ctx.Done():
 	}
 }

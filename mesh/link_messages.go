@@ -176,11 +176,9 @@ func (l *link) sendLast(why string) {
 
 // awaitLast waits a moment until the last message is written.
 func (l *link) awaitLast() {
-	limit := time.NewTimer(250 * time.Millisecond)
-	defer limit.Stop()
 	select {
 	case <-l.lastSent:
 	case <-l.ctx.Done():
-	case <-limit.C:
+	case <-time.After(250 * time.Millisecond):
 	}
 }

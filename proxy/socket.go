@@ -113,12 +113,11 @@ func (e *Engine) drained(sk *socket, users []*Service) {
 }
 
 func awaitDrain(ends []<-chan struct{}) {
-	timer := time.NewTimer(drainWait)
-	defer timer.Stop()
+	late := time.After(drainWait)
 	for _, end := range ends {
 		select {
 		case <-end:
-		case <-timer.C:
+		case <-late:
 			return
 		}
 	}

@@ -215,13 +215,11 @@ func (c *Conn) awaitDetach(by time.Time) bool {
 	if !attached {
 		return true
 	}
-	timeout := time.NewTimer(time.Until(by))
-	defer timeout.Stop()
 	select {
 	case c.readLock <- struct{}{}: // held from Attach to Detach
 		c.unlockRead()
 		return true
-	case <-timeout.C:
+	case <-time.After(time.Until(by)):
 		return false
 	}
 }
@@ -232,11 +230,9 @@ func (c *Conn) awaitCloseFrame(by time.Time) error {
 	if c.isReadDone.Load() {
 		return nil
 	}
-	timeout := time.NewTimer(time.Until(by))
-	defer timeout.Stop()
 	select {
 	case <-c.readDone:
-	case <-timeout.C:
+	case <-time.After(time.Until(by)):
 		return errors.New("the peer did not answer")
 	case c.readLock <- struct{}{}:
 		defer c.unlockRead()

@@ -193,9 +193,7 @@ func (l *Listener) deliver(p *Pending) {
 	}
 	var timeout <-chan time.Time
 	if d := l.cfg.HandshakeTimeout; d > 0 {
-		t := time.NewTimer(d)
-		defer t.Stop()
-		timeout = t.C
+		timeout = time.After(d)
 	}
 	select {
 	case l.handshakes <- p:

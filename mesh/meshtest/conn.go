@@ -162,9 +162,7 @@ func (e *end) wait(by *deadline, d time.Duration, changed []<-chan struct{}) err
 	}
 	var timeout <-chan time.Time
 	if d > 0 {
-		t := time.NewTimer(d)
-		defer t.Stop()
-		timeout = t.C
+		timeout = time.After(d)
 	}
 	select {
 	case <-changed[0]:

@@ -113,9 +113,7 @@ func wait(ctx context.Context, cmd *exec.Cmd, c Command, err *error) (timedOut b
 	go waitFor(cmd, err, ended)
 	var limit <-chan time.Time
 	if c.Timeout > 0 {
-		timer := time.NewTimer(c.Timeout)
-		defer timer.Stop()
-		limit = timer.C
+		limit = time.After(c.Timeout)
 	}
 	select {
 	case <-ended:

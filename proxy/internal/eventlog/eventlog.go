@@ -110,12 +110,10 @@ func (l *Log[T]) Flush(patience time.Duration) bool {
 	if writing == nil {
 		return true
 	}
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
 	select {
 	case <-writing:
 		return true
-	case <-timer.C:
+	case <-time.After(patience):
 		return false
 	}
 }

@@ -95,10 +95,8 @@ func (w *Watcher) run() {
 
 // sleep waits for a change or a poll, and returns false at the end of the watcher.
 func (w *Watcher) sleep(d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
 	select {
-	case <-timer.C:
+	case <-time.After(d):
 		return true
 	case <-w.done:
 		return false

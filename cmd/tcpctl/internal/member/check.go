@@ -33,8 +33,7 @@ func (h *handle) CheckSlot(ctx context.Context, most time.Duration, expired bool
 		own.Close()
 		lost()
 	}
-	timer := time.NewTimer(most)
-	defer timer.Stop()
+	late := time.After(most)
 	own.WaitingUpTo(1)
 	for {
 		grant, why := own.Admit(1, 0)
@@ -46,7 +45,7 @@ func (h *handle) CheckSlot(ctx context.Context, most time.Duration, expired bool
 		}
 		select {
 		case <-u.asked:
-		case <-timer.C:
+		case <-late:
 			return held, release, false
 		case <-held.Done():
 			return held, release, false

@@ -73,8 +73,6 @@ func (p *Predecessor) Ready(stop <-chan os.Signal) (State, error) {
 	p.phase, _ = p.phase.asSuccessor(isReady)
 	p.say(message{Ready: true, PID: os.Getpid()}, acceptWithin) // if the other has died, that is noticed below
 	Observe(false, "ready")
-	late := time.NewTimer(openWithin)
-	defer late.Stop()
 	state, why := p.Offer.State, errUnexpected
 	e := hasFailed
 	select {
@@ -85,7 +83,7 @@ func (p *Predecessor) Ready(stop <-chan os.Signal) (State, error) {
 		case m.Go != nil:
 			e, state = mayGo, *m.Go
 		}
-	case <-late.C:
+	case <-time.After(openWithin):
 		e, why = isLate, errors.New("upgrade: the old process does not respond; stop it, then start this one")
 	case sig := <-stop:
 		e, why = isStopped, fmt.Errorf("upgrade: stopped by %s before it took over", sig)

@@ -100,9 +100,7 @@ func (s *Successor) kill() {
 		s.cmd.Process.Kill() // it may not have its group yet
 		s.cmd.Wait()
 	}
-	timer := time.NewTimer(goneWithin)
-	defer timer.Stop()
-	for {
+	for late := time.After(goneWithin); ; {
 		select {
 		case m, ok := <-s.received:
 			if !ok {
@@ -111,7 +109,7 @@ func (s *Successor) kill() {
 			if m.Counted != nil {
 				s.counted = *m.Counted
 			}
-		case <-timer.C:
+		case <-late:
 			s.why = fmt.Errorf("%w; a process that it has started lives on and holds our sockets: ss -ltnp shows which", s.why)
 			return
 		}
