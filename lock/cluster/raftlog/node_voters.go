@@ -13,7 +13,7 @@ import (
 // that Join has made. The error is cluster.ErrNotLeader, ErrClosed, ctx's, or wraps
 // ErrNotReady; after ctx's the node may become a voter still.
 func (n *Node) Add(ctx context.Context, node cluster.NodeID) error {
-	return n.until(ctx, fmt.Sprintf("node %x has not caught up", uint64(node)), func() (bool, error) {
+	return n.until(ctx, "it has not caught up", func() (bool, error) {
 		return slices.Contains(n.log.Status().Voters, node), n.log.Add(node)
 	})
 }
@@ -21,7 +21,7 @@ func (n *Node) Add(ctx context.Context, node cluster.NodeID) error {
 // Remove takes a node out of the voters, and waits until it is none. The errors are
 // those of Add.
 func (n *Node) Remove(ctx context.Context, node cluster.NodeID) error {
-	return n.until(ctx, fmt.Sprintf("node %x is still a voter", uint64(node)), func() (bool, error) {
+	return n.until(ctx, "it is still a voter", func() (bool, error) {
 		s := n.log.Status()
 		if !slices.Contains(s.Voters, node) && !slices.Contains(s.Learners, node) {
 			return true, nil
@@ -34,7 +34,7 @@ func (n *Node) Remove(ctx context.Context, node cluster.NodeID) error {
 // are those of Add.
 func (n *Node) Lead(ctx context.Context, node cluster.NodeID) error {
 	asked := false
-	return n.until(ctx, fmt.Sprintf("node %x does not lead yet", uint64(node)), func() (bool, error) {
+	return n.until(ctx, "it does not lead yet", func() (bool, error) {
 		s := n.log.Status()
 		if s.Leader == node {
 			return true, nil

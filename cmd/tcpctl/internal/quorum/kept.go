@@ -20,6 +20,7 @@ import (
 
 // kept is what a node remembers of its cluster over a restart, in a file in Dir.
 type kept struct {
+	Node    string            `json:"node,omitempty"`    // id in the mesh of the node that last used the folder
 	Cluster string            `json:"cluster,omitempty"` // id; "": none yet
 	Before  []string          `json:"before,omitempty"`  // ids of the cluster before recoveries
 	Next    string            `json:"next,omitempty"`    // id that it gets in the recovery under way
@@ -56,20 +57,51 @@ func CheckLease(dir string, lease time.Duration) error {
 	return err
 }
 
-// openKept reads the file and increments Starts.
+// openKept reads the file and increments Starts. It fails if an instance of another node uses the
+// folder: two nodes with one memory would have one incarnation twice.
 func (p *Part) openKept() error {
 	if err := os.MkdirAll(p.cfg.Dir, 0o700); err != nil {
 		return fmt.Errorf("cluster: %w", err)
 	}
-	var err error
+	locked, err := p.lockDir()
+	if err != nil {
+		return err
+	}
 	if p.kept, err = readKept(p.cfg.Dir); err != nil {
 		return err
 	}
+	if !locked && p.kept.Node != p.cfg.Mesh.ID() { // a predecessor is the same node
+		return fmt.Errorf("cluster: another instance on this machine uses the folder %s; give each instance its own dir in [cluster]", p.cfg.Dir)
+	}
+	p.kept.Node = p.cfg.Mesh.ID()
 	if p.kept.Nodes == nil {
 		p.kept.Nodes = map[string]string{}
 	}
 	p.kept.Starts++
 	return p.keep()
+}
+
+// lockDir locks the folder until Close; false: another process has locked it.
+func (p *Part) lockDir() (bool, error) {
+	if p.dirLock != nil {
+		return true, nil
+	}
+	f, err := os.OpenFile(filepath.Join(p.cfg.Dir, "node.lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return false, fmt.Errorf("cluster: %w", err)
+	}
+	locked, err := statedir.Lock(f)
+	switch {
+	case locked:
+		p.dirLock = f
+		return true, nil
+	case errors.Is(err, statedir.ErrNoLocks):
+		locked, err = true, nil
+	case err != nil:
+		err = fmt.Errorf("cluster: %s: %w", f.Name(), err)
+	}
+	f.Close()
+	return locked, err
 }
 
 // keep writes the file. The caller holds p.mu, or is the only one that knows p.

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -53,6 +54,8 @@ type Part struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
+	dirLock *os.File // the locked file in Dir; nil: another process of this node has it still
+
 	opening sync.Mutex // held while the log is made, opened or removed
 
 	mu         sync.Mutex
@@ -87,6 +90,7 @@ func Start(c Config) (*Part, error) {
 	}
 	p := &Part{cfg: c, self: self, voters: c.Voters, links: map[cluster.NodeID][]*link{}, dialing: map[cluster.NodeID]bool{}, noted: map[string]time.Time{}, foreign: map[cluster.NodeID]bool{}}
 	if err := p.openKept(); err != nil {
+		p.dirLock.Close() // may be nil
 		return nil, err
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
@@ -123,6 +127,7 @@ func (p *Part) Close() {
 	if node := p.voter(); node != nil {
 		node.Close()
 	}
+	p.dirLock.Close() // may be nil
 }
 
 // handOver passes the leadership, if this voter has it, to the voter with the most complete log.
@@ -160,6 +165,7 @@ func (p *Part) run() {
 			told = voters
 			p.tellCarrier()
 		}
+		p.lockDir() // that of the process before this one is free now, or soon
 		p.openAgain()
 		p.dialVoters()
 		p.addVoters()

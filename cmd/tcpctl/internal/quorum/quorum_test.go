@@ -19,6 +19,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/statedir"
 	"github.com/tcpctl/tcpctl/lock/cluster"
 	"github.com/tcpctl/tcpctl/lock/cluster/raftlog"
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
@@ -545,4 +546,53 @@ func TestALeaseIsTheClusters(t *testing.T) {
 		c = n.start("c", "a", "b", "c")
 		until(t, "it votes again", c.sees(true, "a", "b", "c"))
 	})
+}
+
+// Two instances on one machine cannot have one folder: with one memory they would have one
+// incarnation twice. A process that takes the place of another of its node can, and so can a node whose
+// key was replaced.
+func TestAFolderIsOneNodes(t *testing.T) {
+	n := newNetwork(t)
+	defer n.close()
+	start := func(name string) (*Part, error) {
+		return Start(Config{Mesh: &node{net: n, name: name}, Voters: []string{"a"}, Dir: filepath.Join(n.dir, "one"), Lease: 3 * time.Second, Election: time.Second,
+			Now: func() time.Duration { return time.Since(n.begin) }, Log: slog.New(slog.DiscardHandler), Note: func(bool, string) {}})
+	}
+	a, err := start("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := func() {
+		t.Helper()
+		if _, err := start("b"); err == nil || !strings.Contains(err.Error(), "another instance") {
+			t.Fatalf("a second node has its folder: %v", err)
+		}
+	}
+	refused()
+	next, err := start("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Close()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) { // until the next process has the lock
+		f, err := os.OpenFile(filepath.Join(n.dir, "one", "node.lock"), os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		free, err := statedir.Lock(f)
+		f.Close()
+		if err != nil || time.Now().After(end) {
+			t.Fatalf("the next process has no lock: %v", err)
+		}
+		if !free {
+			break
+		}
+	}
+	refused()
+	next.Close()
+	b, err := start("b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Close()
 }
