@@ -219,7 +219,7 @@ func (d *ClusterDiagnosis) judgeSame() {
 		what, hint string
 		of         func(n *ClusterNode) string
 	}{
-		{"belong to different clusters", "tcpctl cluster rejoin has a node join that of the others; two clusters of one name: give them meshes of their own", func(n *ClusterNode) string { return n.Cluster.ID }},
+		{"belong to different clusters", "where one was recovered without the other: tcpctl cluster rejoin on the other; where init was run on a second node by mistake: stop that node, remove its cluster.dir, and start it; two clusters that are meant: give them meshes of their own", func(n *ClusterNode) string { return n.Cluster.ID }},
 		{"run different versions", "tcpctl upgrade --nodes", func(n *ClusterNode) string { return n.Version }},
 		{"have different lease in [cluster]", "write on all what tcpctl cluster status shows of the leader: it is fixed when a cluster is made", func(n *ClusterNode) string { return secondsText(n.Cluster.File.LeaseSeconds) }},
 		{"have different election in [cluster]", "write the same on all, and restart them one after another", func(n *ClusterNode) string { return secondsText(n.Cluster.File.ElectionSeconds) }},

@@ -136,7 +136,7 @@ func (p *Part) Rejoin() (string, error) {
 	}
 	p.mu.Unlock()
 	if stopped == nil {
-		return "", errors.New("this node's voter has not stopped: there is nothing to mend")
+		return "", fmt.Errorf("this node's voter has not stopped: there is nothing to mend; to leave a cluster that was made by mistake, stop this node, remove %s, and start it", p.cfg.Dir)
 	}
 	if errors.Is(stopped, errLease) {
 		return "", stopped

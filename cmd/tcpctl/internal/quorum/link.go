@@ -164,7 +164,9 @@ func (p *Part) refused(l *link, err error) {
 		p.tellCarrier()
 	}
 	switch {
-	case other, version, errors.Is(err, errLease), errors.Is(err, errRecovered):
+	case other:
+		p.noteOnce("cluster: " + l.peer.Name + " is refused: " + plain(err) + "; tcpctl cluster doctor says what to do")
+	case version, errors.Is(err, errLease), errors.Is(err, errRecovered):
 		p.noteOnce("cluster: " + l.peer.Name + " is refused: " + plain(err))
 	case cluster.Newer(err) || errors.Is(err, cluster.ErrCorrupt) || errors.Is(err, raftlog.ErrMessage):
 		p.noteOnce("cluster: what " + l.peer.Name + " says is refused: " + plain(err))

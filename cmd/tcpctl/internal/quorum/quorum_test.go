@@ -324,7 +324,7 @@ func TestNoMajorityNothingIsDone(t *testing.T) {
 }
 
 // TestRule30TwoClustersMeet: of two clusters made in one mesh, each reports both ids, and neither
-// changes.
+// changes. A node that is started without its folder joins that of the other.
 func TestRule30TwoClustersMeet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork(t)
@@ -346,6 +346,16 @@ func TestRule30TwoClustersMeet(t *testing.T) {
 		if !a.sees(true, "a")() || !b.sees(true, "b")() || a.part.Status().ID != ids[0] || b.part.Status().ID != ids[1] {
 			t.Error("they mixed")
 		}
+		folder := filepath.Join(n.dir, "b")
+		if _, err := b.part.Rejoin(); err == nil || !strings.Contains(err.Error(), "remove "+folder) {
+			t.Errorf("rejoin: %v", err)
+		}
+		b.stop()
+		if err := os.RemoveAll(folder); err != nil {
+			t.Fatal(err)
+		}
+		n.start("b", "a", "b", "c")
+		until(t, "it votes with the others", a.sees(true, "a", "b"))
 	})
 }
 
