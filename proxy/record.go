@@ -26,6 +26,7 @@ func record(s *Session, ev relay.Event) transition {
 		s.contained(func() { wasIn = !s.service.queue.Remove(&s.waiter) })
 	}
 	s.runner().Done(s)
+	s.releasePerIP() // before its client can know: that may come again at once
 	s.contained(func() { s.closeClient(s.ending.reset) })
 	if s.server != nil {
 		s.contained(func() { s.runner().Close(s.server, s.ending.reset) })
@@ -35,7 +36,6 @@ func record(s *Session, ev relay.Event) transition {
 		s.contained(s.waiter.Permit().Release)
 	}
 	s.contained(s.leaveShared)
-	s.releasePerIP()
 	s.releaseBudget()
 	return wait
 }

@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // comers runs a test over each runner with clients from several addresses: over
@@ -113,6 +115,7 @@ func TestRule07aSoManyWait(t *testing.T) {
 		other := from("127.0.0.3", "other")
 		v.untilWaiting(3)
 		third.reset()
+		v.record() // it is no longer counted
 		v.untilWaiting(2)
 		fourth := from("127.0.0.2", "fourth")
 		v.untilWaiting(3)
@@ -221,4 +224,27 @@ func TestRule07bAnEmptyAllowListLetsNobodyIn(t *testing.T) {
 	allow.set()
 	v := start(t, proxy.ServiceConfig{AllowList: allow}, newServer(t, "a"))
 	v.turnedAway()
+}
+
+// TestRule07aWhoHasEndedIsNotCounted once its session has a record, and its client knows: that may come again at once.
+func TestRule07aWhoHasEndedIsNotCounted(t *testing.T) {
+	t.Parallel()
+	a := newServer(t, "a")
+	again := make(chan error, 2)
+	c := proxy.ServiceConfig{Name: "db", Relay: "stream", Listen: []string{proxytest.FreePort(t)}, MaxSessionsPerIP: 1, Backends: []proxy.BackendConfig{a.backend()}}
+	addr, first := c.Listen[0], sync.OnceFunc(func() { again <- visitOnce(c.Listen[0], "a", "again") })
+	e, err := proxy.New(proxy.Config{Services: []proxy.ServiceConfig{c}, OnRecord: func(proxy.Record) { first() }})
+	if err == nil {
+		err = e.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	again <- visitOnce(addr, "a", "first")
+	for range 2 {
+		if err := <-again; err != nil {
+			t.Error(err)
+		}
+	}
 }
