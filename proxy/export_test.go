@@ -8,6 +8,9 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
+// QuietSettle is how long a client may send after the FIN of a quiet moment.
+const QuietSettle = quietSettle
+
 // PanicIn makes one step of some sessions panic, in engines that this test makes and
 // closes: the step for the named event, after it was handled.
 func PanicIn(t testing.TB, event string, who func(id string) bool) {

@@ -168,8 +168,8 @@ func testARateLimitSlowsBothWays(t *testing.T) {
 	v := start(t, proxy.ServiceConfig{RateLimit: 256 << 10}, newServer(t, "a"))
 	c := v.dial("hello")
 	c.hears("a hello")
-	go io.Copy(c, io.LimitReader(zeros{}, 192<<10))
 	began := time.Now()
+	go io.Copy(c, io.LimitReader(zeros{}, 192<<10))
 	if _, err := io.CopyN(io.Discard, c.r, 192<<10); err != nil {
 		t.Fatal(err)
 	}

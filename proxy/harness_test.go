@@ -217,6 +217,7 @@ type visit struct {
 	proxy.Operator
 	svc     *proxy.Service
 	records chan *proxy.Record
+	config  proxy.ServiceConfig // of start
 
 	unlisted atomic.Bool // records have no Listener
 }
@@ -249,7 +250,7 @@ func startWithin(t testing.TB, maxSessions int, c proxy.ServiceConfig, servers .
 	if c.Relay == "" {
 		c.Relay = onRunner(t)
 	}
-	v := &visit{TB: t, records: make(chan *proxy.Record, 20000)}
+	v := &visit{TB: t, records: make(chan *proxy.Record, 20000), config: c}
 	cfg := proxy.Config{MaxSessions: maxSessions, Services: []proxy.ServiceConfig{c}, OnRecord: func(r proxy.Record) { v.records <- &r }, OmitListener: v.unlisted.Load}
 	e, err := proxy.New(cfg)
 	if err != nil {

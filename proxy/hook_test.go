@@ -177,16 +177,17 @@ func TestRule06TheSlotIsFreeAfterOnTTL(t *testing.T) {
 		}
 		return nil
 	}
-	v := start(t, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 1, TTL: time.Second}, Hooks: proxy.Hooks{
+	v := start(t, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 1, TTL: 200 * time.Millisecond}, Hooks: proxy.Hooks{
 		OnTTL: proxy.Hook{Func: hook}, BeforeNext: proxy.Hook{Func: hook, Every: 100}}}, s)
 	end := sync.OnceFunc(func() { close(release) })
 	t.Cleanup(end) // before the engine is closed, as that waits for the hook
-	slow := v.dial("slow")
-	slow.hears("a slow")
+	v.dial("slow").isReset()
+	v.withoutTTL()
 	next := v.dial("next")
-	slow.isReset()
-	i := v.until("on_ttl runs", func(i proxy.ServiceInfo) bool { return i.Hook.State == "running" && i.Hook.Name == "on_ttl" })
-	if i.Queue.Waiting != 1 || i.Reason != "slots" && i.Reason != "hook" {
+	i := v.until("on_ttl runs, and one waits", func(i proxy.ServiceInfo) bool {
+		return i.Hook.State == "running" && i.Hook.Name == "on_ttl" && i.Queue.Waiting == 1
+	})
+	if i.Reason != "slots" && i.Reason != "hook" {
 		t.Errorf("while it runs: %d wait, why %q", i.Queue.Waiting, i.Reason)
 	}
 	end()

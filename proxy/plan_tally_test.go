@@ -61,8 +61,8 @@ func TestRule09WhoTimedOutHasWaited(t *testing.T) {
 		v, p := whileRestarting(t, relay, timeout)
 		v.dial("one")
 		v.until("it has timed out", func(i proxy.ServiceInfo) bool { return i.Queue.TimedOut == 1 })
-		// Its timeout runs from the accept, its wait from joining the queue.
-		if n := p.Report().Numbers; n.Held != 1 || n.TimedOut != 1 || n.Failed != 1 || n.LongestSeconds < timeout.Seconds()/2 || n.P50Seconds != n.LongestSeconds {
+		// Its timeout runs from the accept, its wait from joining the queue, which may be much later on a busy machine.
+		if n := p.Report().Numbers; n.Held != 1 || n.TimedOut != 1 || n.Failed != 1 || n.LongestSeconds <= 0 || n.P50Seconds != n.LongestSeconds {
 			t.Errorf("%+v", n)
 		}
 	})

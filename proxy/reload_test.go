@@ -108,7 +108,7 @@ func TestRule22ChecksReachWhatOperatorsHaveAdded(t *testing.T) {
 func TestRule22AServiceThatIsGoneServesItsOwn(t *testing.T) {
 	t.Parallel()
 	a := newServer(t, "a")
-	v := start(t, service("db", "127.0.0.1:0", a))
+	v := start(t, service("db", proxytest.FreePort(t), a)) // no other socket gets it once it is closed
 	live := v.dial("live")
 	live.hears("a live")
 	addr := v.addr()

@@ -10,8 +10,10 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
+// oneSlot is a service that serves one client at a time. On a busy machine the last of hundreds waits for longer than a
+// queue's timeout is by default.
 func oneSlot(relay string) proxy.ServiceConfig {
-	return proxy.ServiceConfig{Relay: relay, Lock: proxy.LockConfig{Slots: 1}}
+	return proxy.ServiceConfig{Relay: relay, Lock: proxy.LockConfig{Slots: 1}, Queue: proxy.QueueConfig{Timeout: 10 * patience}}
 }
 
 // TestRule02FirstComeFirstServed: 200 clients and one slot. The backend records that

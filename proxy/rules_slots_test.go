@@ -222,6 +222,7 @@ func sharedAtRandom(t *testing.T, relay string, seed uint64) {
 		})
 	}
 	time.Sleep(1200 * time.Millisecond)
+	v.eventually("a hook has run", func() bool { return len(d.counts()) > 0 })
 	m.mu.Lock()
 	m.calm = true
 	m.mu.Unlock()
