@@ -244,12 +244,12 @@ func (s *store) putClients(tx *sql.Tx, is map[clientID]client, at int64) (map[cl
 	return is, nil
 }
 
-// pruneDetails deletes rows that are too old, and the oldest if there are too many.
-func pruneDetails(tx *sql.Tx, old int64) error {
+// pruneDetails deletes rows that are too old, and of each table the oldest beyond most.
+func pruneDetails(tx *sql.Tx, old int64, most int) error {
 	for _, table := range []string{"clients since", "details at"} {
 		name, column, _ := strings.Cut(table, " ")
 		var beyond sql.NullInt64
-		err := tx.QueryRow("SELECT max(v) FROM (SELECT "+column+" AS v FROM "+name+" ORDER BY "+column+" DESC LIMIT 1 OFFSET ?)", detailsMost).Scan(&beyond)
+		err := tx.QueryRow("SELECT max(v) FROM (SELECT "+column+" AS v FROM "+name+" ORDER BY "+column+" DESC LIMIT 1 OFFSET ?)", most).Scan(&beyond)
 		if err = cmp.Or(err, deleteBefore(tx, name, column, max(old, beyond.Int64+1))); err != nil {
 			return err
 		}

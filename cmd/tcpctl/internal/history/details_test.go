@@ -176,15 +176,16 @@ func TestDetailsHoldForAnHour(t *testing.T) {
 	if err != nil || rows != 6 || details != 2*(peersMost+1) {
 		t.Errorf("%d rows of clients, %d of details, %v", rows, details, err)
 	}
+	const most = 1000
 	if err := tp.store.transact(func(tx *sql.Tx) error {
-		if _, err := tx.Exec("WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM t WHERE n < ?) INSERT INTO clients SELECT n, 1, 'waiter', 's'||n, n+1, '', 0, '', '' FROM t", detailsMost+500); err != nil {
+		if _, err := tx.Exec("WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM t WHERE n < ?) INSERT INTO clients SELECT n, 1, 'waiter', 's'||n, n+1, '', 0, '', '' FROM t", most+500); err != nil {
 			return err
 		}
-		return pruneDetails(tx, 0)
+		return pruneDetails(tx, 0, most)
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if err := tp.store.write.QueryRow("SELECT count(*) FROM clients").Scan(&rows); err != nil || rows > detailsMost || rows < detailsMost-10 {
+	if err := tp.store.write.QueryRow("SELECT count(*) FROM clients").Scan(&rows); err != nil || rows > most || rows < most-10 {
 		t.Errorf("%d rows, %v", rows, err)
 	}
 }

@@ -78,7 +78,7 @@ func (s *store) prune(tx *sql.Tx, now time.Time, keep time.Duration, due [len(le
 	old := now.Add(-keep)
 	return cmp.Or(deleteBefore(tx, "top_clients", "at", old.Unix()), deleteBefore(tx, "top_clients_1h", "at", old.Unix()), deleteBefore(tx, "top_clients_1d", "at", old.Unix()),
 		deleteBefore(tx, "events", "at_ms", old.UnixMilli()), deleteBefore(tx, "reports", "started_ms", old.UnixMilli()),
-		deleteBefore(tx, "gaps", "until", old.Unix()), forgetChanges(tx, old), pruneDetails(tx, old.Unix()))
+		deleteBefore(tx, "gaps", "until", old.Unix()), forgetChanges(tx, old), pruneDetails(tx, old.Unix(), detailsMost))
 }
 
 // deleteBefore deletes rows older than cutoff, oldest first, at most pruneRows at once.
@@ -122,7 +122,7 @@ func (s *store) shrink(most int64) error {
 				}
 			}
 			return cmp.Or(deleteBefore(tx, "top_clients", "at", cutoff.Unix()), deleteBefore(tx, "top_clients_1h", "at", cutoff.Unix()), deleteBefore(tx, "top_clients_1d", "at", cutoff.Unix()),
-				deleteBefore(tx, "events", "at_ms", cutoff.UnixMilli()), deleteBefore(tx, "reports", "started_ms", cutoff.UnixMilli()), forgetChanges(tx, cutoff), pruneDetails(tx, cutoff.Unix()))
+				deleteBefore(tx, "events", "at_ms", cutoff.UnixMilli()), deleteBefore(tx, "reports", "started_ms", cutoff.UnixMilli()), forgetChanges(tx, cutoff), pruneDetails(tx, cutoff.Unix(), detailsMost))
 		})
 		if err != nil {
 			return err
