@@ -17,7 +17,8 @@ import (
 // resolver asks name servers, and returns the validity of their answers, too.
 type resolver struct {
 	server string // "host:port"; "": the system's servers and files
-	// The system's, replaced in tests.
+	// Replaced in tests: the timeout of one query (0: dnsTry), and what the system has.
+	try   time.Duration
 	conf  func() (*dns.ClientConfig, error)
 	local func(ctx context.Context, host string) ([]netip.Addr, error) // only the hosts file
 	names func(ctx context.Context, host string) ([]netip.Addr, error) // everything that the system knows

@@ -34,7 +34,7 @@ func (r *resolver) exchange(ctx context.Context, conf *dns.ClientConfig, name st
 			if ctx.Err() != nil {
 				return nil, cmp.Or(err, ctx.Err())
 			}
-			reply, err = exchangeWith(ctx, server, name, kind)
+			reply, err = r.exchangeWith(ctx, server, name, kind)
 			if err == nil {
 				return reply, nil
 			}
@@ -45,19 +45,19 @@ func (r *resolver) exchange(ctx context.Context, conf *dns.ClientConfig, name st
 }
 
 // exchangeWith asks one server, by TCP if the answer by UDP is truncated.
-func exchangeWith(ctx context.Context, server, name string, kind uint16) (*dns.Msg, error) {
+func (r *resolver) exchangeWith(ctx context.Context, server, name string, kind uint16) (*dns.Msg, error) {
 	m := new(dns.Msg)
 	m.SetQuestion(dns.Fqdn(name), kind)
 	m.SetEdns0(dnsPayload, false)
-	reply, err := exchangeBy(ctx, "udp", server, m)
+	reply, err := r.exchangeBy(ctx, "udp", server, m)
 	if err == nil && reply.Truncated {
-		reply, err = exchangeBy(ctx, "tcp", server, m)
+		reply, err = r.exchangeBy(ctx, "tcp", server, m)
 	}
 	if err == nil && reply.Rcode == dns.RcodeFormatError { // a server from before EDNS
 		m.Extra = nil
-		reply, err = exchangeBy(ctx, "udp", server, m)
+		reply, err = r.exchangeBy(ctx, "udp", server, m)
 		if err == nil && reply.Truncated {
-			reply, err = exchangeBy(ctx, "tcp", server, m)
+			reply, err = r.exchangeBy(ctx, "tcp", server, m)
 		}
 	}
 	switch {
@@ -71,14 +71,15 @@ func exchangeWith(ctx context.Context, server, name string, kind uint16) (*dns.M
 	return reply, nil
 }
 
-func exchangeBy(ctx context.Context, network, server string, m *dns.Msg) (*dns.Msg, error) {
-	ctx, cancel := context.WithTimeout(ctx, dnsTry)
+func (r *resolver) exchangeBy(ctx context.Context, network, server string, m *dns.Msg) (*dns.Msg, error) {
+	try := cmp.Or(r.try, dnsTry)
+	ctx, cancel := context.WithTimeout(ctx, try)
 	defer cancel()
-	c := dns.Client{Net: network, UDPSize: dnsPayload, Timeout: dnsTry}
+	c := dns.Client{Net: network, UDPSize: dnsPayload, Timeout: try}
 	reply, _, err := c.ExchangeContext(ctx, m, server)
 	if err != nil {
 		if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
-			return nil, fmt.Errorf("no answer within %s", dnsTry)
+			return nil, fmt.Errorf("no answer within %s", try)
 		}
 		if errno, ok := errors.AsType[syscall.Errno](err); ok {
 			return nil, errno // without the ports, which differ each time

@@ -31,6 +31,12 @@ func asked(t *testing.T, s *Spec) string {
 		t.Fatal(err)
 	}
 	defer src.close()
+	switch src := src.(type) { // a name server of a test answers late on a busy machine, but does answer
+	case *dnsSource:
+		src.r.try = s.timeout()
+	case *srvSource:
+		src.r.try = s.timeout()
+	}
 	return askedOf(t, s, src)
 }
 
@@ -135,7 +141,7 @@ func TestRule40cFailuresAreNotAnswers(t *testing.T) {
 	for name, how := range map[string]func(*discovertest.NameServer){
 		"SERVFAIL":                          func(s *discovertest.NameServer) { s.Rcode = dns.RcodeServerFailure },
 		"REFUSED":                           func(s *discovertest.NameServer) { s.Rcode = dns.RcodeRefused },
-		"no answer within 2s":               func(s *discovertest.NameServer) { s.Silent = true },
+		"no answer within ":                 func(s *discovertest.NameServer) { s.Silent = true },
 		"dns: ":                             func(s *discovertest.NameServer) { s.Garbage = []byte("this is not DNS at all, it is a sentence") },
 		"the answer is to another question": func(s *discovertest.NameServer) { s.Garbage = []byte{} },
 	} {
@@ -157,12 +163,20 @@ func TestRule40cFailuresAreNotAnswers(t *testing.T) {
 				return
 			}
 			spec := specOf(s, "dns:db.example:1")
-			spec.Timeout = 5 * time.Second
-			if got := asked(t, spec); !strings.HasPrefix(got, "! ") || !strings.Contains(got, name) {
+			src, err := newDNSSource(spec)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.Silent {
+				src.r.try = 500 * time.Millisecond
+			}
+			if got := askedOf(t, spec, src); !strings.HasPrefix(got, "! ") || !strings.Contains(got, name) {
 				t.Errorf("got %s", got)
 			}
-			if q := s.Questions(); len(q) < 2 {
-				t.Errorf("it was asked once: %v", q)
+			for end := time.Now().Add(time.Minute); len(s.Questions()) < 2; time.Sleep(time.Millisecond) { // the silent one may still read the second
+				if time.Now().After(end) {
+					t.Fatalf("it was asked once: %v", s.Questions())
+				}
 			}
 		})
 	}

@@ -69,35 +69,44 @@ func TestExec(t *testing.T) {
 // A program that hangs is killed with its children, at its timeout and at the end of the source.
 func TestExecHangs(t *testing.T) {
 	t.Parallel()
-	pids := filepath.Join(t.TempDir(), "pids")
-	path := script(t, "trap '' TERM\nsleep 1000 & echo $$ $! >"+pids+"\nwait; wait; sleep 1000")
-	spec := &Spec{From: "exec:", Run: []string{path, "an argument"}, Timeout: 2 * time.Second} // long enough for the program to start
-	if got := asked(t, spec); !strings.Contains(got, "did not end within 2s") {
-		t.Errorf("got %s", got)
+	hangs := func(t *testing.T) (spec *Spec, pids string) {
+		t.Parallel()
+		pids = filepath.Join(t.TempDir(), "pids")
+		path := script(t, "trap '' TERM\nsleep 1000 & echo $$ $! >"+pids+"\nwait; wait; sleep 1000")
+		return &Spec{From: "exec:", Run: []string{path, "an argument"}, Timeout: time.Hour}, pids
 	}
-	gone(t, pids)
-
-	os.Remove(pids)
-	spec.Timeout = time.Hour
-	src, err := spec.open("db")
-	if err != nil {
-		t.Fatal(err)
+	started := func(pids string) bool {
+		b, _ := os.ReadFile(pids)
+		return strings.HasSuffix(string(b), "\n")
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	go func() {
-		for {
-			if b, _ := os.ReadFile(pids); strings.HasSuffix(string(b), "\n") {
-				cancel()
-				return
+	t.Run("timeout", func(t *testing.T) {
+		spec, pids := hangs(t)
+		for spec.Timeout = 200 * time.Millisecond; !started(pids) && spec.Timeout < time.Minute; spec.Timeout *= 2 { // until it is long enough for the program to start
+			if got := asked(t, spec); !strings.Contains(got, "did not end within "+spec.Timeout.String()) {
+				t.Fatalf("got %s", got)
 			}
-			time.Sleep(time.Millisecond)
 		}
-	}()
-	if _, err := src.ask(ctx, 0); err == nil {
-		t.Error("a program that was ended has answered")
-	}
-	src.close()
-	gone(t, pids)
+		gone(t, pids)
+	})
+	t.Run("end", func(t *testing.T) {
+		spec, pids := hangs(t)
+		src, err := spec.open("db")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		go func() {
+			for !started(pids) && ctx.Err() == nil {
+				time.Sleep(time.Millisecond)
+			}
+			cancel()
+		}()
+		if _, err := src.ask(ctx, 0); err == nil {
+			t.Error("a program that was ended has answered")
+		}
+		src.close()
+		gone(t, pids)
+	})
 }
 
 // gone waits until none of the processes listed in a file lives.
