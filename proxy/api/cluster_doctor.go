@@ -149,6 +149,7 @@ func (d *ClusterDiagnosis) diagnose() {
 		d.find("", "tcpctl cluster init, once, on one of the voters", "the cluster was never formed: no node has an id of one")
 	}
 	d.judgeQuorum(formed)
+	d.judgeNames()
 	d.judgeSame()
 }
 
@@ -206,9 +207,29 @@ func (d *ClusterDiagnosis) judgeQuorum(formed bool) {
 	case all%2 == 0:
 		d.find("", "add one, or remove one: tcpctl cluster add NODE", "%d voters vote: no more of them may fail than of %d", all, all-1)
 	}
+	if leader == "" {
+		return
+	}
 	for _, name := range slices.Sorted(maps.Keys(missing)) {
-		if missing[name] && leader != "" {
+		if missing[name] {
 			d.find(name, "start it, and let it reach the leader", "the file names it as a voter, and it does not vote yet")
+		}
+	}
+	for _, n := range d.Nodes {
+		if c := n.Cluster; c != nil && c.ID != "" && c.LeaseSeconds == 0 {
+			d.find(n.Node, "see that it reaches the leader "+leader, "it has no lease: it gives clients no slots")
+		}
+	}
+}
+
+// judgeNames finds nodes of one name, which the mesh's id tells apart.
+func (d *ClusterDiagnosis) judgeNames() {
+	with := map[string]int{}
+	for _, n := range d.Nodes {
+		if name, _, ambiguous := strings.Cut(n.Node, "#"); ambiguous {
+			if with[name]++; with[name] == 2 {
+				d.find("", "give each a name of its own, in [mesh]: a voter is known by its name", "several nodes have the name %s", name)
+			}
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 func healthy() *ClusterDiagnosis {
 	d := &ClusterDiagnosis{}
 	for _, name := range []string{"edge-1", "edge-2", "edge-3"} {
-		c := &Cluster{ID: "c1", Role: ClusterVoter, Leader: "edge-1", Term: 3, ClockSeconds: 100,
+		c := &Cluster{ID: "c1", Role: ClusterVoter, Leader: "edge-1", Term: 3, ClockSeconds: 100, LeaseSeconds: 2,
 			File: ClusterFile{Voters: []string{"edge-1", "edge-2", "edge-3"}, LeaseSeconds: 3, ElectionSeconds: 1},
 			Disk: &ClusterDisk{Dir: "/var/lib/tcpctl", FreeBytes: 1 << 30, Bytes: 1 << 40}}
 		for _, v := range []string{"edge-1", "edge-2", "edge-3"} {
@@ -45,6 +45,8 @@ func TestClusterDoctor(t *testing.T) {
 		"one is not met":    {func(d *ClusterDiagnosis) { all(d, func(c *Cluster) { c.Voters[2].Missing = true }) }, []string{"edge-3: the file names it", "2 voters vote"}},
 		"one of another id": {func(d *ClusterDiagnosis) { d.Nodes[1].Cluster.ID = "c2" }, []string{"different clusters (edge-1, edge-3: c1; edge-2: c2)"}},
 		"one of none":       {func(d *ClusterDiagnosis) { d.Nodes[1].Cluster.ID = "" }, []string{"edge-2: it does not know yet"}},
+		"one without lease": {func(d *ClusterDiagnosis) { d.Nodes[1].Cluster.LeaseSeconds = 0 }, []string{"edge-2: it has no lease"}},
+		"two of one name":   {func(d *ClusterDiagnosis) { d.Nodes[1].Node, d.Nodes[2].Node = "edge-1#a", "edge-1#b" }, []string{"several nodes have the name edge-1"}},
 		"versions":          {func(d *ClusterDiagnosis) { d.Nodes[1].Version = "1.3" }, []string{"different versions (edge-1, edge-3: 1.2; edge-2: 1.3)"}},
 		"leases":            {func(d *ClusterDiagnosis) { d.Nodes[1].Cluster.File.LeaseSeconds = 5 }, []string{"different lease in [cluster] (edge-1, edge-3: 3s; edge-2: 5s)"}},
 		"elections":         {func(d *ClusterDiagnosis) { d.Nodes[1].Cluster.File.ElectionSeconds = 2 }, []string{"different election"}},

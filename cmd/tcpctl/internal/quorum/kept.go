@@ -185,7 +185,13 @@ func NodeOf(id string) (cluster.NodeID, error) {
 // learnNames records which nodes have the names of voters, as the mesh forgets nodes that are down
 // for long.
 func (p *Part) learnNames() {
-	peers := p.cfg.Mesh.Peers()
+	for _, name := range p.learn(p.cfg.Mesh.Peers()) {
+		p.noteOnce("cluster: several nodes have the name of the voter " + name + ": give each a name of its own, in [mesh]")
+	}
+}
+
+// learn returns the names of voters that several nodes have: which of them is meant is not known.
+func (p *Part) learn(peers []meshinfo.Peer) (ambiguous []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, name := range p.voters {
@@ -203,9 +209,10 @@ func (p *Part) learnNames() {
 			}
 		}
 		if len(ids) > 1 {
-			p.cfg.Log.Debug("cluster: several nodes have the name of a voter", "name", name, "ids", ids)
+			ambiguous = append(ambiguous, name)
 		}
 	}
+	return ambiguous
 }
 
 // trusted returns the ids of the connected, trusted peers with a name.

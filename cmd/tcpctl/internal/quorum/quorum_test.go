@@ -606,3 +606,24 @@ func TestAFolderIsOneNodes(t *testing.T) {
 	}
 	b.Close()
 }
+
+// Which of two nodes is meant by a voter's name is not known: neither is taken, and an alarm says so.
+func TestTwoNodesOfOneName(t *testing.T) {
+	n := newNetwork(t)
+	defer n.close()
+	a := n.start("a", "a", "b")
+	peer := func(id string) meshinfo.Peer {
+		return meshinfo.Peer{ID: meshIDOf(id), Name: "b", State: meshinfo.Alive, Trusted: true}
+	}
+	for _, c := range []struct {
+		peers []meshinfo.Peer
+		want  []string
+	}{{[]meshinfo.Peer{peer("x")}, nil}, {[]meshinfo.Peer{peer("y"), peer("x")}, []string{"b"}}} {
+		if got := a.part.learn(c.peers); !slices.Equal(got, c.want) {
+			t.Errorf("of %d nodes: %q", len(c.peers), got)
+		}
+		if id, _ := NodeOf(meshIDOf("x")); !slices.Contains(a.part.Voters(), id) {
+			t.Errorf("of %d nodes it takes %v", len(c.peers), a.part.Voters())
+		}
+	}
+}
