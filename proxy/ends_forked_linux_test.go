@@ -17,9 +17,9 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// copySockets copies the descriptors of a service's connections for the rest of the test, as each child process has
-// copies of all descriptors from its fork to its exec.
-func (v *visit) copySockets(backend string) {
+// copySockets copies the descriptors of a service's connections to a client and to its backend for the rest of the test,
+// as each child process has copies of all descriptors from its fork to its exec.
+func (v *visit) copySockets(client net.Conn, backend string) {
 	v.Helper()
 	all, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
@@ -33,7 +33,9 @@ func (v *visit) copySockets(backend string) {
 		}
 		local, _ := unix.Getsockname(fd)
 		remote, err := unix.Getpeername(fd)
-		if err == nil && (addrOf(local) == v.addr() || addrOf(remote) == backend) {
+		// A connection of another test, whose listener is closed, may have this one's address, too.
+		ofClient := addrOf(local) == v.addr() && addrOf(remote) == client.LocalAddr().String()
+		if err == nil && (ofClient || addrOf(remote) == backend) {
 			own = append(own, fd)
 		}
 	}
@@ -91,7 +93,7 @@ func TestAResetWaitsForNoProcess(t *testing.T) {
 					}
 					c.says("hello")
 					c.hears("a hello")
-					v.copySockets(s.addr())
+					v.copySockets(raw, s.addr())
 					switch by {
 					case proxy.ByClient:
 						(&client{Conn: raw}).reset()
@@ -127,7 +129,7 @@ func TestTheEndOfAUnixSocketWaitsForNoProcess(t *testing.T) {
 		v := start(t, sc)
 		c := v.dial("hello")
 		c.hears("a hello")
-		v.copySockets(path)
+		v.copySockets(c, path)
 		c.reset()
 		v.eventually("the backend's connection has ended", func() bool { return s.open() == 0 })
 	})

@@ -99,7 +99,7 @@ func TestFlows(t *testing.T) {
 		check func(*model, *fake) bool
 	}{
 		{"the panes come alive", Config{}, []any{until(known)}, func(m *model, _ *fake) bool { return len(m.backends.table.Rows()) == 7 }},
-		{"a drain by keys", Config{}, []any{until(known), "o d y", until(func(m *model) bool { return m.stats.status.Backend("db-front/pg-a").Drain != nil })},
+		{"a drain by keys", Config{}, []any{until(known), "o d y", until(func(m *model) bool { return m.stats.status.Backend("db-front/pg-a").Drain != nil && len(m.undos) > 0 })},
 			func(m *model, f *fake) bool { return len(m.undos) == 1 && len(f.acts()) == 1 }},
 		{"a drain and its undo", Config{}, []any{until(known), "o d y", until(func(m *model) bool { return len(m.undos) == 1 }), "U", until(func(m *model) bool { return strings.HasPrefix(m.message.text, "undone: ") })},
 			func(_ *model, f *fake) bool { return f.acts()[1].Act == "ready" }},

@@ -50,7 +50,7 @@ func TestACheckBeginsAsASessionDoes(t *testing.T) {
 			srv.Listener = headed{srv.Listener, header}
 			srv.StartTLS()
 		}
-		c := Check{Type: HTTP, Addr: srv.Listener.Addr().String(), TLS: secure, First: []byte(header), Host: "db.internal"}
+		c := Check{Type: HTTP, Addr: srv.Listener.Addr().String(), TLS: secure, First: []byte(header), Host: "db.internal", Timeout: patience}
 		if r := c.Run(context.Background()); !r.OK || asked.Host != "db.internal" || secure && asked.TLS.ServerName != "db.internal" {
 			t.Errorf("TLS %v: %+v, asked %+v", secure, r, asked)
 		}
@@ -79,13 +79,13 @@ func TestTLSWithoutHTTP(t *testing.T) {
 	})
 	for _, kind := range []string{TCP, Talk} {
 		name = ""
-		c := Check{Type: kind, Addr: addr, TLS: true, Host: "mail.internal", Want: "220 "}
+		c := Check{Type: kind, Addr: addr, TLS: true, Host: "mail.internal", Want: "220 ", Timeout: patience}
 		if r := c.Run(context.Background()); !r.OK || name != "mail.internal" {
 			t.Errorf("%s: %+v, requested name %q", kind, r, name)
 		}
 	}
 	plain := proxytest.Serve(t, func(c net.Conn) { io.WriteString(c, "220 mail, and no TLS\r\n") })
-	if r := (Check{TLS: true, Addr: plain}).Run(context.Background()); r.OK {
+	if r := (Check{TLS: true, Addr: plain, Timeout: patience}).Run(context.Background()); r.OK {
 		t.Errorf("TLS to a server without TLS: %+v", r)
 	}
 }
@@ -103,7 +103,7 @@ func TestHostOfAUnixSocket(t *testing.T) {
 	srv.Listener = ln
 	srv.Start()
 	defer srv.Close()
-	c := Check{Type: HTTP, Network: "unix", Addr: path}
+	c := Check{Type: HTTP, Network: "unix", Addr: path, Timeout: patience}
 	if r := c.Run(context.Background()); !r.OK || host != "localhost" {
 		t.Errorf("%+v, requested host %q", r, host)
 	}

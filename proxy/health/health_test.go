@@ -16,6 +16,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// patience is the timeout of checks that must not meet it.
+const patience = time.Minute
+
 func TestTCP(t *testing.T) {
 	ln := proxytest.Listen(t)
 	ended := make(chan struct{})
@@ -31,14 +34,14 @@ func TestTCP(t *testing.T) {
 		}
 	}()
 	for _, polite := range []bool{false, true} {
-		r := Check{Addr: ln.Addr().String(), Polite: polite}.Run(context.Background())
+		r := Check{Addr: ln.Addr().String(), Polite: polite, Timeout: patience}.Run(context.Background())
 		if !r.OK || r.RTT <= 0 || !strings.HasPrefix(r.Detail, "connected in ") {
 			t.Errorf("polite %v: %+v", polite, r)
 		}
 	}
 	ln.Close()
 	<-ended
-	r := Check{Addr: ln.Addr().String()}.Run(context.Background())
+	r := Check{Addr: ln.Addr().String(), Timeout: patience}.Run(context.Background())
 	if r.OK || r.Detail != "connection refused" {
 		t.Errorf("closed port: %+v", r)
 	}
@@ -53,7 +56,7 @@ func TestHTTP(t *testing.T) {
 		w.WriteHeader(status)
 	}))
 	defer srv.Close()
-	c := Check{Type: HTTP, Addr: srv.Listener.Addr().String(), Path: "/health", Host: "db.internal", Method: "HEAD"}
+	c := Check{Type: HTTP, Addr: srv.Listener.Addr().String(), Path: "/health", Host: "db.internal", Method: "HEAD", Timeout: patience}
 	if r := c.Run(context.Background()); !r.OK || r.Detail != "http 200" {
 		t.Errorf("%+v", r)
 	}
@@ -74,7 +77,7 @@ func TestHTTPS(t *testing.T) {
 		}
 	}))
 	defer srv.Close()
-	c := Check{Type: HTTP, TLS: true, Addr: srv.Listener.Addr().String(), Host: "db.internal:443"}
+	c := Check{Type: HTTP, TLS: true, Addr: srv.Listener.Addr().String(), Host: "db.internal:443", Timeout: patience}
 	if r := c.Run(context.Background()); !r.OK || r.Detail != "http 200" {
 		t.Errorf("%+v", r)
 	}
@@ -114,7 +117,7 @@ func TestTalk(t *testing.T) {
 				io.WriteString(conn, c.answers[i:i+1])
 			}
 		}()
-		r := Check{Type: Talk, Addr: ln.Addr().String(), Send: c.send, Want: c.want}.Run(context.Background())
+		r := Check{Type: Talk, Addr: ln.Addr().String(), Send: c.send, Want: c.want, Timeout: patience}.Run(context.Background())
 		if r.OK != c.ok || r.Detail != c.detail {
 			t.Errorf("%+v: %+v", c, r)
 		}
