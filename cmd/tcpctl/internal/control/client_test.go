@@ -279,7 +279,7 @@ func TestAnUpgradeIsFollowed(t *testing.T) {
 	defer close(let)
 	<-asked
 	upgrade()
-	for began := time.Now(); ; {
+	for began := time.Now(); ; time.Sleep(time.Millisecond) {
 		st, err := c.Peer("x").Status(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -287,7 +287,7 @@ func TestAnUpgradeIsFollowed(t *testing.T) {
 		if st.Node.Name == "second" {
 			break
 		}
-		if time.Since(began) > 10*time.Second {
+		if time.Since(began) > time.Minute {
 			t.Fatal("the old process keeps answering for ever")
 		}
 	}

@@ -269,7 +269,11 @@ func TestRule37ADrainOfAllNodes(t *testing.T) {
 	}
 	ends := all[1].dial()
 	all[1].hears(ends)
-	all[0].must("drain", "db/a", func(r *api.Request) { r.Limit, r.Then = 2*time.Second, proxy.ThenCut })
+	drain := func(limit time.Duration) {
+		t.Helper()
+		all[0].must("drain", "db/a", func(r *api.Request) { r.Limit, r.Then = limit, proxy.ThenCut })
+	}
+	drain(time.Minute)
 	parts := func() (text string) {
 		for _, d := range all[0].member.Drains() {
 			for i := range d.Nodes {
@@ -289,6 +293,8 @@ func TestRule37ADrainOfAllNodes(t *testing.T) {
 	}
 	untilParts("node-1 done, 0 live; node-2 draining, 2 live; node-3 draining, 2 live; ")
 	ends.Close()
+	untilParts("node-1 done, 0 live; node-2 draining, 1 live; node-3 draining, 2 live; ")
+	drain(time.Millisecond)
 	untilParts("node-1 done, 0 live; node-2 done, 0 live, 1 cut; node-3 done, 0 live, 2 cut; ")
 	all[2].must("ready", "db/a", nil)
 	untilParts("")

@@ -236,7 +236,9 @@ func TestRule28QuorumLostDuringAPause(t *testing.T) {
 	var held []net.Conn
 	for _, n := range all {
 		held = append(held, n.dial())
-		n.until("it is paused", func(i proxy.ServiceInfo) bool { return i.Pause != nil })
+		n.until("it is paused, or was", func(i proxy.ServiceInfo) bool {
+			return i.Pause != nil || n.member.Facts("db").Plan.Step == cluster.Resumed
+		})
 	}
 	h.stop(true)
 	for i, n := range all {
@@ -395,7 +397,10 @@ func overdue(t *testing.T, lease time.Duration) (*hub, []*scoped, proxy.ClusterW
 		}
 		held := 0
 		for i := 0; i < len(all) && err == nil; i++ {
-			all[i].dial()
+			if c, err := net.Dial("tcp", all[i].svc.Info().Listen[0]); err == nil { // otherwise it is too late, and was reset
+				t.Cleanup(func() { c.Close() })
+				fmt.Fprintln(c, "hello")
+			}
 			all[i].until("its client is held, or too late", func(s proxy.ServiceInfo) bool {
 				in := s.Pause != nil && !s.Pause.Overdue
 				if in && s.Queue.Waiting == 1 {

@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 }
 
 // hangs is the time after which a test is considered hung.
-const hangs = 20 * time.Second
+const hangs = time.Minute
 
 // newSigner returns a key, and its line for authorized_keys.
 func newSigner(t *testing.T) (ssh.Signer, string) {
