@@ -58,10 +58,7 @@ func TestRewindAfterARestart(t *testing.T) {
 	term.sees(`LIVE`)
 	at := func(moment time.Time, patterns ...string) {
 		t.Helper()
-		term.press(":")
-		term.tmux("send-keys", "-t", "t", "-l", "rewind "+moment.Format(time.TimeOnly))
-		term.press("Enter")
-		term.sees("REWIND " + moment.Format(time.TimeOnly))
+		term.rewinds(moment, "REWIND "+moment.Format(time.TimeOnly))
 		for _, p := range patterns {
 			term.sees(p)
 		}

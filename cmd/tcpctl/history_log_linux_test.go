@@ -193,7 +193,7 @@ file = %q
 	a.cmd.Process.Signal(syscall.SIGKILL)
 	a.cmd.Wait()
 	dead := time.Now()
-	state(0, proxy.StateDown)
+	down := state(0, proxy.StateDown)
 	pass(2500 * time.Millisecond)
 	in.tcpctl("mark", "OPS-77")
 	in.tcpctl("drain", "db/b", "--force", "--reason", "kernel")
@@ -241,7 +241,7 @@ file = %q
 		state string // of the service
 	}{
 		{"before", killed.Add(-time.Second), proxy.StateUp, proxy.StateUp, proxy.AdminReady, proxy.StateOpen},
-		{"a is dead", killed.Add(2 * time.Second), proxy.StateDown, proxy.StateUp, proxy.AdminReady, proxy.StateOpen},
+		{"a is dead", down.Add(time.Second), proxy.StateDown, proxy.StateUp, proxy.AdminReady, proxy.StateOpen},
 		{"b is drained", drained.Add(2 * time.Second), proxy.StateDown, proxy.StateUp, proxy.AdminDrain, proxy.StateOpen},
 		{"b is ready", ready.Add(1500 * time.Millisecond), proxy.StateDown, proxy.StateUp, proxy.AdminReady, proxy.StateOpen},
 		{"paused", still, proxy.StateDown, proxy.StateUp, proxy.AdminReady, proxy.StatePaused},
@@ -268,10 +268,7 @@ file = %q
 	}
 	term := openTerminal(t, 140, 45, nil, "attach", "--socket", in.socket)
 	term.sees(`LIVE`)
-	term.press(":")
-	term.tmux("send-keys", "-t", "t", "-l", "rewind "+still.Format(time.TimeOnly))
-	term.press("Enter")
-	term.sees("REWIND " + still.Format(time.TimeOnly))
+	term.rewinds(still, "REWIND "+still.Format(time.TimeOnly))
 	term.sees(`PAUSED +db `)
 	term.sees(fmt.Sprintf("%d waited", waited))
 	term.sees(m.Waiters["db"][0].Client)
