@@ -110,7 +110,7 @@ func TestTLSToNginx(t *testing.T) {
 	}
 	defer plain.die()
 	at["plain"] = plain.addr
-	text := "[services.web]\nlisten = \"127.0.0.1:0\"\ncheck = { interval = \"100ms\", timeout = \"1s\", fall = 1 }\nbackends = [\n"
+	text := "[services.web]\nlisten = \"127.0.0.1:0\"\ncheck = { interval = \"100ms\", timeout = \"1m\", fall = 1 }\nbackends = [\n"
 	for name, addr := range at {
 		text += fmt.Sprintf("{ name = %q, addr = %q, tls = true, tls_name = \"www.example.org\", ca = \"%s/ours.pem\" },\n", name, addr, dir)
 	}

@@ -32,9 +32,7 @@ func TestBrowser(t *testing.T) {
 	if got, want := echo.report(t), "text: grün ✓; binary: 70000 bytes alike; closed with 1000 cleanly"; got != want {
 		t.Fatalf("the page says %q", got)
 	}
-	if out := in.tcpctl("sessions", "--ended"); strings.Count(out, "closed with 1000") == 0 {
-		t.Errorf("the sessions are\n%s", out)
-	}
+	waitUntil(t, "a record of it", func() bool { return strings.Contains(in.tcpctl("sessions", "--ended"), "closed with 1000") })
 }
 
 // echoPage reports its results through the bridge.

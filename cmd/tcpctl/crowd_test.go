@@ -59,22 +59,22 @@ func TestACrowdAtTheLock(t *testing.T) {
 	in.until("those who left are gone", func(s *proxy.ServiceInfo) bool {
 		return s.Queue.Abandoned == resetful+silent && s.Queue.Waiting == orderly+abrupt
 	})
-	waiters, err := in.Queue(context.Background(), "lock")
-	if err != nil {
-		t.Fatal(err)
-	}
-	verifying := 0
-	for _, w := range waiters {
-		if w.State == proxy.WaiterVerifying {
-			verifying++
+	in.until("those who closed are being verified", func(*proxy.ServiceInfo) bool {
+		waiters, err := in.Queue(context.Background(), "lock")
+		if err != nil {
+			t.Fatal(err)
 		}
-		if w.Reason != "slots" {
-			t.Errorf("%+v", w)
+		verifying := 0
+		for _, w := range waiters {
+			if w.State == proxy.WaiterVerifying {
+				verifying++
+			}
+			if w.Reason != "slots" {
+				t.Errorf("%+v", w)
+			}
 		}
-	}
-	if verifying != abrupt {
-		t.Errorf("%d are verifying, not %d", verifying, abrupt)
-	}
+		return verifying == abrupt
+	})
 
 	began := time.Now()
 	first.Close()

@@ -44,10 +44,16 @@ func TestSoak(t *testing.T) {
 	in, services, access := runSoaked(t, servers)
 	stop, over := make(chan struct{}), time.Now().Add(long)
 	goesOn := func() bool { // a busy machine gets more time
-		return time.Now().Before(over) || s.done.Load() < 100 && time.Since(over) < 5*patience
+		return time.Now().Before(over) || s.done.Load() < 100 && !t.Failed() && time.Since(over) < 5*patience
 	}
 	var following, all sync.WaitGroup
 	following.Go(func() { s.follow(access, stop) })
+	ended := sync.OnceFunc(func() {
+		all.Wait()
+		close(stop)
+		following.Wait()
+	})
+	defer ended() // also where an act fails: an error after the test's end would end all tests
 	for n := range 12 {
 		all.Go(func() {
 			for r := rand.New(rand.NewPCG(seed, uint64(n))); goesOn(); {
@@ -66,9 +72,7 @@ func TestSoak(t *testing.T) {
 	}
 	acts := &soakActs{running: in, t: t, r: rand.New(rand.NewPCG(seed, 99)), services: services, servers: servers}
 	acts.until(goesOn)
-	all.Wait()
-	close(stop)
-	following.Wait()
+	ended()
 	in.ends()
 	t.Logf("%d sessions followed their script, %d were ended by another side, %d differ; %d changed keys, %d odd handshakes; %s", s.done.Load(), s.ended.Load(), s.differ.Load(), s.updated.Load(), s.disturbed.Load(), acts)
 	if s.done.Load() < 100 {
