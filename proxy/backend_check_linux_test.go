@@ -30,32 +30,35 @@ func (v *visit) untilChecked(name string, times int) {
 // without a lock, and no local port is left in TIME_WAIT.
 func TestTCPChecksAreNotSeen(t *testing.T) {
 	for _, slots := range []int{0, 1} {
-		ln := proxytest.Listen(t)
-		port := ln.Addr().(*net.TCPAddr).Port
-		before := timeWaits(t, port, nil)
-		c := proxy.ServiceConfig{Check: quick(1, 1), Lock: proxy.LockConfig{Slots: slots}, SendProxy: 2,
-			Backends: []proxy.BackendConfig{{Name: "a", Addr: ln.Addr().String()}}}
-		v := start(t, c)
-		v.untilUp()
-		v.untilChecked("a", 30)
-		v.Close()
-		seen := 0
-		for ln.(*net.TCPListener).SetDeadline(time.Now().Add(300 * time.Millisecond)); ; seen++ {
-			s, err := ln.Accept()
-			if err != nil {
-				break
+		t.Run(fmt.Sprint("slots ", slots), func(t *testing.T) {
+			t.Parallel() // only with each other: the tests beside would make the machine busy
+			ln := proxytest.Listen(t)
+			port := ln.Addr().(*net.TCPAddr).Port
+			before := timeWaits(t, port, nil)
+			c := proxy.ServiceConfig{Check: quick(1, 1), Lock: proxy.LockConfig{Slots: slots}, SendProxy: 2,
+				Backends: []proxy.BackendConfig{{Name: "a", Addr: ln.Addr().String()}}}
+			v := start(t, c)
+			v.untilUp()
+			v.untilChecked("a", 30)
+			v.Close()
+			seen := 0
+			for ln.(*net.TCPListener).SetDeadline(time.Now().Add(300 * time.Millisecond)); ; seen++ {
+				s, err := ln.Accept()
+				if err != nil {
+					break
+				}
+				s.Close()
 			}
-			s.Close()
-		}
-		// The last ACK is delayed by at least 40 ms, which may sometimes be too short
-		// on a busy machine. Without the delay all of them are seen.
-		if seen > 15 {
-			t.Errorf("slots %d: %d of 30 checks were seen", slots, seen)
-		}
-		// Close aborts the dial in progress, which may have succeeded.
-		if n := timeWaits(t, port, nil) - before; n > 1 {
-			t.Errorf("slots %d: %d ports are in TIME_WAIT", slots, n)
-		}
+			// The last ACK is delayed by at least 40 ms, which may sometimes be too short
+			// on a busy machine. Without the delay all of them are seen.
+			if seen > 15 {
+				t.Errorf("%d of 30 checks were seen", seen)
+			}
+			// Close aborts the dial in progress, which may have succeeded.
+			if n := timeWaits(t, port, nil) - before; n > 1 {
+				t.Errorf("%d ports are in TIME_WAIT", n)
+			}
+		})
 	}
 }
 

@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,7 +26,7 @@ import (
 // of servers, and a client connects, sends and reads.
 
 func TestMain(m *testing.M) {
-	proxytest.Parallel(16, 8)
+	proxytest.Parallel(32, 8)
 	goleak.VerifyTestMain(m)
 }
 
@@ -250,6 +251,7 @@ func startWithin(t testing.TB, maxSessions int, c proxy.ServiceConfig, servers .
 	if c.Relay == "" {
 		c.Relay = onRunner(t)
 	}
+	c = patiently(c)
 	v := &visit{TB: t, records: make(chan *proxy.Record, 20000), config: c}
 	cfg := proxy.Config{MaxSessions: maxSessions, Services: []proxy.ServiceConfig{c}, OnRecord: func(r proxy.Record) { v.records <- &r }, OmitListener: v.unlisted.Load}
 	e, err := proxy.New(cfg)
@@ -262,6 +264,14 @@ func startWithin(t testing.TB, maxSessions int, c proxy.ServiceConfig, servers .
 	v.Engine, v.Operator, v.svc = e, e.Operator(), e.Service(c.Name)
 	t.Cleanup(func() { e.Close() })
 	return v
+}
+
+// patiently has clients wait for a slot and for a backend as long as a busy machine takes,
+// where the test sets no limit.
+func patiently(c proxy.ServiceConfig) proxy.ServiceConfig {
+	c.Queue.Timeout = cmp.Or(c.Queue.Timeout, time.Hour)
+	c.ConnectTimeout = cmp.Or(c.ConnectTimeout, patience)
+	return c
 }
 
 func (v *visit) addr() string { return v.svc.Info().Listen[0] }

@@ -305,18 +305,22 @@ func hasEvent(page proxy.EventPage, kind string) bool {
 }
 
 func TestRule18TheOwnerIsKilled(t *testing.T) {
-	t.Parallel()
-	if testing.Short() {
-		t.Skip("waits for the owner's lease to expire")
-	}
-	v := start(t, proxy.ServiceConfig{}, newServer(t, "a"))
-	v.untilUp()
-	p := v.window(proxy.PlanOptions{By: "ana", Max: 4 * time.Second}) // no heartbeats
-	waiter := v.dial("waiter")
-	waiter.hears("a waiter") // not later than max
-	if report := v.ended(p, nil); report.State != proxy.PlanFailed {
-		t.Errorf("%+v", report)
-	}
+	clockwork(t, proxy.ServiceConfig{}, func(t *testing.T, w *works) {
+		p, err := w.svc.StartWindow(proxy.PlanOptions{By: "ana", Max: time.Minute}) // no heartbeats
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.after(time.Millisecond) // until the command may run
+		waiter := w.come("10.0.0.1")
+		if i := w.after(2 * time.Second); i.Queue.Waiting != 1 || p.Report().Steps[1].State != proxy.StepRunning {
+			t.Errorf("before its lease has expired: %+v, %+v", i.Queue, p.Report())
+		}
+		w.after(58 * time.Second)
+		w.hears(waiter, "hello") // not later than max
+		if report := p.Report(); report.State != proxy.PlanFailed {
+			t.Errorf("%+v", report)
+		}
+	})
 }
 
 func TestRule14ARestartInsideOnesOwnPause(t *testing.T) {

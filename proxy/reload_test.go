@@ -24,7 +24,11 @@ func service(name, listen string, servers ...*server) proxy.ServiceConfig {
 
 func (v *visit) apply(services ...proxy.ServiceConfig) []string {
 	v.Helper()
-	changes, err := v.Apply(proxy.Config{Services: services})
+	var all []proxy.ServiceConfig
+	for _, c := range services {
+		all = append(all, patiently(c))
+	}
+	changes, err := v.Apply(proxy.Config{Services: all})
 	if err != nil {
 		v.Fatal(err)
 	}

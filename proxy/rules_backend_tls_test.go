@@ -187,7 +187,10 @@ func testRule51Reasons(t *testing.T) {
 				limit = time.Second
 			}
 			v := start(t, proxy.ServiceConfig{Backends: []proxy.BackendConfig{b}, Check: proxy.CheckConfig{Timeout: limit, Fall: 1}})
-			v.untilHealth("a", proxy.StateDown)
+			v.untilBackend("a", "down", func(b proxy.BackendInfo) bool {
+				stalled := c.reason == proxy.ReasonTLSTimeout && b.Check != nil && b.Check.Reason == proxy.ReasonConnect // before the handshake
+				return b.State == proxy.StateDown && !stalled
+			})
 			if i := v.backend("a"); i.Check.Reason != c.reason || !strings.Contains(i.Check.Detail, c.text) {
 				t.Errorf("the check says %q: %s, want %q: %s", i.Check.Reason, i.Check.Detail, c.reason, c.text)
 			}
@@ -549,9 +552,7 @@ func testRule51ReloadsSwitchTLS(t *testing.T) {
 		if over {
 			cfg.Backends[0].TLS = a.spoken("db.example.org")
 		}
-		if _, err := v.Apply(proxy.Config{Services: []proxy.ServiceConfig{cfg}}); err != nil {
-			t.Fatal(err)
-		}
+		v.apply(cfg)
 		c := v.dial(fmt.Sprint(i))
 		c.hears(fmt.Sprint("a ", i))
 		live = append(live, c)
@@ -596,9 +597,7 @@ func waitersOfBefore(t *testing.T, relay string, config *tls.Config) {
 		v.untilWaiting(1)
 		cfg.Relay = "auto"
 		cfg.Backends[0].TLS = a.spoken("db.example.org")
-		if _, err := v.Apply(proxy.Config{Services: []proxy.ServiceConfig{cfg}}); err != nil {
-			t.Fatal(err)
-		}
+		v.apply(cfg)
 		v.must(v.svc.Resume(proxy.ResumeOptions{By: "ana"}))
 		c.hears("a hello")
 		fmt.Fprintln(c, "more")

@@ -29,7 +29,7 @@ func checksOf(v *visit) int64 { return v.backend("a").Checks.Total }
 
 // untilChecked waits until this engine's last check has ended, once another one checks.
 func untilChecked(v *visit) {
-	for was := int64(-1); was != checksOf(v); time.Sleep(100 * time.Millisecond) {
+	for was := int64(-1); was != checksOf(v); time.Sleep(300 * time.Millisecond) {
 		was = checksOf(v)
 	}
 }

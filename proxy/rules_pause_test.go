@@ -141,8 +141,9 @@ func TestRule16LiveSessionsAtTheLimit(t *testing.T) {
 					held.hears("a held")
 					return
 				case proxy.ThenKeep:
-					i := v.untilState(proxy.StatePaused)
-					if i.Sessions.Active != 1 || i.Queue.Waiting != 1 {
+					v.untilState(proxy.StatePaused)
+					v.untilWaiting(1)
+					if i := v.svc.Info(); i.Sessions.Active != 1 {
 						t.Errorf("counted %+v", i)
 					}
 				}

@@ -3,16 +3,49 @@ package proxy_test
 import (
 	"context"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// ttl is long enough for an answer on a busy machine.
-const ttl = 2 * time.Second
+// eachTTL runs a test with longer and longer TTLs until its clients are answered in time: on a busy machine a TTL may end
+// a session before the answer.
+func eachTTL(t *testing.T, test func(ttl time.Duration) (inTime bool)) {
+	t.Helper()
+	for ttl := 250 * time.Millisecond; !test(ttl); ttl *= 2 {
+		if ttl > patience {
+			t.Fatalf("no answer within %s", ttl)
+		}
+	}
+}
 
-func withTTL(relay string) proxy.ServiceConfig {
+// hearsInTime reports whether the answer comes before a reset, and fails the test if another answer does.
+func (c *client) hearsInTime(want string) bool {
+	c.Helper()
+	got := c.hear()
+	if got != want && !strings.Contains(got, "reset") {
+		c.Fatalf("got %q, want %q", got, want)
+	}
+	return got == want
+}
+
+// leavesInTime is hearsInTime for a client that then leaves, and whose session has ended.
+func (v *visit) leavesInTime(c *client, want string) bool {
+	v.Helper()
+	if !c.hearsInTime(want) {
+		return false
+	}
+	c.fin()
+	for {
+		if r := v.record(); r.Client == c.LocalAddr().String() {
+			return r.Reason != proxy.ReasonTTL
+		}
+	}
+}
+
+func withTTL(relay string, ttl time.Duration) proxy.ServiceConfig {
 	c := oneSlot(relay)
 	c.Lock.TTL = ttl
 	return c
@@ -22,48 +55,60 @@ func withTTL(relay string) proxy.ServiceConfig {
 // are reset and the slot goes to the next.
 func TestRule06TheTTLRunsFromTheGrant(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
-		a := newServer(t, "a")
-		v := start(t, withTTL(relay), a)
-		v.untilUp()
-		one := v.dial("one")
-		one.hears("a one")
-		one.isReset()
-		v.eventually("the backend sees a reset", func() bool { return a.resets.Load() == 1 })
-		r := v.record()
-		if r.Reason != proxy.ReasonTTL || r.By != proxy.ByProxy || r.Phase != proxy.PhaseRelay || r.DurationSeconds < ttl.Seconds() {
-			t.Errorf("record %+v", r)
-		}
-		two := v.dial("two")
-		two.hears("a two")
-		three := v.queue("three")
-		two.isReset()
-		three.hears("a three")
-		three.leaves()
-		if i := v.untilIdle(); i.Sessions.Cut != 2 || i.Sessions.Failed != 0 || i.Backends[0].Peak != 1 {
-			t.Errorf("counted %+v", i)
-		}
+		eachTTL(t, func(ttl time.Duration) bool {
+			a := newServer(t, "a")
+			v := start(t, withTTL(relay, ttl), a)
+			v.untilUp()
+			one := v.dial("one")
+			if !one.hearsInTime("a one") {
+				return false
+			}
+			one.isReset()
+			v.eventually("the backend sees a reset", func() bool { return a.resets.Load() == 1 })
+			r := v.record()
+			if r.Reason != proxy.ReasonTTL || r.By != proxy.ByProxy || r.Phase != proxy.PhaseRelay || r.DurationSeconds < ttl.Seconds() {
+				t.Errorf("record %+v", r)
+			}
+			two := v.dial("two")
+			if !two.hearsInTime("a two") {
+				return false
+			}
+			three := v.dial("three")
+			two.isReset()
+			if !v.leavesInTime(three, "a three") {
+				return false
+			}
+			if i := v.untilIdle(); i.Sessions.Cut != 2 || i.Sessions.Failed != 0 || i.Backends[0].Peak != 1 {
+				t.Errorf("counted %+v", i)
+			}
+			return true
+		})
 	})
 }
 
 // TestRule06TheTTLRunsDuringAPause, and completes it.
 func TestRule06TheTTLRunsDuringAPause(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
-		v := start(t, withTTL(relay), newServer(t, "a"))
-		one := v.dial("one")
-		one.hears("a one")
-		v.must(v.svc.Pause(proxy.PauseOptions{By: "ana"}))
-		two := v.dial("two")
-		one.isReset()
-		v.untilState(proxy.StatePaused)
-		v.must(v.svc.Resume(proxy.ResumeOptions{By: "ana"}))
-		two.hears("a two")
+		eachTTL(t, func(ttl time.Duration) bool {
+			v := start(t, withTTL(relay, ttl), newServer(t, "a"))
+			one := v.dial("one")
+			if !one.hearsInTime("a one") {
+				return false
+			}
+			v.must(v.svc.Pause(proxy.PauseOptions{By: "ana"}))
+			two := v.dial("two")
+			one.isReset()
+			v.untilState(proxy.StatePaused)
+			v.must(v.svc.Resume(proxy.ResumeOptions{By: "ana"}))
+			return two.hearsInTime("a two")
+		})
 	})
 }
 
 // TestRule06TheTTLRunsWhileDialling: it counts as long as the slot is held.
 func TestRule06TheTTLRunsWhileDialling(t *testing.T) {
 	t.Parallel()
-	c := withTTL("stream")
+	c := withTTL("stream", 100*time.Millisecond)
 	c.ConnectTimeout, c.Check.Type = time.Hour, "none"
 	c.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
 		<-ctx.Done()

@@ -156,6 +156,17 @@ func (w *works) endsAt(at time.Duration, why proxy.Reason) {
 	}
 }
 
+// said are the events of a kind.
+func (w *works) said(kind string) (all []proxy.Event) {
+	page, _ := w.Operator().Events(0)
+	for _, ev := range page.Events {
+		if ev.Kind == kind {
+			all = append(all, ev)
+		}
+	}
+	return all
+}
+
 func (w *works) act(text string, err error) {
 	w.Helper()
 	if err != nil {
