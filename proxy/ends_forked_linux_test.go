@@ -141,12 +141,13 @@ func TestADialThatIsGivenUpIsNotConnected(t *testing.T) {
 	t.Parallel()
 	backend := proxytest.Full(t)
 	c := unchecked("loop")
-	c.ConnectTimeout = 200 * time.Millisecond
+	c.ConnectTimeout = time.Hour
 	c.Backends = []proxy.BackendConfig{{Name: "a", Addr: backend}}
 	v := start(t, c)
 	v.dial("one")
 	var link string
 	v.eventually("it is dialled", func() bool { link = copyDialled(t, backend); return link != "" })
+	v.Kick("ana", "", v.Sessions(false)[0].ID)
 	v.eventually("the dial is given up", func() bool { return !slices.Contains(dialled(t, backend), link) })
 }
 
