@@ -81,6 +81,7 @@ func packages(t *testing.T, args ...string) []pkg {
 func ours(path string) (string, bool) { return strings.CutPrefix(path, module+"/") }
 
 func TestWhoMayImportWhom(t *testing.T) {
+	t.Parallel()
 	for _, p := range packages(t, module+"/...") {
 		name, _ := ours(p.ImportPath)
 		allowed, known := mayImport[name]
@@ -110,6 +111,7 @@ func matches(pattern, name string) bool {
 }
 
 func TestLeavesNeedTheStandardLibraryOnly(t *testing.T) {
+	t.Parallel()
 	for _, leaf := range []string{"lock", "lock/cluster", "mesh/meshinfo"} {
 		for _, p := range packages(t, "-deps", module+"/"+leaf) {
 			if name, of := ours(p.ImportPath); !p.Standard && !(of && name == leaf) {
@@ -122,6 +124,7 @@ func TestLeavesNeedTheStandardLibraryOnly(t *testing.T) {
 // TestActsNeedNoMesh: importing the acts or the console does not pull in the mesh or its
 // dependencies.
 func TestActsNeedNoMesh(t *testing.T) {
+	t.Parallel()
 	for _, p := range packages(t, "-deps", module+"/proxy/api", module+"/tui") {
 		if name, _ := ours(p.ImportPath); name == "mesh" || strings.HasPrefix(p.ImportPath, "github.com/hashicorp/") {
 			t.Errorf("proxy/api or tui needs %s", p.ImportPath)
@@ -130,6 +133,7 @@ func TestActsNeedNoMesh(t *testing.T) {
 }
 
 func TestEachPackageHasOnePackageComment(t *testing.T) {
+	t.Parallel()
 	for _, p := range packages(t, module+"/...") {
 		var with []string
 		for _, file := range append(p.GoFiles, p.IgnoredGoFiles...) {

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -114,20 +115,17 @@ type changing struct {
 // rule 40 says.
 func TestRule40NoClientFails(t *testing.T) {
 	t.Parallel()
-	for kind, origin := range origins {
-		t.Run(kind, func(t *testing.T) {
-			t.Parallel()
-			s := &changing{o: origin(t)}
-			s.shuffled.t, s.stop = t, make(chan struct{})
-			s.a, s.b, s.c = newBackendAt(t, "a", "127.0.0.2:0"), nil, nil
-			_, port, _ := net.SplitHostPort(s.a.addr)
-			s.b, s.c = newBackendAt(t, "b", "127.0.0.3:"+port), newBackendAt(t, "c", "127.0.0.4:"+port)
-			s.o.set(s.a, s.b)
-			s.configured = runConfigured(t, "[services.db]\nlisten = \"127.0.0.1:0\"\ncheck.interval = \"200ms\"\n"+strings.Replace(s.o.key, "PORT", port, 1))
-			s.untilServing(s.a, s.b)
-			s.story(t, kind)
-		})
-	}
+	sideBySide(t, slices.Collect(maps.Keys(origins)), func(t *testing.T, kind string) {
+		s := &changing{o: origins[kind](t)}
+		s.shuffled.t, s.stop = t, make(chan struct{})
+		s.a, s.b, s.c = newBackendAt(t, "a", "127.0.0.2:0"), nil, nil
+		_, port, _ := net.SplitHostPort(s.a.addr)
+		s.b, s.c = newBackendAt(t, "b", "127.0.0.3:"+port), newBackendAt(t, "c", "127.0.0.4:"+port)
+		s.o.set(s.a, s.b)
+		s.configured = runConfigured(t, "[services.db]\nlisten = \"127.0.0.1:0\"\ncheck.interval = \"200ms\"\n"+strings.Replace(s.o.key, "PORT", port, 1))
+		s.untilServing(s.a, s.b)
+		s.story(t, kind)
+	})
 }
 
 func newBackendAt(t *testing.T, name, addr string) *backend {

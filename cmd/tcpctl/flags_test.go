@@ -53,6 +53,7 @@ func TestWrongValuesOfFlags(t *testing.T) {
 
 // TestHelpHasPeerWhereItWorks: a command's help has --peer only if it accepts it, and "all" only if it can be for all nodes.
 func TestHelpHasPeerWhereItWorks(t *testing.T) {
+	t.Parallel()
 	var walk func(root *cobra.Command, path []string)
 	ask := func(path []string, args ...string) (help, said string) {
 		root := rootCommand()

@@ -21,6 +21,7 @@ import (
 // TestRule09AThousandWaitForABackendThatDies: it is killed five times while it has a client, which
 // is cut; no other client fails, and all are served in order.
 func TestRule09AThousandWaitForABackendThatDies(t *testing.T) {
+	t.Parallel()
 	const crowd, kills = 1000, 5
 	m := &mortal{heard: make(chan int)}
 	addr := proxytest.FreePort(t)
@@ -183,6 +184,7 @@ func killListed(file string) {
 
 // TestAHookEveryTwentiethTime: the hook records before which clients it ran.
 func TestAHookEveryTwentiethTime(t *testing.T) {
+	t.Parallel()
 	b, err := newBackend("a")
 	if err != nil {
 		t.Fatal(err)

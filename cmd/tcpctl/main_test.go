@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -36,6 +37,16 @@ func TestMain(m *testing.M) {
 		nodeReports = 8 * time.Second
 		main()
 	}})
+}
+
+// sideBySide runs subtests at the same time, in the turn of their test. With t.Parallel they would begin after
+// all other tests of the package have begun, and long ones would run on alone.
+func sideBySide(t *testing.T, names []string, test func(t *testing.T, name string)) {
+	var all sync.WaitGroup
+	for _, name := range names {
+		all.Go(func() { t.Run(name, func(t *testing.T) { test(t, name) }) })
+	}
+	all.Wait()
 }
 
 // tidy fails a run that leaves a goroutine or a process behind, or in which the race detector found

@@ -154,6 +154,7 @@ func TestAnActOnAllNodes(t *testing.T) {
 }
 
 func TestWithoutASecretNobodyActs(t *testing.T) {
+	t.Parallel()
 	all := nodes(t, 2, false)
 	out, status := all[0].try("drain", "db/a", "--peer", "edge-2")
 	if status != exitFailed || !strings.Contains(out, "secret") {
