@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -256,14 +255,14 @@ func number(b []byte) uint64 {
 func seal(m proto.Message) ([]byte, error) {
 	b, err := proto.MarshalOptions{}.MarshalAppend(make([]byte, 4), m)
 	if err == nil {
-		binary.BigEndian.PutUint32(b, crc32.Checksum(b[4:], castagnoli))
+		binary.BigEndian.PutUint32(b, checksum(b[4:]))
 	}
 	return b, err
 }
 
 // unseal reverses seal.
 func unseal(b []byte, m proto.Message) error {
-	if len(b) < 4 || crc32.Checksum(b[4:], castagnoli) != binary.BigEndian.Uint32(b) {
+	if len(b) < 4 || checksum(b[4:]) != binary.BigEndian.Uint32(b) {
 		return errors.New("its checksum is wrong")
 	}
 	return proto.Unmarshal(b[4:], m)
