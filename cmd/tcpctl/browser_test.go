@@ -107,7 +107,7 @@ func browse(t *testing.T, chromium, url string) {
 	})
 }
 
-// echoServer echoes everything except lines that begin with "report ".
+// echoServer echoes everything except lines that begin with "report ", which it confirms.
 type echoServer struct {
 	addr    string
 	reports chan string
@@ -128,6 +128,7 @@ func (e *echoServer) serve(c net.Conn) {
 		}
 		if text, ok := strings.CutPrefix(string(buf[:n]), "report "); ok {
 			e.reports <- strings.TrimSpace(text)
+			io.WriteString(c, "reported\n")
 			io.Copy(io.Discard, c)
 			return
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,13 +13,15 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// browseVNC opens a page of a bridge at addr, and returns its report.
-func browseVNC(t *testing.T, chromium, addr, page string) string {
+// browseVNC opens a page of a bridge at addr, which goes to a page of another bridge once it has
+// reported, and returns both reports: another browser would take a second of a processor.
+func browseVNC(t *testing.T, chromium, addr, page, nextAddr, nextPage string) (said, saidNext string) {
 	t.Helper()
 	reports := startEcho(t)
-	say := runInstance(t, nil, "ws", "--no-ui", "--local", "127.0.0.1:0", "--remote", reports.addr, "--origin", "http://"+addr)
-	browse(t, chromium, "http://"+addr+page+"report=ws://"+say.addr()+"/")
-	return reports.report(t)
+	say := runInstance(t, nil, "ws", "--no-ui", "--local", "127.0.0.1:0", "--remote", reports.addr, "--origin", "http://"+addr, "--origin", "http://"+nextAddr)
+	to := "report=ws://" + say.addr() + "/"
+	browse(t, chromium, "http://"+addr+page+to+"&next="+url.QueryEscape("http://"+nextAddr+nextPage+to))
+	return reports.report(t), reports.report(t)
 }
 
 // seenByVNC checks how many clients a server has seen, besides startVNC's own.
@@ -42,6 +45,7 @@ const query = new URLSearchParams(location.search);
 const say = text => {
   const s = new WebSocket(query.get("report"));
   s.onopen = () => s.send("report " + text + "\n");
+  s.onmessage = () => { if (query.has("next")) location = query.get("next"); };
 };
 const visit = path => new Promise((painted, failed) => {
   const rfb = new RFB(document.getElementById("screen"), location.origin.replace("http", "ws") + path);
