@@ -209,5 +209,8 @@ func impactOfRecover(c *Cluster) (lines []string, warning string) {
 		"what the others have agreed on since is lost: slots, pauses and places that were committed there",
 		"all leases end: sessions with slots end, waiters keep their order within each node, on_expire runs for each slot",
 	}
+	if len(lost) == 0 {
+		return lines, ""
+	}
 	return lines, fmt.Sprintf("only if %s can never come back as they are: a majority that lives elsewhere gives out the same slots", strings.Join(lost, ", "))
 }

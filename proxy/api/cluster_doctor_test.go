@@ -107,3 +107,14 @@ func TestClusterDoctorMeasuresClocks(t *testing.T) {
 		t.Errorf("rate %.3f ± %.3f, skew %.3f s", n.ClockRate, n.ClockError, n.SkewSeconds)
 	}
 }
+
+func TestARecoveryNamesWhoIsLost(t *testing.T) {
+	c := healthy().Nodes[0].Cluster
+	if _, warning := impactOfRecover(c); warning != "" {
+		t.Errorf("with all voters: %q", warning)
+	}
+	c.Voters[1].Reached = false
+	if _, warning := impactOfRecover(c); !strings.Contains(warning, "only if edge-2 can never") {
+		t.Errorf("with one lost: %q", warning)
+	}
+}

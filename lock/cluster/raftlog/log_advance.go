@@ -151,7 +151,7 @@ func (l *Log) CompactDue() bool {
 // Compact replaces entries by the state after all that Ready has returned.
 func (l *Log) Compact(state []byte) error {
 	if l.returned != l.applied {
-		return fmt.Errorf("%w: entries up to %d are not in the state", ErrNotReady, l.applied)
+		return fmt.Errorf("%w: entries up to %d are not in the state yet", ErrNotReady, l.applied)
 	}
 	return l.do(func() error {
 		if err := l.store.compact(l.returned, l.every/8, l.conf, state); err != nil {

@@ -51,7 +51,7 @@ func (l *Log) Remove(node cluster.NodeID) error {
 		}
 	}
 	if reached <= rest/2 {
-		return fmt.Errorf("%w: without %x, %d of %d voters can be reached: no majority", ErrNotReady, id, reached, rest)
+		return fmt.Errorf("%w: without it, %d of %d voters can be reached: no majority", ErrNotReady, reached, rest)
 	}
 	return l.change(pb.ConfChangeRemoveNode, id)
 }
@@ -66,9 +66,9 @@ func (l *Log) Lead(node cluster.NodeID) error {
 	case node == l.id:
 		return nil
 	case !slices.Contains(l.conf.GetVoters(), id):
-		return fmt.Errorf("%w: node %x is not a voter", ErrNotReady, id)
+		return fmt.Errorf("%w: it is not a voter", ErrNotReady)
 	case !l.active(id):
-		return fmt.Errorf("%w: node %x cannot be reached", ErrNotReady, id)
+		return fmt.Errorf("%w: it cannot be reached", ErrNotReady)
 	}
 	return l.do(func() error { l.node.TransferLeader(id); return nil })
 }

@@ -78,7 +78,7 @@ func (p *Part) Add(ctx context.Context, name string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, actWithin)
 	defer cancel()
 	if err := node.Add(ctx, id); err != nil {
-		return "", p.actError(err)
+		return "", actError(name, err)
 	}
 	return fmt.Sprintf("%s votes: %s", name, p.votersText(node)), nil
 }
@@ -105,7 +105,7 @@ func (p *Part) Remove(ctx context.Context, name string, force bool) (string, err
 	ctx, cancel := context.WithTimeout(ctx, actWithin)
 	defer cancel()
 	if err := node.Remove(ctx, id); err != nil {
-		return "", p.actError(err)
+		return "", actError(name, err)
 	}
 	return fmt.Sprintf("%s votes no more: %s", name, p.votersText(node)), nil
 }
@@ -119,7 +119,7 @@ func (p *Part) Lead(ctx context.Context, name string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, actWithin)
 	defer cancel()
 	if err := node.Lead(ctx, id); err != nil {
-		return "", p.actError(err)
+		return "", actError(name, err)
 	}
 	return name + " leads", nil
 }
@@ -247,13 +247,15 @@ func (p *Part) votersText(node *raftlog.Node) string {
 	return text
 }
 
-// actError describes how a change of the voters failed.
-func (p *Part) actError(err error) error {
+// actError describes how a change of the voters failed, which concerned the named node.
+func actError(name string, err error) error {
 	switch {
 	case errors.Is(err, cluster.ErrNotLeader):
 		return fmt.Errorf("%w: another voter has come to lead meanwhile: try again", ErrNoQuorum)
 	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("not within %v: it may happen still: %s", actWithin, plain(err))
+		return fmt.Errorf("%s: %s after %v; it may happen still", name, plain(err), actWithin)
+	case errors.Is(err, raftlog.ErrNotReady):
+		return fmt.Errorf("%s: %s; tcpctl cluster status shows the voters", name, plain(err))
 	}
 	return err
 }

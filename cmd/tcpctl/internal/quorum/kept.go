@@ -1,6 +1,7 @@
 package quorum
 
 import (
+	"context"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -292,8 +293,8 @@ func (p *Part) find(name string) (cluster.NodeID, error) {
 
 func plain(err error) string {
 	said := err.Error()
-	for _, prefix := range []string{"cluster: ", "raftlog: ", "mesh: "} {
+	for _, prefix := range []string{"cluster: ", "raftlog: ", "mesh: ", "not now: "} {
 		said = strings.TrimPrefix(said, prefix)
 	}
-	return said
+	return strings.TrimSuffix(said, ": "+context.DeadlineExceeded.Error())
 }

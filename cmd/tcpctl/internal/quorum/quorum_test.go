@@ -257,6 +257,9 @@ func TestOneVoterMakesAClusterOfAll(t *testing.T) {
 		if _, err := leads().part.Lead(ctx, "x"); !Usage(err) {
 			t.Errorf("to a node that is not known: %v", err)
 		}
+		if _, err := leads().part.Lead(ctx, "d"); err == nil || !strings.HasPrefix(err.Error(), "d: it is not a voter; ") {
+			t.Errorf("to a client: %v", err)
+		}
 		if _, err := leads().part.Remove(ctx, "a", false); err == nil || !strings.Contains(err.Error(), "added again") {
 			t.Errorf("one that the file names: %v", err)
 		}
