@@ -18,7 +18,7 @@ func twenty(t testing.TB, mdns bool) (nodes []*mesh.Node) {
 	hub := ""
 	for i := range 20 {
 		cfg := mesh.Config{Name: fmt.Sprintf("twenty %d %v", os.Getpid(), mdns), Node: fmt.Sprint("n", i), NoMDNS: !mdns,
-			Suspect: 20 * time.Second, Dead: time.Minute} // a busy machine is silent for seconds, too
+			HandshakeTimeout: time.Minute, Suspect: 20 * time.Second, Dead: time.Minute} // for a busy machine, perhaps with the race detector
 		if !mdns && i > 0 {
 			cfg.Join = []string{hub}
 		}
