@@ -121,17 +121,17 @@ func TestWebLimit(t *testing.T) {
 func TestWebStall(t *testing.T) {
 	t.Parallel()
 	const size = 16 << 20
-	stalling := func(t *testing.T) *web {
+	stalling := func(t *testing.T, limit time.Duration) *web {
 		w := newWeb(t, ws.Config{Web: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Length", fmt.Sprint(size))
 			io.CopyN(w, zeros{}, size)
 		})})
-		ws.SetWebStall(w.Listener, 2*time.Second)
+		ws.SetWebStall(w.Listener, limit)
 		return w
 	}
 	t.Run("slow", func(t *testing.T) {
 		t.Parallel()
-		w := stalling(t)
+		w := stalling(t, 2*time.Second)
 		p := w.dial()
 		p.Conn.(*net.TCPConn).SetReadBuffer(256 << 10) // which is acknowledged in small steps
 		p.say([]byte(getFile))
@@ -159,7 +159,7 @@ func TestWebStall(t *testing.T) {
 	})
 	t.Run("stopped", func(t *testing.T) {
 		t.Parallel()
-		w := stalling(t)
+		w := stalling(t, 500*time.Millisecond)
 		p := w.dial()
 		p.say([]byte(getFile))
 		p.answer()
