@@ -499,7 +499,8 @@ func testRule51FilesAreReadAgain(t *testing.T) {
 	s := serverOver(t, "a", &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 		mu.Lock()
 		defer mu.Unlock()
-		return &now, nil
+		c := now // which a handshake reads later on
+		return &c, nil
 	}})
 	b := s.backend()
 	b.TLS = a.spoken("db.example.org")
