@@ -43,6 +43,9 @@ type auth struct {
 type secrets struct {
 	tokens [][32]byte        // their hashes
 	hashes map[string][]byte // of passwords, by name
+	// anyHash is one of hashes. It is compared with for unknown names, so that the time, which depends
+	// on a hash's cost, does not reveal which names exist.
+	anyHash []byte
 }
 
 // newAuth parses "basic:FILE" or "token:FILE"; nil for "".
@@ -98,7 +101,8 @@ func readSecrets(kind, path string) (*secrets, error) {
 		case cost > maxCost:
 			return wrong(n, fmt.Sprintf("the cost %d of the hash is above %d", cost, maxCost), "htpasswd -B -C 10 FILE NAME makes one that does not take minutes")
 		}
-		s.hashes[string(name)] = bytes.Clone(hash)
+		s.anyHash = bytes.Clone(hash)
+		s.hashes[string(name)] = s.anyHash
 	}
 	if len(s.tokens)+len(s.hashes) == 0 {
 		return wrong(max(n, 1), "there is no secret in it: no client could come", "write one a line")
@@ -175,16 +179,10 @@ func (s *secrets) hasToken(token string) bool {
 	return found == 1
 }
 
-// noHash is compared with for unknown names, so that the time does not reveal which names exist.
-var noHash = sync.OnceValue(func() []byte {
-	hash, _ := bcrypt.GenerateFromPassword([]byte("no password"), bcrypt.DefaultCost)
-	return hash
-})
-
 func (a *auth) hasPassword(s *secrets, name, password string) bool {
 	hash, there := s.hashes[name]
 	if !there {
-		hash = noHash()
+		hash = s.anyHash
 	}
 	sum := sha256.New()
 	for _, part := range [][]byte{a.key[:], hash, []byte(password)} {

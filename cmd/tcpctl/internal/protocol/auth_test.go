@@ -108,7 +108,7 @@ func TestRule50bPasswords(t *testing.T) {
 		v.asked(101, "", opening("localhost", "/", line))
 		v.record()
 	}
-	for _, line := range []string{basic("ana", "säcret"), basic("ben", "secret"), basic("eve", "no password"), basic("", ""), basic("ana:secret", ""), basic("Aladdin", "open"),
+	for _, line := range []string{basic("ana", "säcret"), basic("ben", "secret"), basic("eve", "open: sesame"), basic("", ""), basic("ana:secret", ""), basic("Aladdin", "open"),
 		"Authorization: Bearer secret", "Authorization: Basic", "Authorization: Basic " + strings.Repeat("x", 28), "Authorization: Basic ana:secret", "X: y"} {
 		v.asked(401, challenge, opening("localhost", "/", line))
 	}
@@ -119,6 +119,24 @@ func TestRule50bPasswords(t *testing.T) {
 	}
 	c.Close()
 	v.asked(200, "", page+basic("ana", "secret")+"\r\n\r\n")
+}
+
+// TestRule50bUnknownNames: to refuse one takes as long as to refuse a wrong password of a name in the file.
+func TestRule50bUnknownNames(t *testing.T) {
+	t.Parallel()
+	for cost := bcrypt.MinCost; cost < bcrypt.MinCost+2; cost++ {
+		hash, err := bcrypt.GenerateFromPassword([]byte("secret"), cost)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := readSecrets(authBasic, secretFile(t, "ana:"+string(hash)+"\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := bcrypt.Cost(s.anyHash); err != nil || got != cost {
+			t.Errorf("it is compared with a hash of cost %d, %v, and ana with one of %d", got, err, cost)
+		}
+	}
 }
 
 // TestRule50bTheFileChanges: a new file applies from the next handshake on; a damaged one leaves
