@@ -53,7 +53,12 @@ func site(t *testing.T) string {
 
 func TestFiles(t *testing.T) {
 	t.Parallel()
-	dir := site(t)
+	bridges := map[bool]*testBridge{}
+	spec := config.NewWS()
+	spec.Web = site(t)
+	for _, spec.DotFiles = range []bool{false, true} {
+		bridges[spec.DotFiles] = bridgeOf(t, spec, echo, nil)
+	}
 	for _, tt := range []struct {
 		method, path string
 		dots         bool
@@ -88,9 +93,7 @@ func TestFiles(t *testing.T) {
 		{"DELETE", "/index.html", false, 405, "GET and HEAD only"},
 		{"OPTIONS", "/", false, 405, "GET and HEAD only"},
 	} {
-		spec := config.NewWS()
-		spec.Web, spec.DotFiles = dir, tt.dots
-		v := bridgeOf(t, spec, echo, nil)
+		v := bridges[tt.dots]
 		c, resp := v.knock(tt.method + " " + tt.path + " HTTP/1.1\r\nHost: any.example\r\nConnection: close\r\n\r\n")
 		body := ""
 		if tt.method != "HEAD" {
@@ -183,15 +186,14 @@ func TestManyOpenings(t *testing.T) {
 }
 
 // TestFilesDoNotStarveSessions: however many connections are open for files, there is room for
-// sessions.
+// sessions. No test runs beside it: the limit is the process's, so theirs would be closed, too.
 func TestFilesDoNotStarveSessions(t *testing.T) {
-	t.Parallel()
 	spec := config.NewWS()
 	spec.Web, spec.HandshakeTimeout = site(t), time.Hour
 	v := bridgeOf(t, spec, echo, nil)
 	limit := proxy.NewDescriptors(0).Files
 	var open []*raw
-	for range 2 * limit {
+	for range limit + 16 {
 		c, resp := v.knock(page)
 		io.Copy(io.Discard, resp.Body)
 		open = append(open, c)

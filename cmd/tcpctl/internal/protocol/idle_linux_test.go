@@ -122,6 +122,7 @@ func TestIdle(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			backends := make(chan *net.TCPConn, 1)
 			done := make(chan bool)
 			defer close(done)
@@ -159,10 +160,9 @@ func TestIdleAndAlive(t *testing.T) {
 	v := bridgeOf(t, spec, func(c *net.TCPConn) { heard <- hears(t, c, 4) }, nil)
 	c := v.dial()
 	go io.Copy(io.Discard, c)
-	for range 3 { // more pings than may be missed
-		v.untilIdle()
-		time.Sleep(spec.Ping)
-	}
+	v.untilIdle()
+	time.Sleep(3 * spec.Ping) // more pings than may be missed
+	v.untilIdle()
 	v.until("a pong has come", func(proxy.ServiceInfo) bool {
 		s := v.engine.Operator().Sessions(false)
 		return len(s) == 1 && s[0].PingSeconds > 0

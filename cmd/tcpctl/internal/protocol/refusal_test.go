@@ -82,7 +82,7 @@ func TestRefusalsAreReportedSeldom(t *testing.T) {
 	t.Parallel()
 	v := bridge(t, echo, nil)
 	began := time.Now()
-	for range 50 {
+	for range 20 {
 		for _, request := range []string{opening("localhost", "/", "Origin: https://a.test"), opening("evil.test", "/")} {
 			c, _ := v.knock(request)
 			c.Close()
