@@ -308,15 +308,17 @@ func TestRule37TheLimitOfADrain(t *testing.T) {
 	h, all := threeNodes(t, 10*second, restartable(1, "true"))
 	live := all[1].dial()
 	all[1].hears(live)
-	limited := func(r *api.Request) { r.Limit, r.Then = 2*time.Second, proxy.ThenAbort }
-	all[0].must("drain", "db/a", limited)
+	limited := func(limit time.Duration) func(*api.Request) {
+		return func(r *api.Request) { r.Limit, r.Then = limit, proxy.ThenAbort }
+	}
+	all[0].must("drain", "db/a", limited(300*time.Millisecond))
 	eventually(t, "the drain is given up", func() bool { return len(all[0].member.Drains()) == 0 })
 	admin(t, all, proxy.AdminReady)
 	for _, n := range all {
 		n.hears(n.dial())
 	}
 
-	all[0].must("drain", "db/a", limited)
+	all[0].must("drain", "db/a", limited(2*time.Second))
 	over := func() bool { return len(all[1].member.Facts("db").Backends) == 0 }
 	all[1].until("it drains", func(i proxy.ServiceInfo) bool { return i.Backends[0].Admin == proxy.AdminDrain || over() })
 	h.stop(true)
@@ -329,7 +331,7 @@ func TestRule37TheLimitOfADrain(t *testing.T) {
 	h.stop(false)
 	admin(t, all, proxy.AdminReady)
 
-	all[0].must("drain", "db/a", func(r *api.Request) { r.Limit, r.Then = time.Minute, proxy.ThenAbort })
+	all[0].must("drain", "db/a", limited(time.Minute))
 	admin(t, all, proxy.AdminDrain)
 }
 
@@ -418,7 +420,7 @@ func TestRule27NothingBeginsInARoll(t *testing.T) {
 func TestRule27ARollWhoseOwnerIsLost(t *testing.T) {
 	t.Parallel()
 	h, all := threeNodes(t, 5*second, restartable(2, "true"))
-	roll := all[0].roll(8 * time.Second)
+	roll := all[0].roll(5 * time.Second)
 	all[0].rolled(roll, "a")
 	h.link(1, false)
 	eventually(t, "the place is given up", func() bool { p := all[1].member.Facts("db").Plan; return p.ID > 0 && !p.Reserved })

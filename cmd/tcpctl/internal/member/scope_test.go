@@ -385,7 +385,7 @@ func TestRule28OverdueIsNotForgotten(t *testing.T) {
 // node has failed. If the machine stalls for that long, it tries again with a longer max.
 func overdue(t *testing.T, lease time.Duration) (*hub, []*scoped, proxy.ClusterWindow) {
 	t.Helper()
-	for longest := 2 * time.Second; ; longest *= 2 {
+	for longest := time.Second; ; longest *= 2 {
 		h, all := threeNodes(t, lease, nil)
 		ctx := context.Background()
 		w, err := all[0].member.Window(ctx, "db", "", &api.Request{By: "ana", Options: api.Options{Then: proxy.ThenAbort, Max: longest}})
