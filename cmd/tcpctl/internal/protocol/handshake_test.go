@@ -230,7 +230,7 @@ func TestReload(t *testing.T) {
 		}
 		return changes
 	}
-	spec := config.NewWS()
+	spec := v.spec
 	if changes := apply(spec); len(changes) != 0 {
 		t.Errorf("nothing has changed, but %q", changes)
 	}

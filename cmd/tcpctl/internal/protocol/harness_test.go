@@ -70,6 +70,7 @@ type testBridge struct {
 	*testing.T
 	engine  *proxy.Engine
 	config  proxy.ServiceConfig
+	spec    config.WS
 	svc     *proxy.Service
 	addr    string
 	tls     *tls.Config // nil: no TLS, or the test does it itself
@@ -93,11 +94,14 @@ func bridge(t *testing.T, serve func(*net.TCPConn), change func(*proxy.ServiceCo
 
 func bridgeOf(t *testing.T, spec config.WS, serve func(*net.TCPConn), change func(*proxy.ServiceConfig, *WebSocket)) *testBridge {
 	t.Helper()
+	if spec.HandshakeTimeout == config.NewWS().HandshakeTimeout { // which a test that takes longer on a busy machine is not about
+		spec.HandshakeTimeout = patience
+	}
 	w, err := NewWebSocket(spec, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := &testBridge{T: t, records: make(chan proxy.Record, 100), under: map[string]net.Conn{}}
+	v := &testBridge{T: t, spec: spec, records: make(chan proxy.Record, 100), under: map[string]net.Conn{}}
 	v.backend = proxytest.Listen(t)
 	v.wg.Add(1)
 	go v.accept(serve)
