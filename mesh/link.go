@@ -98,7 +98,7 @@ func (n *Node) adopt(h *handshake, p *peer) (*link, error) {
 		return nil, &RefusedError{Reason: meshinfo.ReasonLeaving, Addr: l.addr.String()}
 	}
 	if h.trusted {
-		if err := l.openSession(); err != nil {
+		if l.session, err = openYamux(h, 0); err != nil {
 			return nil, err
 		}
 	}
@@ -118,11 +118,6 @@ func (n *Node) adopt(h *handshake, p *peer) (*link, error) {
 	n.forgetPredecessor(p, at.Addr())
 	n.wg.Go(l.run)
 	return l, nil // setConn makes the peer alive
-}
-
-func (l *link) openSession() (err error) {
-	l.session, err = openYamux(l.handshake, 0)
-	return err
 }
 
 // openYamux starts a session on a connection whose handshake is done. keepAlive is the interval of its keep-alives; 0: none.

@@ -168,7 +168,8 @@ func (n *Node) startSources() {
 	}
 	for _, join := range n.cfg.Join {
 		name := sourceJoin
-		if host, _, _ := splitJoin(join); !isIP(host) {
+		host, _, _ := splitJoin(join)
+		if _, err := netip.ParseAddr(host); err != nil {
 			name = sourceDNS
 		}
 		w := n.addSource(name, join)
@@ -179,11 +180,6 @@ func (n *Node) startSources() {
 		n.loadCache(w)
 		n.wg.Go(func() { n.saveCache(w) })
 	}
-}
-
-func isIP(host string) bool {
-	_, err := netip.ParseAddr(host)
-	return err == nil
 }
 
 // Addr returns where the node listens: every address of every interface if it

@@ -92,7 +92,7 @@ func (a *Agent) end(now time.Duration) {
 			}
 		}
 		sv.granted, sv.refused, sv.holding = nil, nil, nil
-		sv.share.lose()
+		sv.share = agentShare{used: sv.share.used, came: sv.share.came} // the rest depends on the lease
 	}
 }
 
@@ -128,7 +128,7 @@ func (a *Agent) learn(now time.Duration, r Answer) {
 		if sv.fact = f; f.Ordered != ordered {
 			a.reorder(sv)
 		}
-		sv.keepParts()
+		sv.parts = slices.DeleteFunc(sv.parts, func(p backendPart) bool { return !sv.has(&p) })
 		if f.Plan.ID != before.ID {
 			sv.learned, sv.told, sv.done, sv.counts = now, false, 0, Counts{}
 		}

@@ -277,11 +277,6 @@ func (sv *agentService) has(p *backendPart) bool {
 	return slices.ContainsFunc(sv.fact.Backends, func(b Backend) bool { return b.Name == p.backend && b.ID == p.id && b.State != "" })
 }
 
-// keepParts forgets the parts of a State that no longer holds.
-func (sv *agentService) keepParts() {
-	sv.parts = slices.DeleteFunc(sv.parts, func(p backendPart) bool { return !sv.has(&p) })
-}
-
 // Known is the index of the facts that the node knows.
 func (a *Agent) Known() uint64 { return a.known }
 

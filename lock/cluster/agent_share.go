@@ -52,11 +52,6 @@ type arrived struct {
 func (sh *agentShare) slots() uint64 { return sh.added - sh.given }
 func (sh *agentShare) free() uint64  { return sh.slots() - sh.held }
 
-// lose forgets everything that depends on a lease.
-func (sh *agentShare) lose() {
-	*sh = agentShare{used: sh.used, came: sh.came}
-}
-
 // arrive records when an arrival came; arrivals within 10 ms are recorded as one.
 func (sh *agentShare) arrive(now time.Duration, arrival uint64) {
 	if n := len(sh.came); n > 0 && now-sh.came[n-1].at < 10*time.Millisecond {

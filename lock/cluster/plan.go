@@ -85,13 +85,7 @@ func (sv *service) admits(node NodeID, op Op) bool {
 	return op.Token == 0 // otherwise the place of the plan that it should follow was given up
 }
 
-// freePlaces gives up the places that a node has reserved.
-func (s *State) freePlaces(node NodeID) {
-	for _, sv := range s.services {
-		sv.freePlace(s, node)
-	}
-}
-
+// freePlace gives up the place that a node has reserved.
 func (sv *service) freePlace(s *State, node NodeID) {
 	if p := sv.plan; p != nil && p.Reserved && p.Owner == node {
 		p.Reserved, s.facts = false, s.index
@@ -156,8 +150,8 @@ func reportOf(all *[]NodeReport, node NodeID) *NodeReport {
 
 // restarted records in the running plans that a node's process was restarted.
 func (s *State) restarted(node NodeID) {
-	s.freePlaces(node)
 	for _, sv := range s.services {
+		sv.freePlace(s, node)
 		if _, serves := slices.BinarySearch(sv.nodes, node); serves && sv.plan != nil {
 			if r := reportOf(&sv.plan.Nodes, node); !r.DoneWith(Resumed) {
 				r.Restarted = true

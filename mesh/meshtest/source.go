@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/tcpctl/tcpctl/mesh"
@@ -47,12 +48,7 @@ func (h *Host) Run(ctx context.Context, self mesh.Self, r mesh.Reporter) error {
 func (h *Host) remove(s *seeker) {
 	h.net.mu.Lock()
 	defer h.net.mu.Unlock()
-	for i, other := range h.seekers {
-		if other == s {
-			h.seekers = append(h.seekers[:i:i], h.seekers[i+1:]...)
-			return
-		}
-	}
+	h.seekers = slices.DeleteFunc(h.seekers, func(other *seeker) bool { return other == s })
 }
 
 // hearing returns the seekers that an announcement from h reaches.

@@ -220,12 +220,12 @@ func (l *Log) term() uint64 { return l.node.BasicStatus().GetTerm() }
 
 // Close closes the file. A log that has not stopped writes down what it has promised.
 func (l *Log) Close() error {
+	defer l.store.close()
 	if l.err != nil {
-		l.store.close()
 		return nil
 	}
 	l.err = ErrClosed
-	return l.store.finish()
+	return l.store.promise.write(true)
 }
 
 // do calls what, and stops the log if it panics: raft panics if its log contradicts

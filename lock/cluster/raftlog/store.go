@@ -82,7 +82,7 @@ func (s *store) open(dir string) error {
 	if err := s.openDB(name); err != nil {
 		return err
 	}
-	if err := s.load(); err != nil {
+	if err := guarded(func() error { return s.db.View(s.loadFrom) }); err != nil {
 		return err
 	}
 	if err := s.check(); err != nil {
@@ -114,11 +114,7 @@ func (s *store) openDB(name string) error {
 	return fmt.Errorf("%w: %w", ErrDisk, err)
 }
 
-// load reads the file into memory.
-func (s *store) load() error {
-	return guarded(func() error { return s.db.View(s.loadFrom) })
-}
-
+// loadFrom reads the file into memory.
 func (s *store) loadFrom(tx *bolt.Tx) error {
 	meta, entries := tx.Bucket(metaBucket), tx.Bucket(entryBucket)
 	if meta == nil || entries == nil {

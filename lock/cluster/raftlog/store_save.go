@@ -108,12 +108,6 @@ func (s *store) compact(index, keep uint64, conf *pb.ConfState, state []byte) er
 	return s.mem.Compact(upTo)
 }
 
-// finish writes the promise when a log is closed in order.
-func (s *store) finish() error {
-	defer s.close()
-	return s.promise.write(true)
-}
-
 func put(b *bolt.Bucket, k []byte, m proto.Message) error {
 	v, err := seal(m)
 	if err != nil {
