@@ -147,12 +147,9 @@ func (r *loopFinder) leadsTo(a, l Address) bool {
 		return a.Path != "" // the key is the path
 	}
 	listens := r.lookup(l.Host)
-	for _, ip := range r.lookup(a.Host) {
-		if r.isLocal(ip) && (l.Host == "" || slices.Contains(listens, ip)) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(r.lookup(a.Host), func(ip netip.Addr) bool {
+		return r.isLocal(ip) && (l.Host == "" || slices.Contains(listens, ip))
+	})
 }
 
 // lookup returns the addresses of a host; a connection to the unspecified address goes

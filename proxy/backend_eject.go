@@ -87,24 +87,12 @@ func (e *ejection) forget() { *e = ejection{total: e.total} }
 // ejected reports whether new sessions are kept away for now.
 func (b *Backend) ejected() bool { return !b.ejection.until.IsZero() }
 
-// countsAsFailed reports whether a dial's error is the backend's: not for a lack of our
-// own, a failed lookup or a panic.
-func countsAsFailed(err error) bool {
-	var lookup *net.DNSError
-	return !errors.As(err, &lookup) && !isPanic(err)
-}
-
 // unanswered reports whether the backend reset the session before sending a byte. That
 // means nothing if the client had left, or had ended without a request; a client that
 // ended its side after a request may be half-closed, waiting for the answer.
 func (s *Session) unanswered() bool {
 	e := s.ending
 	return s.connected > 0 && e.by == ByBackend && e.reset && s.server.In() == 0 && !e.clientReset && (!e.clientFirst || s.client.In() > 0)
-}
-
-// resetUnanswered records a session that the backend has reset before its first byte.
-func (b *Backend) resetUnanswered() {
-	b.service.queue.Update(func() { b.sessionFailedLocked(ReasonReset, "") })
 }
 
 // sessionFailedLocked counts a failure of the backend. During an operator's or plan's
@@ -270,9 +258,10 @@ func (bs *backendSet) adoptEjectionsLocked(all map[string]EjectionState) {
 	bs.returnSomeLocked()
 }
 
-// dialFailureLocked counts a dial's error.
+// dialFailureLocked counts a dial's error if it is the backend's: not for a lack of our
+// own, a failed lookup or a panic.
 func (b *Backend) dialFailureLocked(err error) {
-	if countsAsFailed(err) {
+	if _, lookup := errors.AsType[*net.DNSError](err); !lookup && !isPanic(err) {
 		b.sessionFailedLocked(ReasonConnect, health.Explain(err))
 	}
 }

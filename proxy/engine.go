@@ -64,8 +64,8 @@ var errNotRunning = errors.New("proxy: the engine is not running")
 // New returns an engine for a configuration, or an error that names what is wrong
 // with it. The engine opens nothing before Start.
 func New(c Config) (*Engine, error) {
-	e := &Engine{cfg: c, inherited: slices.Clone(c.InheritedSockets), throttles: map[string]*throttle{}, quit: make(chan struct{}), end: newShutdown(),
-		sockets: map[string]*socket{}, draining: map[*socket]struct{}{}}
+	e := &Engine{cfg: c, inherited: slices.Clone(c.InheritedSockets), throttles: map[string]*throttle{}, quit: make(chan struct{}),
+		end: shutdown{now: make(chan struct{}), done: make(chan struct{})}, sockets: map[string]*socket{}, draining: map[*socket]struct{}{}}
 	e.runners = runners{&e.stream, &e.loop}
 	e.loop.Other = &e.stream
 	write := e.logEvent

@@ -36,8 +36,6 @@ type RemainingSessions struct {
 	Backends map[string]int `json:"backends,omitempty"` // active sessions by backend
 }
 
-func (r *RemainingSessions) empty() bool { return r.Active == 0 && r.Waiting == 0 }
-
 // Sockets returns a duplicate of each listening socket that the engine opened;
 // the caller owns the files. Listeners that were passed to the engine are not
 // included.
@@ -281,7 +279,7 @@ func (h Handover) Remaining(counters bool) Remaining {
 	for _, s := range e.all() {
 		var r RemainingSessions
 		s.queue.View(func() { r = s.remainingLocked() })
-		if !r.empty() {
+		if r.Active != 0 || r.Waiting != 0 {
 			all.Services[s.name] = r
 		}
 		if counters {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"time"
 )
@@ -41,10 +42,6 @@ func answerHTTP(err error) error {
 
 // beginsHTTP recognizes requests by their first five bytes.
 func beginsHTTP(head string) bool {
-	for _, method := range []string{"GET /", "HEAD ", "POST ", "PUT /", "OPTIO", "DELET", "PATCH", "CONNE"} {
-		if strings.HasPrefix(head, method) {
-			return true
-		}
-	}
-	return false
+	methods := []string{"GET /", "HEAD ", "POST ", "PUT /", "OPTIO", "DELET", "PATCH", "CONNE"}
+	return slices.ContainsFunc(methods, func(method string) bool { return strings.HasPrefix(head, method) })
 }

@@ -102,7 +102,8 @@ func (s *Service) startPlan(kind string, o PlanOptions, steps []step) (*Plan, er
 	}
 	p := &Plan{service: s, kind: kind, opt: o, done: make(chan struct{}), token: rand.Text(), steps: plan.New(s.ctx, names...)}
 	p.report = Report{Kind: kind, Service: s.name, Owner: o.By, Reason: o.Reason, State: PlanRunning, Started: time.Now()}
-	p.tally = newTally(s)
+	p.tally = &tally{service: s}
+	s.queue.Do(p.tally.beginLocked)
 	p.report.Backends = slices.Clone(p.tally.backends)
 	if err := s.engine.plans.enter(p); err != nil {
 		p.steps.Abort(err)

@@ -33,12 +33,6 @@ type heldFor struct {
 // tallyMost bounds the entries of a tally; beyond it only counts.
 const tallyMost = 1 << 17
 
-func newTally(s *Service) *tally {
-	t := &tally{service: s}
-	s.queue.Do(t.beginLocked)
-	return t
-}
-
 func (t *tally) beginLocked() {
 	s := t.service
 	t.wasUp = map[string]bool{}

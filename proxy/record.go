@@ -61,7 +61,7 @@ func (s *Session) settle(now time.Time) {
 		svc.pause.endReleaseLocked() // if it was the last held client
 	})
 	if s.unanswered() {
-		s.last.resetUnanswered()
+		svc.queue.Update(func() { s.last.sessionFailedLocked(ReasonReset, "") })
 	}
 	svc.live.remove(s, func() {
 		svc.stats.bytesIn.Add(in)
@@ -106,7 +106,7 @@ type endedSession struct {
 
 func (c endedSession) record() Record {
 	s := c.session
-	r := Record{ID: s.ID(), Service: s.service.name, Client: s.client.Name(), Via: s.viaName(),
+	r := Record{ID: s.ID(), Service: s.service.name, Client: s.client.Name(), Via: via(s.protocol, s.encrypted),
 		By: s.ending.by, Phase: s.ending.phase, Reason: s.ending.reason, Detail: s.ending.details(), Opened: s.opened, Ended: c.ended,
 		Token: s.grantToken(), WaitedSeconds: s.waited.Seconds(), DurationSeconds: c.ended.Sub(s.opened).Seconds(),
 		BytesIn: c.in, BytesOut: c.out, Dials: int(s.dials), Served: s.connected > 0, CloseCode: c.code}

@@ -61,7 +61,7 @@ type Service struct {
 }
 
 func newService(e *Engine, c ServiceConfig) *Service {
-	s := &Service{engine: e, name: c.Name, run: e.runner(c), stats: newServiceStats(), timer: newWakeTimer()}
+	s := &Service{engine: e, name: c.Name, run: e.runner(c), stats: newServiceStats(), timer: wakeTimer{poke: make(chan struct{}, 1)}}
 	s.cfg.Store(&c)
 	s.hooks = hookState{service: s, failed: map[string]int{}}
 	s.quiet.service = s

@@ -68,7 +68,8 @@ func (s *Service) infoLocked() ServiceInfo {
 		Sessions: s.stats.counts, Queue: s.stats.queueCounts}
 	i.Sessions.Active, i.Sessions.Bypass, i.Sessions.Max = s.active, s.bypassing, s.config().MaxSessions
 	i.Queue.Waiting, i.Queue.Max = s.queue.Waiting()+s.predecessors.Waiting, max(s.config().Queue.Max, 0)
-	i.Times, i.Endings, i.Closes = s.stats.times(), endingsOf(s.stats.endings), closesOf(s.stats.closes)
+	i.Times = TimesInfo{Connect: histogramOf(s.stats.connect), Wait: histogramOf(s.stats.wait), Session: histogramOf(s.stats.session)}
+	i.Endings, i.Closes = endingsOf(s.stats.endings), closesOf(s.stats.closes)
 	i.TLSFailures, i.Plans = kindsOf(s.stats.tlsFailures), kindsOf(s.stats.plans)
 	for w := range s.queue.Waiters() {
 		i.Queue.OldestSeconds = now.Sub(w.Since()).Seconds()

@@ -226,9 +226,7 @@ const (
 
 var phaseNames = [...]string{PhaseQueue, PhaseConnect, PhaseRelay}
 
-// viaName is the name of the client's protocol.
-func (s *Session) viaName() string { return via(s.protocol, s.encrypted) }
-
+// via is the name of a client's protocol.
 func via(g *protocolClient, encrypted bool) string {
 	switch {
 	case g != nil:

@@ -104,9 +104,6 @@ func (sh *sharers) users() []*Service {
 	return sh.all
 }
 
-// first is the service with which clients begin.
-func (sh *sharers) first() *Service { return sh.users()[0] }
-
 // begin takes a client that was just accepted. The first service may leave at any time:
 // the arriving client is counted there first.
 func (sh *sharers) begin(run relay.Runner, client *relay.Side) {

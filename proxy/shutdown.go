@@ -19,10 +19,6 @@ type shutdown struct {
 	remaining bool          // some sessions were reset; read it after done
 }
 
-func newShutdown() shutdown {
-	return shutdown{now: make(chan struct{}), done: make(chan struct{})}
-}
-
 func (s *shutdown) force() { s.once.Do(func() { close(s.now) }) }
 
 // Shutdown closes the listeners, serves waiters and live sessions until ctx is

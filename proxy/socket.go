@@ -170,7 +170,7 @@ func (sk *socket) serve() {
 	l.Share, l.OnError = s.share, s.acceptTrouble
 	accept := func(client *relay.Side) { s.beginSession(run, client, nil) }
 	if all := sk.sharers; all != nil {
-		l.Share, l.OnError = all.share, func(err error) { all.first().acceptTrouble(err) }
+		l.Share, l.OnError = all.share, func(err error) { all.users()[0].acceptTrouble(err) }
 		accept = func(client *relay.Side) { all.begin(run, client) }
 	}
 	labelled(roleClients, s.name, func() error {

@@ -158,11 +158,6 @@ func endingsOf(endings map[EndingInfo]int64) []EndingInfo {
 	return all
 }
 
-// times returns the current counts of the timings.
-func (st *serviceStats) times() TimesInfo {
-	return TimesInfo{Connect: histogramOf(st.connect), Wait: histogramOf(st.wait), Session: histogramOf(st.session)}
-}
-
 // waitEndedLocked records the end of a session's wait.
 func (st *serviceStats) waitEndedLocked(sess *Session, at time.Time) {
 	for _, t := range st.tallies {

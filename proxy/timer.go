@@ -8,19 +8,13 @@ import (
 
 // wakeTimer wakes one goroutine at the earliest of the times set.
 type wakeTimer struct {
-	*wakeTimerState
-}
-
-type wakeTimerState struct {
 	mu   sync.Mutex
 	at   time.Time // zero: never
 	poke chan struct{}
 }
 
-func newWakeTimer() wakeTimer { return wakeTimer{&wakeTimerState{poke: make(chan struct{}, 1)}} }
-
 // set asks to be woken at t, if not earlier.
-func (a wakeTimer) set(t time.Time) {
+func (a *wakeTimer) set(t time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !a.at.IsZero() && !t.Before(a.at) {
@@ -34,7 +28,7 @@ func (a wakeTimer) set(t time.Time) {
 }
 
 // wait returns true at the time set, and false when ctx ends.
-func (a wakeTimer) wait(ctx context.Context) bool {
+func (a *wakeTimer) wait(ctx context.Context) bool {
 	for {
 		a.mu.Lock()
 		at := a.at

@@ -20,7 +20,7 @@ var Acts = []Act{
 		Name: "drain", On: OnBackend, Many: true, Level: LevelYesNo, Undo: "ready", Params: drainParams,
 		Short:  "Send a backend no new sessions; live ones end by themselves, checks continue",
 		impact: impactOfTaking("drain"), progress: drainProgress,
-		apply: onBackend(func(b *proxy.Backend, r *Request) (string, error) {
+		apply: on(FindBackend, func(b *proxy.Backend, r *Request) (string, error) {
 			return b.Drain(proxy.DrainOptions{Limit: r.Limit, Then: r.Then, Quiet: r.Quiet, By: r.By, Reason: r.Reason})
 		}),
 	},
@@ -28,7 +28,7 @@ var Acts = []Act{
 		Name: "maint", On: OnBackend, Many: true, Level: LevelYesNo, Undo: "ready", Params: []Param{paramQuiet, paramReason, paramForce, paramHere, paramDryRun, paramWait, paramSave},
 		Short:  "Drain a backend and stop its checks",
 		impact: impactOfTaking("maint"), progress: drainProgress,
-		apply: onBackend(func(b *proxy.Backend, r *Request) (string, error) {
+		apply: on(FindBackend, func(b *proxy.Backend, r *Request) (string, error) {
 			return b.Maint(proxy.DrainOptions{Quiet: r.Quiet, By: r.By, Reason: r.Reason})
 		}),
 	},
@@ -36,7 +36,7 @@ var Acts = []Act{
 		Name: "ready", On: OnBackend, Many: true, Level: LevelNone, Params: []Param{paramReason, paramHere, paramDryRun, paramWait, paramSave},
 		Short:    "Put a backend back in service",
 		progress: readyProgress,
-		apply: onBackend(func(b *proxy.Backend, r *Request) (string, error) {
+		apply: on(FindBackend, func(b *proxy.Backend, r *Request) (string, error) {
 			return b.Ready(r.By, r.Reason)
 		}),
 	},
@@ -44,7 +44,7 @@ var Acts = []Act{
 		Name: "weight", On: OnBackend, Args: "N", Level: LevelNone, Undo: "weight", Params: []Param{paramReason, paramForce, paramHere, paramDryRun, paramSave},
 		Short: "Change a backend's share of new sessions",
 		args:  validateWeight, impact: impactOfWeight,
-		apply: onBackend(func(b *proxy.Backend, r *Request) (string, error) {
+		apply: on(FindBackend, func(b *proxy.Backend, r *Request) (string, error) {
 			n, err := weightOf(r.Args)
 			if err != nil {
 				return "", err
@@ -57,7 +57,7 @@ var Acts = []Act{
 		Params: []Param{paramLimit, paramThen, paramQuiet, paramMax, paramReason, paramForce, paramHere, paramDryRun, paramWait},
 		Short:  "Hold new clients in the queue",
 		impact: impactOfPause, progress: pauseProgress,
-		apply: onService(func(s *proxy.Service, r *Request) (string, error) {
+		apply: on(FindService, func(s *proxy.Service, r *Request) (string, error) {
 			return s.Pause(proxy.PauseOptions{Limit: r.Limit, Then: r.Then, Max: r.Max, Quiet: r.Quiet, By: r.By, Reason: r.Reason})
 		}),
 	},
@@ -65,7 +65,7 @@ var Acts = []Act{
 		Name: "resume", On: OnService, Many: true, Level: LevelNone, Undo: "pause", Params: []Param{paramRate, paramReason, paramForce, paramHere, paramDryRun, paramWait},
 		Short:  "Admit the clients that a pause holds",
 		impact: impactOfResume, progress: resumeProgress,
-		apply: onService(func(s *proxy.Service, r *Request) (string, error) {
+		apply: on(FindService, func(s *proxy.Service, r *Request) (string, error) {
 			return s.Resume(proxy.ResumeOptions{Rate: r.Rate, By: r.By, Reason: r.Reason, Force: r.Force})
 		}),
 	},
@@ -74,7 +74,7 @@ var Acts = []Act{
 		Params: []Param{paramLimit, paramThen, paramQuiet, paramMax, paramRate, paramReason, paramForce, paramHere, paramDryRun},
 		Short:  "Drain a backend, run its restart command, wait until its checks pass, and put it back",
 		impact: impactOfRestart, progress: planProgress,
-		apply: onBackend(func(b *proxy.Backend, r *Request) (string, error) {
+		apply: on(FindBackend, func(b *proxy.Backend, r *Request) (string, error) {
 			p, err := b.StartRestart(planOptions(r))
 			if err != nil {
 				return "", err
@@ -87,7 +87,7 @@ var Acts = []Act{
 		Params: []Param{paramLimit, paramThen, paramQuiet, paramMax, paramRate, paramMinUp, paramMaxW, paramReason, paramForce, paramHere, paramDryRun},
 		Short:  "Restart one backend after the other; stop at the first failure",
 		impact: impactOfRoll, progress: planProgress,
-		apply: onService(func(s *proxy.Service, r *Request) (string, error) {
+		apply: on(FindService, func(s *proxy.Service, r *Request) (string, error) {
 			o := planOptions(r)
 			if len(r.Args) > 0 {
 				o.Match = r.Args[0]
@@ -113,14 +113,14 @@ var Acts = []Act{
 		Name: "close", On: OnService, Many: true, Level: LevelDialog, Undo: "open", Params: []Param{paramReason, paramForce, paramDryRun},
 		Short:  "Refuse new clients by closing the listener, so that an outer balancer moves on",
 		impact: impactOfClose,
-		apply: onService(func(s *proxy.Service, r *Request) (string, error) {
+		apply: on(FindService, func(s *proxy.Service, r *Request) (string, error) {
 			return s.StopListening(r.By, r.Reason)
 		}),
 	},
 	{
 		Name: "open", On: OnService, Many: true, Level: LevelNone, Undo: "close", Params: []Param{paramReason, paramDryRun},
 		Short: "Accept new clients again after close",
-		apply: onService(func(s *proxy.Service, r *Request) (string, error) {
+		apply: on(FindService, func(s *proxy.Service, r *Request) (string, error) {
 			return s.StartListening(r.By, r.Reason)
 		}),
 	},
@@ -134,7 +134,7 @@ var Acts = []Act{
 		Name: "add", On: OnService, Args: "ADDR[,weight=N][,priority=N][,check=PORT][,name=NAME]", Level: LevelYesNo,
 		Params: []Param{paramReason, paramDryRun, paramSave}, Short: "Add a backend at run time",
 		args: validateBackend,
-		apply: onService(func(s *proxy.Service, r *Request) (string, error) {
+		apply: on(FindService, func(s *proxy.Service, r *Request) (string, error) {
 			c, err := backendOf(r.Args)
 			if err != nil {
 				return "", err
@@ -146,7 +146,7 @@ var Acts = []Act{
 		Name: "remove", On: OnBackend, Many: true, Level: LevelDialog, Params: removeParams,
 		Short:  "Drain a backend, then remove it",
 		impact: impactOfTaking("remove"), progress: removeProgress,
-		apply: onBackend(func(b *proxy.Backend, r *Request) (string, error) {
+		apply: on(FindBackend, func(b *proxy.Backend, r *Request) (string, error) {
 			return b.Remove(proxy.DrainOptions{Limit: r.Limit, Then: r.Then, Quiet: r.Quiet, By: r.By, Reason: r.Reason})
 		}),
 	},
@@ -177,25 +177,14 @@ var Acts = []Act{
 	},
 }
 
-// onBackend applies do to each backend of a request.
-func onBackend(do func(*proxy.Backend, *Request) (string, error)) func(*Local, *Status, *Act, Request) (Result, error) {
+// on applies do to each target of a request, which find finds.
+func on[T any](find func(*proxy.Engine, string) (T, error), do func(T, *Request) (string, error)) func(*Local, *Status, *Act, Request) (Result, error) {
 	return each(func(e *proxy.Engine, target string, r *Request) (string, error) {
-		b, err := FindBackend(e, target)
+		to, err := find(e, target)
 		if err != nil {
 			return "", err
 		}
-		return do(b, r)
-	})
-}
-
-// onService applies do to each service of a request.
-func onService(do func(*proxy.Service, *Request) (string, error)) func(*Local, *Status, *Act, Request) (Result, error) {
-	return each(func(e *proxy.Engine, target string, r *Request) (string, error) {
-		s, err := FindService(e, target)
-		if err != nil {
-			return "", err
-		}
-		return do(s, r)
+		return do(to, r)
 	})
 }
 

@@ -166,13 +166,8 @@ func outcomeOf(err error, here bool) (Outcome, *Error) {
 	return OutcomeUnknown, NoAnswer(err.Error())
 }
 
-// DoEverywhere performs one act on this node and all members.
-func DoEverywhere(ctx context.Context, self Source, peers func(id string) Source, r Request) ([]PeerAnswer, error) {
-	return DoOnEach(ctx, self, peers, func(string) *Request { return &r })
-}
-
-// DoOnEach is DoEverywhere with a request for each node, by label; nodes without
-// a request are skipped.
+// DoOnEach performs a request for each node, by label, on this node and all
+// members; nodes without a request are skipped.
 func DoOnEach(ctx context.Context, self Source, peers func(id string) Source, of func(node string) *Request) ([]PeerAnswer, error) {
 	return askSome(ctx, self, peers, func(node string) func(context.Context, Source) (Result, error) {
 		r := of(node)

@@ -65,11 +65,8 @@ func (f socketFile) setAccess(s Sock) error {
 			return err
 		}
 	}
-	return os.Chmod(f.path, s.mode())
+	return os.Chmod(f.path, cmp.Or(s.Mode, 0o600))
 }
-
-// mode is the file mode of a Unix listener.
-func (s Sock) mode() fs.FileMode { return cmp.Or(s.Mode, 0o600) }
 
 func groupID(name string) (int, error) {
 	if id, err := strconv.Atoi(name); err == nil {

@@ -88,31 +88,23 @@ func (c *openingConn) Write(p []byte) (done int, err error) {
 	if c.Conn != nil {
 		return c.Conn.Write(p)
 	}
-	for done < len(p) {
-		n, e, err := c.try(&c.out, func(fd int32) (int, unix.Errno) { return send(fd, p[done:], false) })
-		switch {
-		case err != nil:
-			return done, c.error("write", err)
-		case e == unix.EAGAIN:
-			c.Post(c.side.armOpening)
-			c.wait(&c.out)
-		case e != 0:
-			return done, c.error("write", os.NewSyscallError("write", e))
-		}
-		done += n
-	}
-	return done, nil
+	return c.write(p, true)
 }
 
 // WriteNow writes what fits, and never waits.
-func (c *openingConn) WriteNow(p []byte) (done int, err error) {
+func (c *openingConn) WriteNow(p []byte) (done int, err error) { return c.write(p, false) }
+
+func (c *openingConn) write(p []byte, all bool) (done int, err error) {
 	for done < len(p) {
 		n, e, err := c.try(&c.out, func(fd int32) (int, unix.Errno) { return send(fd, p[done:], false) })
 		switch {
 		case err != nil:
 			return done, c.error("write", err)
-		case e == unix.EAGAIN:
+		case e == unix.EAGAIN && !all:
 			return done, nil
+		case e == unix.EAGAIN:
+			c.Post(c.side.armOpening)
+			c.wait(&c.out)
 		case e != 0:
 			return done, c.error("write", os.NewSyscallError("write", e))
 		}
