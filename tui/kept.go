@@ -2,7 +2,6 @@ package tui
 
 import (
 	"maps"
-	"slices"
 
 	tea "github.com/charmbracelet/bubbletea"
 
@@ -91,12 +90,5 @@ func (r *keeper) keep() tea.Cmd {
 func (r *keeper) keepLast() {
 	if keep := r.keep(); keep != nil {
 		keep()
-	}
-}
-
-// forgetView shows all services if the restored one no longer exists.
-func (w *workspace) forgetView() {
-	if w.view != "" && !slices.Contains(w.stats.serviceNames(), w.view) {
-		w.view = ""
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -291,7 +292,7 @@ func takeAnswer(m *model, a *fetched, now time.Time) {
 		m.stats.takePast(a.past)
 		m.refresh()
 	case fetchReport:
-		if m.stats.takeReport(a.report) {
+		if m.stats.report = a.report; m.stats.ran == a.report.ID { // this console saw the plan run
 			m.message.show(reportLevel(&a.report), a.report.Sentence())
 		}
 		m.refreshPane(panePlan)
@@ -310,8 +311,8 @@ func (m *model) onStatus(a fetched, now time.Time) tea.Cmd {
 		m.message.show(proxy.LevelGood, fmt.Sprintf("live again after %s", age(away)))
 	}
 	m.showEnds(a.begun)
-	if first {
-		m.forgetView()
+	if first && m.view != "" && !slices.Contains(m.stats.serviceNames(), m.view) {
+		m.view = "" // the restored one no longer exists
 	}
 	if first || m.stats.version != before || away > 0 {
 		m.stale = false

@@ -148,27 +148,21 @@ func (p *proposal) allTogether(f *frame) string {
 func (p *proposal) recheck(f *frame) string {
 	for i, t := range p.req.Targets {
 		switch p.act.On {
-		case api.OnBackend:
-			b := f.stats.status.Backend(t)
-			if b == nil && p.stamps[i] == "" {
+		case api.OnBackend, api.OnService:
+			var is sign
+			b, s := f.stats.status.Backend(t), f.stats.status.Service(t)
+			switch {
+			case b != nil:
+				is = backendSign(b)
+			case s != nil:
+				is = serviceSign(s)
+			case p.stamps[i] == "":
 				continue // only other nodes have it
-			}
-			if b == nil {
+			default:
 				return screen.Safe(t) + " is gone"
 			}
 			if api.Stamp(f.stats.status, p.act, t) != p.stamps[i] {
-				return fmt.Sprintf("%s was changed meanwhile: it is now %s", screen.Safe(t), backendSign(b).word)
-			}
-		case api.OnService:
-			s := f.stats.status.Service(t)
-			if s == nil && p.stamps[i] == "" {
-				continue
-			}
-			if s == nil {
-				return screen.Safe(t) + " is gone"
-			}
-			if api.Stamp(f.stats.status, p.act, t) != p.stamps[i] {
-				return fmt.Sprintf("%s was changed meanwhile: it is now %s", screen.Safe(t), serviceSign(s).word)
+				return fmt.Sprintf("%s was changed meanwhile: it is now %s", screen.Safe(t), is.word)
 			}
 		case api.OnSession:
 			if known, live := f.stats.find(t); p.lived[i] && known && !live || p.lived[i] && !known {

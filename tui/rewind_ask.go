@@ -103,7 +103,8 @@ func (a *momentMsg) read(ctx context.Context, past api.History) (err error) {
 		return err
 	}
 	end := a.moment.Status.Node.Now
-	if a.graph, err = past.Series(ctx, graphQuery(end)); err != nil {
+	graph := api.SeriesQuery{Stretch: api.Stretch{Since: end.Add(-historySpan), Until: end}, Backends: true}
+	if a.graph, err = past.Series(ctx, graph); err != nil {
 		return err
 	}
 	q := api.TimelineQuery{Stretch: api.Stretch{Since: a.at.Add(-24 * time.Hour), Until: a.at.Add(time.Millisecond)}, Limit: rewindEvents}
@@ -130,9 +131,4 @@ func (t *timeline) read(ctx context.Context, past api.History) error {
 		}
 	}
 	return err
-}
-
-// graphQuery returns the query for the graphs that end at end.
-func graphQuery(end time.Time) api.SeriesQuery {
-	return api.SeriesQuery{Stretch: api.Stretch{Since: end.Add(-historySpan), Until: end}, Backends: true}
 }

@@ -23,12 +23,6 @@ func (s *stats) missingReport() string {
 	return ""
 }
 
-// takeReport stores the report of a plan, and reports whether this console saw the plan run.
-func (s *stats) takeReport(r proxy.Report) bool {
-	s.report = r
-	return s.ran == r.ID
-}
-
 // reportLevel returns the event level of a plan's outcome.
 func reportLevel(r *proxy.Report) string {
 	if r.State == proxy.PlanDone {

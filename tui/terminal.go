@@ -50,11 +50,11 @@ func openTerminal(in io.Reader, out io.Writer) *terminal {
 	t := &terminal{lost: make(chan error, 1), raw: out}
 	t.input, t.output = &watchedReader{in, t}, writerFunc(t.setMode)
 	if f, ok := in.(*os.File); ok {
-		t.input = &watchedFile{f, t}
+		t.input = &watchedFile{watchedReader{f, t}, f}
 		t.save(f)
 	}
 	if f, ok := out.(*os.File); ok {
-		t.output = &watchedFile{f, t}
+		t.output = &watchedFile{watchedReader{f, t}, f}
 		t.save(f)
 	}
 	return t
@@ -128,7 +128,7 @@ type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
-// watchedReader is an input that is not a file.
+// watchedReader is an input whose loss is noticed.
 type watchedReader struct {
 	r io.Reader
 	t *terminal
@@ -145,16 +145,8 @@ func (w *watchedReader) Read(p []byte) (int, error) {
 // watchedFile is an input with the descriptor that Bubble Tea needs: without one there is no raw
 // mode, no size, and no way to end a read.
 type watchedFile struct {
+	watchedReader
 	f *os.File
-	t *terminal
-}
-
-func (w *watchedFile) Read(p []byte) (int, error) {
-	n, err := w.f.Read(p)
-	if err != nil {
-		w.t.failed(err)
-	}
-	return n, err
 }
 
 func (w *watchedFile) Write(p []byte) (int, error) { return w.t.setMode(p) }

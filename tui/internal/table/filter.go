@@ -1,6 +1,7 @@
 package table
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -125,12 +126,7 @@ func (f filter) matches(row cells) bool {
 // plain reports whether a filter has words only: these may name a group and then match all of it,
 // unlike "act>100".
 func (f filter) plain() bool {
-	for _, t := range f.terms {
-		if t.not || t.fuzzy || t.col != "" {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(f.terms, func(t term) bool { return t.not || t.fuzzy || t.col != "" })
 }
 
 func (t *term) matches(row cells) bool {
