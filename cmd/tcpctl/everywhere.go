@@ -93,7 +93,7 @@ func actEverywhere(cmd *cobra.Command, src *control.Client, a *api.Act, r api.Re
 			return err
 		}
 	}
-	answers, err := api.DoEverywhere(ctx, src, func(id string) api.Source { return src.Peer(id) }, r)
+	answers, err := api.DoOnEach(ctx, src, func(id string) api.Source { return src.Peer(id) }, func(string) *api.Request { return &r })
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -119,10 +120,7 @@ func (f *File) checkConsole(r *report) {
 func (f *File) boundActions() []string {
 	all := slices.Collect(maps.Keys(f.Console.Keys))
 	slices.SortFunc(all, func(a, b string) int {
-		if c := f.lines.find(join("console.keys", a)).compare(f.lines.find(join("console.keys", b))); c != 0 {
-			return c
-		}
-		return strings.Compare(a, b)
+		return cmp.Or(f.lines.find(join("console.keys", a)).compare(f.lines.find(join("console.keys", b))), strings.Compare(a, b))
 	})
 	return all
 }

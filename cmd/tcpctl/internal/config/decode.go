@@ -81,12 +81,7 @@ func (d *decoder) unknown(path, key string, raw any, table reflect.Type) {
 // looksLike reports whether raw has a key of another kind of table.
 func looksLike(raw any, table reflect.Type) bool {
 	m, _ := raw.(map[string]any)
-	for key := range m {
-		if slices.Contains(keysOf(table), key) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(keysOf(table), func(key string) bool { _, has := m[key]; return has })
 }
 
 // services restores the file's order, which a map has lost.

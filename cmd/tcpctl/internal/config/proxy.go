@@ -59,7 +59,7 @@ func (s *Service) proxy() proxy.ServiceConfig {
 		Source:           s.Source,
 		Balance:          s.Balance,
 		Scope:            s.Scope,
-		ConnectTimeout:   orNever(s.ConnectTimeout),
+		ConnectTimeout:   cmp.Or(s.ConnectTimeout, 24*time.Hour), // the engine needs a bound; the system gives up after some minutes
 		ConnectRetries:   orOff(s.ConnectRetries),
 		IdleTimeout:      s.IdleTimeout,
 		HalfCloseTimeout: orOff(s.HalfCloseTimeout),
@@ -202,10 +202,4 @@ func (h *Hook) proxy() proxy.Hook {
 // orOff converts 0, which is off in the file, for engine fields where 0 is a default and negative is off.
 func orOff[T int | time.Duration](v T) T {
 	return cmp.Or(v, -1)
-}
-
-// orNever converts a dial timeout of 0: the engine needs a bound. The system itself gives up after
-// some minutes, long before this one.
-func orNever(d time.Duration) time.Duration {
-	return cmp.Or(d, 24*time.Hour)
 }

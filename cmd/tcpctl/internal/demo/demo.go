@@ -5,9 +5,11 @@ package demo
 import (
 	"context"
 	"math/rand/v2"
+	"net/http"
 	"sync"
 	"time"
 
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/protocol"
 	"github.com/tcpctl/tcpctl/proxy"
 )
@@ -27,7 +29,7 @@ func New() (*Demo, error) {
 	d := &Demo{}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	var err error
-	if d.bridge, err = newDesk(); err != nil {
+	if d.bridge, err = protocol.NewWebSocket(config.NewWS(), http.HandlerFunc(servePage)); err != nil {
 		return nil, err
 	}
 	for _, name := range []string{"web-a", "web-b", "web-c", "soffice", "echo"} {

@@ -5,19 +5,12 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
-	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/protocol"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/ws"
 )
 
 //go:embed page.html
 var page []byte
-
-// newDesk makes the bridge's client side: WebSocket, with a page to try it.
-func newDesk() (*protocol.WebSocket, error) {
-	return protocol.NewWebSocket(config.NewWS(), http.HandlerFunc(servePage))
-}
 
 func servePage(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path != "/" {

@@ -28,11 +28,6 @@ type consulSource struct {
 // maxConsul is the maximum size of an answer from Consul, in bytes.
 const maxConsul = 16 << 20
 
-func newConsulSource(s *Spec) (*consulSource, error) {
-	q, err := parseConsul(s.What())
-	return &consulSource{query: q, timeout: s.timeout()}, err
-}
-
 // client makes a new client for each query, so that a replaced token or certificate is read again,
 // and no connection is left behind.
 func (c *consulSource) client() (*api.Client, error) {

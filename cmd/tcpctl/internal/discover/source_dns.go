@@ -53,10 +53,6 @@ type srvSource struct {
 	at      map[string]netip.Addr // the address chosen for each target
 }
 
-func newSRVSource(s *Spec) *srvSource {
-	return &srvSource{newResolver(s), s.What(), s.timeout(), map[string]netip.Addr{}}
-}
-
 func (s *srvSource) ask(ctx context.Context, _ time.Duration) (a answer, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()

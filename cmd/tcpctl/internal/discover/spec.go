@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -197,9 +198,10 @@ func (s *Spec) open(service string) (source, error) {
 	case KindDNS:
 		return newDNSSource(s)
 	case KindSRV:
-		return newSRVSource(s), nil
+		return &srvSource{newResolver(s), s.What(), s.timeout(), map[string]netip.Addr{}}, nil
 	case KindConsul:
-		return newConsulSource(s)
+		q, err := parseConsul(s.What())
+		return &consulSource{query: q, timeout: s.timeout()}, err
 	case KindExec:
 		return &execSource{argv: s.argv(), service: service, timeout: s.timeout()}, nil
 	case KindFile:

@@ -146,7 +146,8 @@ func Start(ctx context.Context, c Config, source *api.Local) (*Fleet, error) {
 // New makes an engine's part in a mesh. The source's Mesh and Peers are set,
 // so make it before others use the source. Close it.
 func New(c Config, source *api.Local) (*Fleet, error) {
-	f := &Fleet{name: c.Mesh.Name, source: source, log: c.Log, listen: c.Listen, streams: newStreams(), noted: noted{}, joins: c.Cluster}
+	f := &Fleet{name: c.Mesh.Name, source: source, log: c.Log, listen: c.Listen, noted: noted{}, joins: c.Cluster,
+		streams: &streams{opened: make(chan net.Conn), closed: make(chan struct{})}}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	f.identity = c.identity()
 	if c.Mesh.Key == nil {

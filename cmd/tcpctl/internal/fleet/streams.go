@@ -17,10 +17,6 @@ type streams struct {
 	once   sync.Once
 }
 
-func newStreams() *streams {
-	return &streams{opened: make(chan net.Conn), closed: make(chan struct{})}
-}
-
 // fromPeer is a stream with the peer that opened it.
 type fromPeer struct {
 	net.Conn

@@ -204,7 +204,9 @@ func (r *Recorder) Close() {
 
 // Record takes the record of a session that has ended. It is called on the data
 // path, and never waits.
-func (r *Recorder) Record(rec proxy.Record) { r.records.add(recordOf(&rec)) }
+func (r *Recorder) Record(rec proxy.Record) {
+	r.records.add(record{rec.ID, rec.Service, rec.Client, rec.BytesIn, rec.BytesOut, time.Duration(rec.WaitedSeconds * float64(time.Second))})
+}
 
 // records wait for the sampler.
 type records struct {

@@ -85,7 +85,8 @@ func (k *kind) rollUp(l int) string {
 
 // migrations each bring a file to the next version; the number of those that have run is its
 // user_version. A released one is never changed.
-var migrations = []func() string{version1, func() string { return topDays }, func() string { return detailTables }, threeHours}
+var migrations = []func() string{version1, func() string { return topDays }, func() string { return detailTables },
+	func() string { return services.create(4) + backends.create(4) }}
 
 // detailTables have the clients in queues and with slots, the states of peers, and the progress of
 // plans.
@@ -109,8 +110,6 @@ const topDays = `
 CREATE TABLE top_clients_1d (at INTEGER NOT NULL, service INTEGER NOT NULL, client TEXT NOT NULL, sessions INTEGER NOT NULL,
 	bytes_in INTEGER NOT NULL, bytes_out INTEGER NOT NULL, waiting_ms INTEGER NOT NULL, PRIMARY KEY (at, service, client)) WITHOUT ROWID;
 `
-
-func threeHours() string { return services.create(4) + backends.create(4) }
 
 func version1() string {
 	var b strings.Builder

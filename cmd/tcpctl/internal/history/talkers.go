@@ -68,10 +68,6 @@ type record struct {
 	waited              time.Duration
 }
 
-func recordOf(r *proxy.Record) record {
-	return record{r.ID, r.Service, r.Client, r.BytesIn, r.BytesOut, time.Duration(r.WaitedSeconds * float64(time.Second))}
-}
-
 func (t *talkers) begin(minute int64) {
 	t.minute, t.rows = minute, map[talkerKey]*talkerRow{}
 	if t.live == nil {

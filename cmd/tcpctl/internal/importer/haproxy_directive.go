@@ -32,11 +32,9 @@ func (s *haSection) directive(d *draft, n int, w []string) (reason string) {
 	if w[0] == "no" && len(args) > 0 {
 		return "tcpctl has no such option to turn off"
 	}
-	if s.kind == "global" {
-		if w[0] == "maxconn" && len(args) == 1 && isNumber(args[0]) {
-			d.maxSessions = number(args[0])
-			return ""
-		}
+	if s.kind == "global" && w[0] == "maxconn" && len(args) == 1 && isNumber(args[0]) {
+		d.maxSessions = number(args[0])
+		return ""
 	}
 	for _, name := range []string{two, w[0]} {
 		if slices.Contains(ignored, name) {

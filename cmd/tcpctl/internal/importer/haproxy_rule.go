@@ -2,6 +2,7 @@ package importer
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -54,10 +55,8 @@ func (s *haSection) conditions(w []string) (all [][]string, negated, ok bool) {
 	}
 	if len(w) > 2 && w[0] == "{" && w[len(w)-1] == "}" {
 		inside := w[1 : len(w)-1]
-		for _, word := range inside {
-			if word == "{" || word == "}" {
-				return nil, false, false
-			}
+		if slices.Contains(inside, "{") || slices.Contains(inside, "}") {
+			return nil, false, false
 		}
 		return [][]string{inside}, negated, true
 	}
@@ -158,15 +157,15 @@ func (s *haSection) tcpRequest(w []string) string {
 // addresses allows or denies clients by address. Both "reject unless" and "accept if" followed by a
 // reject allow only these.
 func (s *haSection) addresses(w []string, allow, accept bool) bool {
+	file, list := &s.settings.denyFile, &s.settings.deny
+	if allow {
+		file, list = &s.settings.allowFile, &s.settings.allow
+	}
 	for i := 0; i < len(w); i++ {
 		switch {
 		case w[i] == "-f" && i+1 < len(w):
 			i++
-			if allow {
-				s.settings.allowFile = w[i]
-			} else {
-				s.settings.denyFile = w[i]
-			}
+			*file = w[i]
 		case strings.HasPrefix(w[i], "-"):
 			return false
 		default:
@@ -175,11 +174,7 @@ func (s *haSection) addresses(w []string, allow, accept bool) bool {
 					return false
 				}
 			}
-			if allow {
-				s.settings.allow = append(s.settings.allow, w[i])
-			} else {
-				s.settings.deny = append(s.settings.deny, w[i])
-			}
+			*list = append(*list, w[i])
 		}
 	}
 	if allow && !accept {

@@ -62,7 +62,8 @@ func (in *Instance) upgrade(by string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	next, err := upgrade.Begin(ourPath, os.Args, in.systemd.Env(), h.offer, h.duties())
+	next, err := upgrade.Begin(ourPath, os.Args, in.systemd.Env(), h.offer,
+		upgrade.Duties{StopListening: h.stopListening, Yield: h.yield, Release: h.release, Resume: h.resume, Stop: h.quit})
 	if err != nil {
 		h.end()
 		return "", api.Refused(err.Error(), "this process serves on; mend that, then upgrade again")

@@ -9,10 +9,6 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-func (h *handover) duties() upgrade.Duties {
-	return upgrade.Duties{StopListening: h.stopListening, Yield: h.yield, Release: h.release, Resume: h.resume, Stop: h.quit}
-}
-
 // stopListening leaves new clients to the successor, once the acts in progress have ended.
 func (h *handover) stopListening() (upgrade.State, error) {
 	in := h.in

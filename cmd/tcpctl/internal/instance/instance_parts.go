@@ -74,7 +74,8 @@ func (in *Instance) makeEngine() (err error) {
 	if in.c.Path != "" {
 		in.state.path = in.c.Path + ".state"
 		in.local.Node.ConfigHash = in.file.Hash()
-		r := newReloads()
+		now := time.Now() // of the load at the start
+		r := &reloads{info: api.ReloadInfo{OK: true, At: now, LoadedAt: now}}
 		in.local.Reload, in.local.Reloads, in.local.Save = r.counted(in.reload), r.last, in.save
 		in.local.Text = func() api.ConfigText { return api.ConfigText{Path: in.c.Path, Text: in.File().Text()} }
 	}

@@ -13,12 +13,6 @@ type reloads struct {
 	info api.ReloadInfo
 }
 
-// newReloads begins with the load at the start.
-func newReloads() *reloads {
-	now := time.Now()
-	return &reloads{info: api.ReloadInfo{OK: true, At: now, LoadedAt: now}}
-}
-
 // counted wraps a reload to record its result.
 func (r *reloads) counted(reload func(by string) ([]string, error)) func(by string) ([]string, error) {
 	return func(by string) ([]string, error) {

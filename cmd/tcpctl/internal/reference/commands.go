@@ -41,7 +41,7 @@ func (m *markdown) command(c *cobra.Command) {
 	m.heading(2, code(c.CommandPath()))
 	m.text(sentence(c.Short))
 	if c.Long != "" && c.Name() != "completion" && (c.Parent() == nil || c.Parent().Name() != "completion") {
-		m.text(strings.ReplaceAll(c.Long, "\n", "\n"))
+		m.text(c.Long)
 	}
 	m.block("", c.UseLine())
 	m.flags(c.LocalNonPersistentFlags())

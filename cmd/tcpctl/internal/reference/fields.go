@@ -94,6 +94,15 @@ func (s *source) reach(t shape, all *[]string) error {
 	return s.printed(t.name, func(_ *member, inner shape) error { return s.reach(inner, all) })
 }
 
+// reached returns the shape of a type, and adds the objects that it refers to.
+func (s *source) reached(name string, all *[]string) (shape, error) {
+	t, err := s.named(name)
+	if err != nil {
+		return t, err
+	}
+	return t, s.reach(t, all)
+}
+
 // fields describes what is printed with --json, and each object in it.
 func (s *source) fields(documents []Document) ([]byte, error) {
 	m := newMarkdown("JSON", "The JSON that commands print with `--json` and that the control socket sends. Names end in their unit (`_seconds`); "+
@@ -103,25 +112,18 @@ func (s *source) fields(documents []Document) ([]byte, error) {
 	var rows [][]string
 	var objects []string
 	for _, d := range documents {
-		t, err := s.named(d.Type)
+		t, err := s.reached(d.Type, &objects)
 		if err != nil {
 			return nil, err
 		}
 		rows = append(rows, []string{code(d.Name), t.text()})
-		if err := s.reach(t, &objects); err != nil {
-			return nil, err
-		}
 	}
 	m.table([]string{"Document", "Is"}, rows)
 	for _, r := range routes { // api.md links to them
 		if r.answer == "" {
 			continue
 		}
-		t, err := s.named(r.answer)
-		if err == nil {
-			err = s.reach(t, &objects)
-		}
-		if err != nil {
+		if _, err := s.reached(r.answer, &objects); err != nil {
 			return nil, err
 		}
 	}

@@ -74,7 +74,7 @@ func overview(root *cobra.Command) []byte {
 		m.heading(1, strings.ToUpper(strings.TrimSuffix(g.Title, ":")))
 		for _, c := range root.Commands() {
 			if c.GroupID == g.ID && c.IsAvailableCommand() {
-				m.term(synopsis(c), sentence(c.Short))
+				m.term(strings.TrimSuffix(c.UseLine(), " [flags]"), sentence(c.Short))
 			}
 		}
 	}
@@ -131,9 +131,6 @@ var paths = []constant{
 	{"/run/tcpctl/tcpctl.sock", "The control socket of an instance that runs as root or as the package's unit."},
 	{"/var/lib/tcpctl", "State and history; an ordinary user's are in **~/.local/state/tcpctl**."},
 }
-
-// synopsis returns the usage line of a command, without the flags that all have.
-func synopsis(c *cobra.Command) string { return strings.TrimSuffix(c.UseLine(), " [flags]") }
 
 // term writes an entry of a definition list.
 func (m *markdown) term(name, text string) {

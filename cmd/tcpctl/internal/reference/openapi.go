@@ -48,10 +48,7 @@ func (s *source) openAPI() ([]byte, error) {
 func (s *source) operation(r *route, objects *[]string) (object, error) {
 	answer := object{"description": r.about}
 	if r.answer != "" {
-		t, err := s.named(r.answer)
-		if err == nil {
-			err = s.reach(t, objects)
-		}
+		t, err := s.reached(r.answer, objects)
 		if err != nil {
 			return nil, err
 		}
@@ -59,7 +56,8 @@ func (s *source) operation(r *route, objects *[]string) (object, error) {
 	} else {
 		answer["content"] = object{"application/octet-stream": object{}}
 	}
-	o := object{"summary": r.about, "operationId": operationID(r), "responses": object{"200": answer,
+	id := strings.ToLower(r.method) + strings.NewReplacer("/v1/", "_", "/", "_", "{", "", "}", "", "-", "_").Replace(r.path)
+	o := object{"summary": r.about, "operationId": id, "responses": object{"200": answer,
 		"default": object{"description": "An error.", "content": jsonContent(reference("ErrorBody"))}}}
 	if params := queryOf(r); len(params) > 0 {
 		o["parameters"] = params
@@ -67,20 +65,13 @@ func (s *source) operation(r *route, objects *[]string) (object, error) {
 	if name, act := strings.CutPrefix(r.body, "act "); act {
 		o["requestBody"] = object{"content": jsonContent(actBody(api.Lookup(name)))}
 	} else if r.body != "" {
-		t, err := s.named(r.body)
-		if err == nil {
-			err = s.reach(t, objects)
-		}
+		t, err := s.reached(r.body, objects)
 		if err != nil {
 			return nil, err
 		}
 		o["requestBody"] = object{"required": true, "content": jsonContent(schemaOf(t))}
 	}
 	return o, nil
-}
-
-func operationID(r *route) string {
-	return strings.ToLower(r.method) + strings.NewReplacer("/v1/", "_", "/", "_", "{", "", "}", "", "-", "_").Replace(r.path)
 }
 
 func queryOf(r *route) (all []any) {

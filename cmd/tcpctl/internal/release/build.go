@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -87,5 +86,3 @@ func (r *release) put(path string, text []byte) error {
 	}
 	return os.Chtimes(path, r.time, r.time)
 }
-
-func (r *release) epoch() string { return "SOURCE_DATE_EPOCH=" + strconv.FormatInt(r.time.Unix(), 10) }

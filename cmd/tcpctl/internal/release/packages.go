@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 )
@@ -44,7 +45,7 @@ func (r *release) packages() error {
 			return err
 		}
 		for _, kind := range []string{"deb", "rpm", "apk"} {
-			if err := r.run([]string{r.epoch()}, tool, "package", "--config", path, "--packager", kind, "--target", r.out+string(filepath.Separator)); err != nil {
+			if err := r.run([]string{fmt.Sprintf("SOURCE_DATE_EPOCH=%d", r.time.Unix())}, tool, "package", "--config", path, "--packager", kind, "--target", r.out+string(filepath.Separator)); err != nil {
 				return err
 			}
 		}
