@@ -93,7 +93,7 @@ func (b *bridge) flags(f *pflag.FlagSet, c *proxy.ServiceConfig) {
 
 // build completes the service from the flags.
 func (b *bridge) build(c *proxy.ServiceConfig) (err error) {
-	if b.connect.wanted() {
+	if b.connect.URL != "" || b.connect.listen != "" {
 		if err := parseCheck(b.check, &c.Check); err != nil {
 			return err
 		}

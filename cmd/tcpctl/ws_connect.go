@@ -24,9 +24,6 @@ func (w *wsConnect) flags(f *pflag.FlagSet) {
 	f.BoolVar(&w.Insecure, "target-insecure", false, "with --ssl-target or wss: do not verify the target's certificate")
 }
 
-// wanted reports whether the command connects to a WebSocket.
-func (w *wsConnect) wanted() bool { return w.URL != "" || w.listen != "" }
-
 // build completes the service that connects to a WebSocket.
 func (w *wsConnect) build(b *bridge, c *proxy.ServiceConfig) error {
 	switch {

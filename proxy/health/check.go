@@ -104,7 +104,7 @@ func (c Check) Run(ctx context.Context) Result {
 		return c.sendExpect(over, rtt)
 	}
 	c.hangUp(over)
-	return Result{OK: true, Detail: fmt.Sprintf("connected in %s", millis(rtt)), RTT: rtt}
+	return Result{OK: true, Detail: fmt.Sprintf("connected in %.1fms", float64(rtt.Microseconds())/1000), RTT: rtt}
 }
 
 // begin sends what a session sends before its client's bytes.

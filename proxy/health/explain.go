@@ -6,9 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
-	"strconv"
 	"syscall"
-	"time"
 )
 
 // Explain returns why a connection failed, in a word or two.
@@ -41,8 +39,4 @@ func Explain(err error) string {
 		return sys.Err.Error()
 	}
 	return err.Error()
-}
-
-func millis(d time.Duration) string {
-	return strconv.FormatFloat(float64(d.Microseconds())/1000, 'f', 1, 64) + "ms"
 }

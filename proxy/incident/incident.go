@@ -29,7 +29,7 @@ func Text(w io.Writer, i *api.Incident, o Options) error {
 
 // Markdown writes it for a ticket or a chat.
 func Markdown(w io.Writer, i *api.Incident, o Options) error {
-	return write(w, i, &style{zone: o.zone(), title: "# %s\n", head: "\n## %s\n\n", item: "- %s\n", code: "`%s`", fence: "```\n", escape: markdown})
+	return write(w, i, &style{zone: o.zone(), title: "# %s\n", head: "\n## %s\n\n", item: "- %s\n", code: "`%s`", fence: "```\n", escape: markdown.Replace})
 }
 
 // style is how the parts of a document are written.
@@ -50,9 +50,7 @@ func (s *style) safe(of string) string {
 }
 
 // markdown escapes Markdown's syntax.
-func markdown(of string) string {
-	return strings.NewReplacer(`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "<", "&lt;", "|", `\|`, "#", `\#`).Replace(of)
-}
+var markdown = strings.NewReplacer(`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "<", "&lt;", "|", `\|`, "#", `\#`)
 
 func write(w io.Writer, i *api.Incident, s *style) error {
 	var b strings.Builder

@@ -47,13 +47,14 @@ func Dial(path string) *Client {
 // Over makes a client that asks a host by a function, like an
 // http.RoundTripper's.
 func Over(ask func(*http.Request) (*http.Response, error), host string) *Client {
-	over := &http.Client{Transport: roundTrip(ask)}
+	over := &http.Client{Transport: RoundTrip(ask)}
 	return &Client{path: host, host: host, http: over, many: over}
 }
 
-type roundTrip func(*http.Request) (*http.Response, error)
+// RoundTrip is an http.RoundTripper of one function.
+type RoundTrip func(*http.Request) (*http.Response, error)
 
-func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+func (f RoundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // Peer is a client of another node, through the instance's mesh.
 func (c *Client) Peer(node string) *Client {

@@ -23,11 +23,6 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// roundTrip is an http.RoundTripper of one function.
-type roundTrip func(*http.Request) (*http.Response, error)
-
-func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
 // nodeKey is the context key of a request's node, as it was written: a name may have any
 // characters, unlike a URL's host.
 type nodeKey struct{}

@@ -179,7 +179,7 @@ func New(c Config, source *api.Local) (*Fleet, error) {
 	f.transport = &http.Transport{DialContext: f.dial, MaxIdleConnsPerHost: 4, IdleConnTimeout: 30 * time.Second}
 	f.proxy = &httputil.ReverseProxy{
 		Rewrite:       rewrite,
-		Transport:     roundTrip(f.ask),
+		Transport:     control.RoundTrip(f.ask),
 		FlushInterval: -1,
 		ErrorHandler:  func(w http.ResponseWriter, _ *http.Request, err error) { control.Fail(w, api.AsError(err)) },
 		ErrorLog:      slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // each error goes to the client

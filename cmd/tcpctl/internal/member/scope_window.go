@@ -186,10 +186,7 @@ func (w *window) step(ctx context.Context, to cluster.Step) error {
 	if errors.Is(err, errUnheard) {
 		err = fmt.Errorf("%w: %w", proxy.ErrNoQuorum, err)
 	}
-	if err == nil {
-		err = over
-	}
-	return err
+	return cmp.Or(err, over)
 }
 
 // sayWithin is how long a majority may take to agree on a step before it is proposed again.

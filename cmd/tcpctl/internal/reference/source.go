@@ -1,6 +1,7 @@
 package reference
 
 import (
+	"cmp"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -92,10 +93,7 @@ func (s *source) note(f *ast.File) {
 		}
 		for _, spec := range g.Specs {
 			t := spec.(*ast.TypeSpec)
-			doc := t.Doc
-			if doc == nil {
-				doc = g.Doc
-			}
+			doc := cmp.Or(t.Doc, g.Doc)
 			name := f.Name.Name + "." + t.Name.Name
 			if _, known := s.types[name]; !known {
 				s.types[name] = &declared{f.Name.Name, about(t.Name.Name, paragraph(doc, nil)), t.Type}

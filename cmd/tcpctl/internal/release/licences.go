@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"debug/buildinfo"
 	"encoding/json"
 	"fmt"
@@ -69,9 +70,7 @@ func (m *module) read() error {
 			return err
 		}
 		m.texts = append(m.texts, strings.TrimSpace(strings.ReplaceAll(string(text), "\r\n", "\n")))
-		if m.licence == "" {
-			m.licence = licenceOf(string(text))
-		}
+		m.licence = cmp.Or(m.licence, licenceOf(string(text)))
 	}
 	if len(m.texts) == 0 {
 		return m.readReadme()

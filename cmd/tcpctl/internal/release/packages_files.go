@@ -134,12 +134,9 @@ func (r *release) zip(name string, text []byte) error {
 	return r.put(r.work("gz", name), b.Bytes())
 }
 
-// debianVersion returns the version as nfpm writes it for Debian.
-func (r *release) debianVersion() string { return strings.Replace(r.version, "-", "~", 1) }
-
 func (r *release) debianChangelog() []byte {
 	return fmt.Appendf(nil, "tcpctl (%s) unstable; urgency=medium\n\n  * See https://github.com/tcpctl/tcpctl/blob/main/CHANGELOG.md\n\n -- %s  %s\n",
-		r.debianVersion(), maintainer, r.time.Format(time.RFC1123Z))
+		strings.Replace(r.version, "-", "~", 1) /* as nfpm writes it */, maintainer, r.time.Format(time.RFC1123Z))
 }
 
 // copyright returns Debian's machine-readable copyright file.
