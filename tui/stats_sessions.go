@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
 // sessions is the newest list of sessions, live ones first. version changes with every new answer.
@@ -69,4 +71,20 @@ func byAge(a, b *session) int {
 		return 1
 	}
 	return cmp.Or(b.Ended.Ended.Compare(a.Ended.Ended), cmp.Compare(a.ID, b.ID))
+}
+
+// sessionText describes a session or waiter as last seen: its client, its backend, its age and its
+// rate. An unknown one has only its id.
+func (f *frame) sessionText(id string) string {
+	for _, s := range f.stats.sessions.list {
+		if s.ID == id {
+			return screen.Safe(api.SessionText(&s.SessionInfo, s.in+s.out))
+		}
+	}
+	for _, w := range f.stats.waiters.list {
+		if w.ID == id {
+			return screen.Safe(api.SessionText(&proxy.SessionInfo{ID: id, Client: w.Client, Service: f.stats.waiters.service, Phase: proxy.PhaseQueue, AgeSeconds: w.WaitedSeconds}, 0))
+		}
+	}
+	return screen.Safe(id)
 }

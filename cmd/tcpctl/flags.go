@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
 	"github.com/tcpctl/tcpctl/proxy/api"
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
@@ -81,4 +83,14 @@ func wrongValue(e *pflag.InvalidValueError) string {
 		}
 	}
 	return e.Unwrap().Error()
+}
+
+// source returns a client of the instance that a command asks, or of a peer through it.
+func source(cmd *cobra.Command) *control.Client {
+	path, _ := cmd.Flags().GetString("socket")
+	c := control.Dial(cmp.Or(path, control.DefaultPath()))
+	if peer, _ := cmd.Flags().GetString("peer"); peer != "" && peer != allPeers {
+		return c.Peer(peer)
+	}
+	return c
 }

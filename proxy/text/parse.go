@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/google/shlex"
 )
 
 // LongestDuration bounds all durations: it keeps every sum of a time and a duration far from an overflow.
@@ -73,3 +75,21 @@ func IsNumber(s string) bool {
 }
 
 func digits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
+
+// Words splits a line as a shell does: at spaces, with '…', "…" and \x. A # begins
+// no comment: operators type it before the numbers of tickets.
+func Words(line string) ([]string, error) {
+	// shlex cannot turn comments off, so # is replaced. A line that an operator types
+	// has no NUL.
+	words, err := shlex.Split(strings.ReplaceAll(line, "#", "\x00"))
+	switch {
+	case err != nil && strings.HasSuffix(err.Error(), "escape character"):
+		return nil, errors.New(`the line ends with a backslash; write \\ for one`)
+	case err != nil:
+		return nil, errors.New("a quote is not closed")
+	}
+	for i := range words {
+		words[i] = strings.ReplaceAll(words[i], "\x00", "#")
+	}
+	return words, nil
+}

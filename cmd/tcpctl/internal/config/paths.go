@@ -64,3 +64,14 @@ func (d *decoder) program(path string, argv []string) {
 		d.wrong(path, "each word is a string of its own; there is no shell", "%s: %q is one word", last(path), name)
 	}
 }
+
+// suggest says which name was probably meant, or lists the valid ones.
+func suggest(name string, names []string) string {
+	if n := text.Nearest(name, names); n != "" {
+		return "did you mean " + strconv.Quote(n) + "?"
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return "it is one of " + strings.Join(names, ", ")
+}

@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"go/ast"
 	"go/token"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/metrics"
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
@@ -91,4 +93,41 @@ func (s *source) events() ([]byte, error) {
 	}
 	m.table([]string{"Reason", "Meaning"}, rows)
 	return m.Bytes(), err
+}
+
+func metricsList() []byte {
+	all := metrics.Families()
+	m := newMarkdown("Metrics", fmt.Sprintf("`GET /metrics` on the `listen` address of `[metrics]` serves %d metrics to Prometheus, besides those of the Go runtime and the process. "+
+		"`/healthz` answers 200 while the process works, `/readyz` while it serves clients. A metric that does not apply is absent, not 0.", len(all)))
+	var rows [][]string
+	for _, d := range all {
+		rows = append(rows, []string{code(d.Name), d.Type, code(strings.Join(d.Labels, ", ")), d.Help})
+	}
+	m.table([]string{"Metric", "Type", "Labels", "Meaning"}, rows)
+	m.heading(2, "Labels")
+	m.text("No label has the address or name of a client. The number of values of each label:")
+	rows = nil
+	for _, l := range slices.Sorted(maps.Keys(metrics.Labels)) {
+		rows = append(rows, []string{code(l), metrics.Labels[l]})
+	}
+	m.table([]string{"Label", "Values"}, rows)
+	return m.Bytes()
+}
+
+func (s *source) accessLog() ([]byte, error) {
+	m := newMarkdown("Access log", "`access` in `[log]` names a file of JSON objects, one per line. Each session gets one at its end, and one every `access_flush` while it is live, so that the bytes of a long session show before it ends. "+
+		"After a rotation, signal USR1 reopens the file.")
+	for _, part := range []struct{ name, title, about string }{
+		{"access.ended", "A session that has ended", "`ended_by` and `reason` say how it ended; see [events](events.md) for the reasons."},
+		{"access.ongoing", "A session that goes on", "It has `\"ongoing\": true`, and its numbers are those so far."},
+	} {
+		m.heading(2, part.title)
+		m.text(part.about)
+		rows, err := s.rows(part.name)
+		if err != nil {
+			return nil, err
+		}
+		m.table([]string{"Field", "Type", "Meaning"}, rows)
+	}
+	return m.Bytes(), nil
 }
