@@ -90,6 +90,7 @@ func TestRule21aABackendThatDoesNotAnswer(t *testing.T) {
 				}
 				cfg := locked(proxy.Hooks{OnTTL: proxy.Hook{Func: hook}})
 				cfg.Relay, cfg.Check.Type, cfg.NoBackend = relay, check, proxy.Reject
+				cfg.Check.Interval = time.Hour // the hook finds it down, not a check
 				v := start(t, cfg, s)
 				v.untilUp()
 				v.dial("slow").isReset()
