@@ -16,12 +16,15 @@ import (
 // length (30 minutes), and TCPCTL_FAULTS_SEED=N repeats the same faults, as far as possible.
 func TestFaultsOfACluster(t *testing.T) {
 	t.Parallel()
-	sideBySide(t, []string{"strict", "shares"}, func(t *testing.T, order string) {
-		if order == "shares" {
-			faultsOfACluster(t, 90, faultLabConfig{slots: 30, hold: 900 * time.Millisecond, shares: true})
-		} else {
-			faultsOfACluster(t, 60, faultLabConfig{slots: 2, hold: 60 * time.Millisecond})
-		}
+	// In parallel, so that they begin after the other tests of clusters: their nodes have a higher
+	// priority, and others could not renew their leases beside them.
+	t.Run("strict", func(t *testing.T) {
+		t.Parallel()
+		faultsOfACluster(t, 60, faultLabConfig{slots: 2, hold: 60 * time.Millisecond})
+	})
+	t.Run("shares", func(t *testing.T) {
+		t.Parallel()
+		faultsOfACluster(t, 90, faultLabConfig{slots: 30, hold: 900 * time.Millisecond, shares: true})
 	})
 }
 
