@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 		runNode(role) // netns_test.go: this binary is one node of a test
 		return
 	}
-	proxytest.Parallel(16, 8) // tests in a synctest bubble run alone (see meshtest)
+	proxytest.SetUp(16, 8) // tests in a synctest bubble run alone (see meshtest)
 	goleak.VerifyTestMain(m)
 }
 

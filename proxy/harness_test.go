@@ -26,7 +26,7 @@ import (
 // of servers, and a client connects, sends and reads.
 
 func TestMain(m *testing.M) {
-	proxytest.Parallel(32, 8)
+	proxytest.SetUp(32, 8)
 	goleak.VerifyTestMain(m)
 }
 

@@ -15,7 +15,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	proxytest.Parallel(16, 4)
+	proxytest.SetUp(16, 4)
 	goleak.VerifyTestMain(m,
 		goleak.IgnoreAnyFunction("github.com/charmbracelet/x/exp/teatest.NewTestModel.func2"))
 }

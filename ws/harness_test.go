@@ -9,6 +9,6 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	proxytest.Parallel(24, 8)
+	proxytest.SetUp(24, 8)
 	goleak.VerifyTestMain(m)
 }

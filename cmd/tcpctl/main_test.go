@@ -20,7 +20,7 @@ import (
 // TestMain puts this binary into PATH as "tcpctl", so that tests run the real program in separate
 // processes, also with the race detector.
 func TestMain(m *testing.M) {
-	proxytest.Parallel(20, 6) // with more, a cluster node may get no processor in time to renew its lease
+	proxytest.SetUp(20, 6) // with more, a cluster node may get no processor in time to renew its lease
 	races := ""
 	if os.Getenv("GORACE") == "" { // otherwise this is a command of a test, or it was set on purpose
 		dir, err := os.MkdirTemp("", "tcpctl-race")

@@ -12,12 +12,12 @@ import (
 	"time"
 )
 
-// Parallel has n tests of a package run at a time, or race with the race detector, with which all that they do takes
+// SetUp has n tests of a package run at a time, or race with the race detector, with which all that they do takes
 // several times as much of a processor. It is called in TestMain, for tests that wait; -parallel goes before it.
 //
 // Without the race detector, and where GOGC does not say otherwise, garbage is collected less often: tests make much and
 // keep little, and collecting it would take a seventh of their processor time.
-func Parallel(n, race int) {
+func SetUp(n, race int) {
 	info, _ := debug.ReadBuildInfo()
 	if info != nil && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
 		n = race

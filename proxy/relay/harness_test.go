@@ -19,7 +19,7 @@ import (
 
 // TestMain fails a run that leaves a descriptor or a goroutine behind.
 func TestMain(m *testing.M) {
-	proxytest.Parallel(16, 4)
+	proxytest.SetUp(16, 4)
 	relay.SetIdleAfter(time.Millisecond)
 	// Go's own poller opens its descriptors at the first socket of all.
 	if ln, err := net.Listen("tcp", "127.0.0.1:0"); err == nil {

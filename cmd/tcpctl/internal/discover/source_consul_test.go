@@ -16,7 +16,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	proxytest.Parallel(16, 8)
+	proxytest.SetUp(16, 8)
 	goleak.VerifyTestMain(m)
 }
 

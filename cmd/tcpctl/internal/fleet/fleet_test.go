@@ -23,7 +23,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	proxytest.Parallel(8, 4)
+	proxytest.SetUp(8, 4)
 	electionWait = patience // 5 s is not always enough for an election here
 	goleak.VerifyTestMain(m)
 }

@@ -19,7 +19,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	proxytest.Parallel(8, 4)
+	proxytest.SetUp(8, 4)
 	goleak.VerifyTestMain(m)
 }
 

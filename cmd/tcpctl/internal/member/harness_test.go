@@ -27,7 +27,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	proxytest.Parallel(64, 16)
+	proxytest.SetUp(64, 16)
 	goleak.VerifyTestMain(m)
 }
 

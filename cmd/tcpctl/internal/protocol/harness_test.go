@@ -26,7 +26,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	proxytest.Parallel(24, 4) // in each of four processes
+	proxytest.SetUp(24, 4) // in each of four processes
 	goleak.VerifyTestMain(m)
 }
 

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 		succeed(before)
 		return
 	}
-	proxytest.Parallel(16, 8) // they wait for processes
+	proxytest.SetUp(16, 8) // they wait for processes
 	goleak.VerifyTestMain(m)
 }
 
