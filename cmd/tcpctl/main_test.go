@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"testing"
@@ -20,7 +19,6 @@ import (
 // TestMain puts this binary into PATH as "tcpctl", so that tests run the real program in separate
 // processes, also with the race detector.
 func TestMain(m *testing.M) {
-	proxytest.SetUp(20, 6) // with more, a cluster node may get no processor in time to renew its lease
 	races := ""
 	if os.Getenv("GORACE") == "" { // otherwise this is a command of a test, or it was set on purpose
 		dir, err := os.MkdirTemp("", "tcpctl-race")
@@ -62,7 +60,7 @@ func (t tidy) Run() int {
 	if path, err := exec.LookPath("tcpctl"); err == nil {
 		os.Chmod(filepath.Dir(filepath.Dir(path)), 0o755)
 	}
-	debug.SetGCPercent(400) // this process of all tests would spend a seventh of its time on a heap of some megabytes
+	proxytest.SetUp(20, 6) // with more, a cluster node may get no processor in time to renew its lease
 	status := t.M.Run()
 	if t.foundRaces() {
 		return 1
