@@ -50,9 +50,7 @@ func TestQueueFull(t *testing.T) {
 	}
 	first.Close()
 	says(t, v.in(second), "two")
-	if i := v.svc.Info(); i.Sessions.Rejected != 1 {
-		t.Errorf("counted %+v", i.Sessions)
-	}
+	v.until("the refused one is counted", func(i proxy.ServiceInfo) bool { return i.Sessions.Rejected == 1 })
 }
 
 func TestQueueTimeoutBeforeTheAnswer(t *testing.T) {
