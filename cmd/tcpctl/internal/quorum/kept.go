@@ -26,7 +26,7 @@ type kept struct {
 	Before  []string          `json:"before,omitempty"`  // ids of the cluster before recoveries
 	Next    string            `json:"next,omitempty"`    // id that it gets in the recovery under way
 	Lease   time.Duration     `json:"lease,omitempty"`   // of the cluster, in nanoseconds: fixed when it was made
-	Starts  uint64            `json:"starts"`            // of this node: its incarnation
+	Starts  uint64            `json:"starts"`            // this node's incarnation: higher at each start
 	Process int               `json:"process,omitempty"` // number of the process that last had the Part
 	Nodes   map[string]string `json:"nodes,omitempty"`   // ids in the mesh, by name
 }
@@ -43,10 +43,12 @@ func readKept(dir string) (k kept, err error) {
 		return k, fmt.Errorf("cluster: %w", err)
 	}
 	if err := json.Unmarshal(b, &k); err != nil {
-		return k, fmt.Errorf("cluster: %s cannot be read: %w", filepath.Join(dir, keptName), err)
+		return kept{}, fmt.Errorf("%w: %s cannot be read: %w", errDamaged, filepath.Join(dir, keptName), err)
 	}
 	return k, nil
 }
+
+var errDamaged = errors.New("cluster")
 
 // CheckLease says that the node whose folder this is belongs to a cluster with another
 // lease.
@@ -58,8 +60,9 @@ func CheckLease(dir string, lease time.Duration) error {
 	return err
 }
 
-// openKept reads the file and increments Starts. It fails if an instance of another node uses the
-// folder: two nodes with one memory would have one incarnation twice.
+// openKept reads the file and raises Starts. It fails if an instance of another node uses the folder:
+// two nodes with one memory would have one incarnation twice. A damaged file is set aside: a voter's log
+// has the cluster's id, too, and other nodes learn it again.
 func (p *Part) openKept() error {
 	if err := os.MkdirAll(p.cfg.Dir, 0o700); err != nil {
 		return fmt.Errorf("cluster: %w", err)
@@ -68,7 +71,12 @@ func (p *Part) openKept() error {
 	if err != nil {
 		return err
 	}
-	if p.kept, err = readKept(p.cfg.Dir); err != nil {
+	if p.kept, err = readKept(p.cfg.Dir); locked && errors.Is(err, errDamaged) {
+		aside := filepath.Join(p.cfg.Dir, keptName+".damaged")
+		p.note(true, fmt.Sprintf("%v; it is in %s now, and this node learns again which cluster it belongs to", err, aside))
+		err = os.Rename(filepath.Join(p.cfg.Dir, keptName), aside)
+	}
+	if err != nil {
 		return err
 	}
 	if !locked && p.kept.Node != p.cfg.Mesh.ID() { // a predecessor is the same node
@@ -78,7 +86,9 @@ func (p *Part) openKept() error {
 	if p.kept.Nodes == nil {
 		p.kept.Nodes = map[string]string{}
 	}
-	p.kept.Starts++
+	// No start counts from 1: after the loss of the file, voters that know a higher incarnation would take this process
+	// for one that was replaced, and those that know the same one, for the process before.
+	p.kept.Starts = max(p.kept.Starts+1, uint64(time.Now().Unix()))
 	return p.keep()
 }
 

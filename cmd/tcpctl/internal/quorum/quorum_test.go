@@ -630,3 +630,37 @@ func TestTwoNodesOfOneName(t *testing.T) {
 		}
 	}
 }
+
+// TestTheMemoryIsLost: a voter whose file of the cluster is damaged, or gone, votes again, with an incarnation that it
+// has not had: its log has the cluster's id.
+func TestTheMemoryIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork(t)
+		defer n.close()
+		a := n.start("a", "a")
+		if _, err := a.part.Init(); err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(n.dir, "a", keptName)
+		for name, lose := range map[string]func() error{
+			"damaged": func() error { return os.WriteFile(file, []byte("{"), 0o600) },
+			"gone":    func() error { return os.Remove(file) },
+		} {
+			until(t, "it leads", a.sees(true, "a"))
+			id, last := a.part.Status().ID, a.part.kept.Starts
+			a.stop()
+			if err := lose(); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+			a = n.start("a", "a")
+			until(t, "it leads again", a.sees(true, "a"))
+			if now := a.part.kept.Starts; now <= last || a.part.Status().ID != id {
+				t.Errorf("%s: incarnation %d after %d, cluster %s", name, now, last, a.part.Status().ID)
+			}
+			if a.said(file+".damaged") != (name == "damaged") {
+				t.Errorf("%s: %q", name, a.notes)
+			}
+		}
+	})
+}
