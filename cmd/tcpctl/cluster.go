@@ -87,7 +87,7 @@ func printCluster(w io.Writer, c, leading *api.Cluster) {
 		fmt.Fprintf(w, "cluster %s: %s leads (term %d, entry %d); this node: %s, %s\n", c.ID, c.Leader, c.Term, c.Applied, c.Role, lease)
 	case c.Leader != "":
 		fmt.Fprintf(w, "cluster %s: %s leads; this node: %s, %s\n", c.ID, c.Leader, c.Role, lease)
-	case c.Role == api.ClusterClient || c.Role == api.ClusterRemoved:
+	case !c.Votes():
 		fmt.Fprintf(w, "cluster %s; this node: %s, %s\n", c.ID, c.Role, lease)
 	default:
 		fmt.Fprintf(w, "cluster %s: no leader, no majority is reached; this node: %s, %s\n", c.ID, c.Role, lease)

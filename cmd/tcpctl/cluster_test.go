@@ -208,6 +208,7 @@ func TestAClusterOfProcesses(t *testing.T) {
 	}
 	l.start(next)
 	l.leader(other, "edge-2")
+	l.until("edge-2", "it has a lease, and names the leader", func(out string) bool { return strings.Contains(out, " leads; this node: stopped, lease ") })
 	for began := time.Now(); ; restSince(began) { // until the mesh reaches a voter
 		out, status := l.nodes["edge-2"].try("cluster", "rejoin")
 		if status == 0 {

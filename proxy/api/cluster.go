@@ -70,6 +70,12 @@ type Voter struct {
 	Entry   uint64 `json:"entry"`        // last log entry that it has; only the leader knows
 }
 
+// Votes reports whether this node has a voter that works, or catches up: that one knows the leader, or that there is
+// none.
+func (c *Cluster) Votes() bool {
+	return c.Role == ClusterLeader || c.Role == ClusterVoter || c.Role == ClusterLearner
+}
+
 // Reached returns how many of the voters this node reaches, including itself, and
 // how many voters there are.
 func (c *Cluster) Reached() (reached, all int) {

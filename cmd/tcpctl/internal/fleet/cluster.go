@@ -187,8 +187,7 @@ func (f *Fleet) clusterStatus() *api.Cluster {
 		c = part.Status()
 		if m := f.joins.Member; m != nil {
 			c.LeaseSeconds = m.Lease().Seconds()
-			votes := c.Role != api.ClusterClient && c.Role != api.ClusterRemoved
-			if leader := m.Leader(); c.Leader == "" && !votes && c.LeaseSeconds > 0 {
+			if leader := m.Leader(); c.Leader == "" && !c.Votes() && c.LeaseSeconds > 0 {
 				c.Leader = part.Name(leader)
 			}
 		}
