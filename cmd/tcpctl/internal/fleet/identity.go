@@ -86,20 +86,12 @@ func (id *identity) lock() (bool, error) {
 	if id.path == "" || id.file != nil {
 		return true, nil
 	}
-	f, err := os.OpenFile(id.path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return false, err
-	}
-	locked, err := statedir.Lock(f)
+	f, err := statedir.OpenLocked(id.path)
 	if errors.Is(err, statedir.ErrNoLocks) {
-		locked, err = true, nil // without locks: two processes there would be one node twice
-	}
-	if err != nil || !locked {
-		f.Close()
-		return false, err
+		err = nil // without locks: two processes there would be one node twice
 	}
 	id.file = f
-	return true, nil
+	return f != nil, err
 }
 
 // release lets another process have the file.

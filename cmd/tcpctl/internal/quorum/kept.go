@@ -72,9 +72,10 @@ func (p *Part) openKept() error {
 		return err
 	}
 	if p.kept, err = readKept(p.cfg.Dir); locked && errors.Is(err, errDamaged) {
-		aside := filepath.Join(p.cfg.Dir, keptName+".damaged")
-		p.note(true, fmt.Sprintf("%v; it is in %s now, and this node learns again which cluster it belongs to", err, aside))
-		err = os.Rename(filepath.Join(p.cfg.Dir, keptName), aside)
+		said, aside := err, filepath.Join(p.cfg.Dir, keptName+".damaged")
+		if err = os.Rename(filepath.Join(p.cfg.Dir, keptName), aside); err == nil {
+			p.note(true, fmt.Sprintf("%v; it is in %s now, and this node learns again which cluster it belongs to", said, aside))
+		}
 	}
 	if err != nil {
 		return err
@@ -92,27 +93,15 @@ func (p *Part) openKept() error {
 	return p.keep()
 }
 
-// lockDir locks the folder until Close; false: another process has locked it.
-func (p *Part) lockDir() (bool, error) {
-	if p.dirLock != nil {
-		return true, nil
+// lockDir locks the folder until Close, if its file system has locks; false: another process has locked it.
+func (p *Part) lockDir() (locked bool, err error) {
+	if p.dirLock == nil {
+		p.dirLock, err = statedir.OpenLocked(filepath.Join(p.cfg.Dir, "node.lock"))
 	}
-	f, err := os.OpenFile(filepath.Join(p.cfg.Dir, "node.lock"), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
+	if err != nil && !errors.Is(err, statedir.ErrNoLocks) {
 		return false, fmt.Errorf("cluster: %w", err)
 	}
-	locked, err := statedir.Lock(f)
-	switch {
-	case locked:
-		p.dirLock = f
-		return true, nil
-	case errors.Is(err, statedir.ErrNoLocks):
-		locked, err = true, nil
-	case err != nil:
-		err = fmt.Errorf("cluster: %s: %w", f.Name(), err)
-	}
-	f.Close()
-	return locked, err
+	return p.dirLock != nil, nil
 }
 
 // keep writes the file. The caller holds p.mu, or is the only one that knows p.

@@ -23,17 +23,13 @@ func nodeOf(id cluster.NodeID) cluster.NodeID { return id &^ (processes - 1) }
 func takeProcess(dir string, first int) (n int, lock *os.File, err error) {
 	for i := range processes {
 		n = (first + i) % processes
-		f, err := os.OpenFile(filepath.Join(dir, fmt.Sprintf("process.%d", n)), os.O_RDWR|os.O_CREATE, 0o600)
+		f, err := statedir.OpenLocked(filepath.Join(dir, fmt.Sprintf("process.%d", n)))
 		if err != nil {
+			f.Close() // may be nil
 			return 0, nil, fmt.Errorf("cluster: %w", err)
 		}
-		locked, err := statedir.Lock(f)
-		if locked {
+		if f != nil {
 			return n, f, nil
-		}
-		f.Close()
-		if err != nil {
-			return 0, nil, fmt.Errorf("cluster: %s: %w", f.Name(), err)
 		}
 	}
 	return 0, nil, fmt.Errorf("cluster: %d processes of this node run already", processes)

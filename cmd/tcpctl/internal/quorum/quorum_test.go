@@ -588,18 +588,14 @@ func TestAFolderIsOneNodes(t *testing.T) {
 	}
 	a.Close()
 	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) { // until the next process has the lock
-		f, err := os.OpenFile(filepath.Join(n.dir, "one", "node.lock"), os.O_RDWR, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		free, err := statedir.Lock(f)
-		f.Close()
+		f, err := statedir.OpenLocked(filepath.Join(n.dir, "one", "node.lock"))
 		if err != nil || time.Now().After(end) {
 			t.Fatalf("the next process has no lock: %v", err)
 		}
-		if !free {
+		if f == nil {
 			break
 		}
+		f.Close()
 	}
 	refused()
 	next.Close()

@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Lock is false when another process has f locked. Closing f, and the end of this
+// lock is false when another process has f locked. Closing f, and the end of this
 // process, unlock it. The error of a file system without locks is ErrNoLocks.
-func Lock(f *os.File) (bool, error) {
+func lock(f *os.File) (bool, error) {
 	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		return false, nil

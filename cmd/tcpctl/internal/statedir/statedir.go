@@ -70,3 +70,23 @@ func Replace(path string, text []byte) error {
 	}
 	return os.Rename(tmp.Name(), path)
 }
+
+// OpenLocked opens a file, which it makes if need be, and locks it until it is closed, or this process ends. Nil without
+// an error: another process has it locked. With ErrNoLocks the file is open, and not locked.
+func OpenLocked(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	locked, err := lock(f)
+	switch {
+	case locked:
+		return f, nil
+	case errors.Is(err, ErrNoLocks):
+		return f, err
+	case err != nil:
+		err = fmt.Errorf("%s: %w", path, err)
+	}
+	f.Close()
+	return nil, err
+}
