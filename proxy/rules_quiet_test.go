@@ -70,15 +70,12 @@ func TestRule46AQuietSessionIsEnded(t *testing.T) {
 func TestRule46ABusySessionGoesOn(t *testing.T) {
 	t.Parallel()
 	eachQuiet(t, func(t *testing.T, v *visit, a *server, dial func() *client) {
-		for quiet := 500 * time.Millisecond; !goesOn(v, dial(), quiet); quiet *= 2 {
-			t.Logf("the machine stalled for %s", quiet)
-			v.must(v.svc.Resume(proxy.ResumeOptions{By: "ana"}))
-		}
+		untilInTime(t, 500*time.Millisecond, func(quiet time.Duration) bool { return goesOn(v, dial(), quiet) })
 	})
 }
 
 // goesOn reports whether the client was busy in a pause for longer than quiet, and fails the test if it was and its
-// session ended, or did not end afterwards.
+// session ended, or did not end afterwards. If it was not, the pause is over.
 func goesOn(v *visit, c *client, quiet time.Duration) bool {
 	v.Helper()
 	last := time.Now()
@@ -90,6 +87,7 @@ func goesOn(v *visit, c *client, quiet time.Duration) bool {
 		got := c.hear()
 		if time.Since(last) > quiet/2 {
 			c.Close()
+			v.must(v.svc.Resume(proxy.ResumeOptions{By: "ana"}))
 			return false
 		}
 		if got != "busy" {

@@ -30,6 +30,8 @@ type ClusterNode struct {
 	// SkewSeconds is how far the node's time of day is ahead of this command's.
 	SkewSeconds float64 `json:"skew_seconds"`
 	Error       string  `json:"error,omitempty"` // why the node does not answer
+
+	name string // its own, which others may have, too; "": not known
 }
 
 // ClusterFinding is one problem, and what to try.
@@ -116,6 +118,9 @@ func nodeOf(before, after *Answer[clusterLook]) ClusterNode {
 	}
 	st := after.Result
 	n.Version, n.Cluster = st.Node.Version, st.Cluster
+	if st.Mesh != nil {
+		n.name = st.Mesh.Node
+	}
 	n.SkewSeconds = math.Round(st.Node.Now.Sub(st.at).Seconds()*1000) / 1000
 	if before.Error != nil || st.Cluster == nil || before.Result.Cluster == nil || st.Node.PID != before.Result.Node.PID {
 		return n
@@ -222,14 +227,12 @@ func (d *ClusterDiagnosis) judgeQuorum(formed bool) {
 	}
 }
 
-// judgeNames finds nodes of one name, which the mesh's id tells apart.
+// judgeNames finds nodes of one name.
 func (d *ClusterDiagnosis) judgeNames() {
 	with := map[string]int{}
 	for _, n := range d.Nodes {
-		if name, _, ambiguous := strings.Cut(n.Node, "#"); ambiguous {
-			if with[name]++; with[name] == 2 {
-				d.find("", "give each a name of its own, in [mesh]: a voter is known by its name", "several nodes have the name %s", name)
-			}
+		if with[n.name]++; n.name != "" && with[n.name] == 2 {
+			d.find("", "give each a name of its own, in [mesh]: a voter is known by its name", "several nodes have the name %s", n.name)
 		}
 	}
 }

@@ -46,7 +46,7 @@ func TestClusterDoctor(t *testing.T) {
 		"one of another id": {func(d *ClusterDiagnosis) { d.Nodes[1].Cluster.ID = "c2" }, []string{"different clusters (edge-1, edge-3: c1; edge-2: c2)"}},
 		"one of none":       {func(d *ClusterDiagnosis) { d.Nodes[1].Cluster.ID = "" }, []string{"edge-2: it does not know yet"}},
 		"one without lease": {func(d *ClusterDiagnosis) { d.Nodes[1].Cluster.LeaseSeconds = 0 }, []string{"edge-2: it has no lease"}},
-		"two of one name":   {func(d *ClusterDiagnosis) { d.Nodes[1].Node, d.Nodes[2].Node = "edge-1#a", "edge-1#b" }, []string{"several nodes have the name edge-1"}},
+		"two of one name":   {func(d *ClusterDiagnosis) { d.Nodes[1].name, d.Nodes[2].name = "edge-1", "edge-1" }, []string{"several nodes have the name edge-1"}},
 		"versions":          {func(d *ClusterDiagnosis) { d.Nodes[1].Version = "1.3" }, []string{"different versions (edge-1, edge-3: 1.2; edge-2: 1.3)"}},
 		"leases":            {func(d *ClusterDiagnosis) { d.Nodes[1].Cluster.File.LeaseSeconds = 5 }, []string{"different lease in [cluster] (edge-1, edge-3: 3s; edge-2: 5s)"}},
 		"elections":         {func(d *ClusterDiagnosis) { d.Nodes[1].Cluster.File.ElectionSeconds = 2 }, []string{"different election"}},
