@@ -50,8 +50,7 @@ func Make(name string) (string, error) {
 }
 
 // Replace writes a file whole, or not at all: a reader, and a process after a
-// crash, find what was there before or what is there now. The file is its
-// user's alone.
+// crash, get either the old content or the new. Only this user can read the file.
 func Replace(path string, text []byte) error {
 	tmp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
 	if err != nil {
