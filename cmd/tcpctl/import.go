@@ -29,7 +29,7 @@ becomes a comment with the reason. FILE may be - for standard input.`,
 			}
 			r, err := importer.Import(args[0], format, text)
 			if err != nil {
-				return err
+				return coded{exitUsage, err}
 			}
 			if _, err := cmd.OutOrStdout().Write(r.Text); err != nil {
 				return err

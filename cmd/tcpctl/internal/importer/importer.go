@@ -45,7 +45,7 @@ func Import(name, format string, text []byte) (Result, error) {
 	case "":
 		err = fmt.Errorf("%s is neither of haproxy (it has no section like \"listen web\") nor of nginx (it has no \"stream { ... }\"); --from says which it is", name)
 	default:
-		err = fmt.Errorf("there is no format %q; there are haproxy and nginx", format)
+		err = fmt.Errorf("--from: there is no format %q; it is haproxy or nginx", format)
 	}
 	if err != nil {
 		return Result{}, err
