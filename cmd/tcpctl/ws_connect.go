@@ -34,7 +34,7 @@ func (w *wsConnect) build(b *bridge, c *proxy.ServiceConfig) error {
 	}
 	c.Listen, w.Ping = []string{w.listen}, b.ws.Ping
 	if err := w.Apply(c); err != nil {
-		return usage("--connect: %v", err)
+		return coded{exitUsage, err}
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ const connectTimeout = 30 * time.Second
 func (k Connect) Apply(c *proxy.ServiceConfig) error {
 	u, err := url.Parse(k.URL)
 	if err != nil || u.Hostname() == "" || u.Fragment != "" || u.Scheme != "ws" && u.Scheme != "wss" {
-		return errors.New("it is no URL of a WebSocket: write ws://HOST[:PORT]/PATH or wss://…") // and is not repeated: it may have a secret
+		return errors.New("--connect: it is no URL of a WebSocket; write ws://HOST[:PORT]/PATH or wss://…") // and is not repeated: it may have a secret
 	}
 	d := &ws.Dialer{HandshakeTimeout: -1, Subprotocols: []string{"binary"}, Ping: orOff(k.Ping)}
 	if d.TLS, err = k.tls(); err != nil {
