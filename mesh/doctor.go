@@ -10,6 +10,7 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/tcpctl/tcpctl/mesh/internal/mdns"
@@ -48,6 +49,8 @@ type NodeDiagnosis struct {
 	SkewSeconds float64 `json:"skew_seconds,omitempty"` // how far its clock is ahead of this machine's
 	Problem     string  `json:"problem,omitempty"`
 }
+
+const notListening = "nothing listens at this address" // the Problem of a node
 
 const (
 	skewMatters  = 5 * time.Second
@@ -130,7 +133,11 @@ func (nd *NodeDiagnosis) call(ctx context.Context, n *Node) {
 	}
 	started := time.Now()
 	d, err := n.dialFirst(ctx, []netip.AddrPort{to}, false)
-	if err != nil {
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		nd.Problem = notListening
+		return
+	case err != nil:
 		nd.Problem = "it does not accept TCP connections, for want of a route or because of a firewall: " + err.Error()
 		return
 	}
@@ -160,6 +167,8 @@ func (d *Diagnosis) advise(cfg Config) {
 		}
 	}
 	switch {
+	case ours > 0 && !slices.ContainsFunc(d.Nodes, func(n NodeDiagnosis) bool { return n.Problem != notListening }):
+		d.say("nothing listens where nodes should: they are not running, or listen on another port; a node that others join needs a port of its own in its configuration.")
 	case ours > 0 && reached == 0:
 		d.say("nodes are found and cannot be reached: open the mesh's TCP port in the firewall.")
 	case ours == 0 && sent == 0 && !cfg.NoMDNS:

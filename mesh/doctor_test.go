@@ -49,8 +49,11 @@ func TestDoctorCallsTheJoinAddresses(t *testing.T) {
 
 func TestDoctorListsNodesThatDoNotAnswer(t *testing.T) {
 	d, err := mesh.Doctor(context.Background(), mesh.Config{Name: "clinic", NoMDNS: true, Join: []string{"127.0.0.1:1"}})
-	if err != nil || len(d.Nodes) != 1 || d.Nodes[0].Reached || d.Nodes[0].Problem == "" {
+	if err != nil || len(d.Nodes) != 1 || d.Nodes[0].Reached || d.Nodes[0].Problem != "nothing listens at this address" {
 		t.Errorf("%+v, %v", d, err)
+	}
+	if len(d.Advice) != 1 || !strings.HasPrefix(d.Advice[0], "nothing listens where nodes should") {
+		t.Errorf("advice %q", d.Advice)
 	}
 }
 

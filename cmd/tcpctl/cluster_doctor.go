@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -29,7 +30,7 @@ func clusterDoctorCommand() *cobra.Command {
 				printClusterDiagnosis(cmd.OutOrStdout(), d)
 			}
 			if n := len(d.Findings); err == nil && n > 0 {
-				err = reported{fmt.Errorf("%s", text.Plural(n, "finding"))}
+				err = reported{errors.New(text.Plural(n, "finding"))}
 			}
 			return err
 		},

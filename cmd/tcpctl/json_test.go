@@ -51,7 +51,7 @@ mdns = false
 		{"window", "window db -- echo on the terminal", "window db -- false"}, {"plan", "", "plan bogus"}, {"cluster", "cluster init --dry-run", "cluster lead"},
 		{"check", "check -c " + in.path, "check -c " + wrong}, {"reload", "reload", "reload x"},
 		{"bundle", "debug bundle --seconds 0 --output " + filepath.Join(t.TempDir(), "b.tar.gz"), "debug bundle --seconds 61"},
-		{"version", "version", "version x"}, {"themes", "themes", "themes x"}, {"doctor", "mesh doctor json", "mesh doctor --bogus"},
+		{"version", "version", "version x"}, {"themes", "themes", "themes x"}, {"doctor", "mesh doctor json --mdns=false", "mesh doctor --bogus"},
 		{"upgrade", "upgrade --dry-run", "upgrade x"}, {"stop", "stop --dry-run", "stop --grace x"},
 	}
 	in.tcpctl("probe", "db") // waits until both are up

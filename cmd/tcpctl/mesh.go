@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/build"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
@@ -161,10 +163,8 @@ func meshDoctorCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				m.Name = args[0]
-			} else if path, err := config.Find(); err == nil {
-				if file, err := config.Load(path); err == nil && file.Mesh != nil {
-					m = *file.Mesh
-				}
+			} else if err := meshOfFile(cmd.Flags(), &m); err != nil {
+				return coded{exitUsage, err}
 			}
 			if m.Name == "" {
 				return usage("mesh doctor needs the name of a mesh; usage: tcpctl mesh doctor NAME")
@@ -178,10 +178,14 @@ func meshDoctorCommand() *cobra.Command {
 				return coded{exitUsage, err}
 			}
 			if asJSON {
-				return printJSON(cmd.OutOrStdout(), d)
+				err = printJSON(cmd.OutOrStdout(), d)
+			} else {
+				printDiagnosis(cmd.OutOrStdout(), &d)
 			}
-			printDiagnosis(cmd.OutOrStdout(), &d)
-			return nil
+			if n := len(d.Advice); err == nil && n > 0 {
+				err = reported{errors.New(text.Plural(n, "finding"))}
+			}
+			return err
 		},
 	}
 	meshFlags(cmd, &m)
@@ -189,18 +193,47 @@ func meshDoctorCommand() *cobra.Command {
 	return cmd
 }
 
+// meshOfFile gives m the mesh of the configuration file, if there is one with a mesh, where no flag says otherwise.
+func meshOfFile(flags *pflag.FlagSet, m *config.Mesh) error {
+	path, err := config.Find()
+	if err != nil {
+		return nil // there is no file
+	}
+	file, err := config.Load(path)
+	if err != nil || file.Mesh == nil {
+		return err
+	}
+	given := *m
+	*m = *file.Mesh
+	if flags.Changed("join") {
+		m.Join = given.Join
+	}
+	if flags.Changed("secret-file") {
+		m.SecretFile = given.SecretFile
+	}
+	if flags.Changed("mdns") {
+		m.MDNS = given.MDNS
+	}
+	if flags.Changed("node") {
+		m.Node = given.Node
+	}
+	return nil
+}
+
 func printDiagnosis(w io.Writer, d *mesh.Diagnosis) {
 	yes := map[bool]string{true: "yes", false: "no"}
 	if d.Problem != "" {
 		fmt.Fprintln(w, "multicast DNS: "+d.Problem)
 	}
-	t := table{{"INTERFACE", "SENT", "RECEIVED", "ANSWERED BY", ""}}
-	for _, i := range d.Interfaces {
-		t = append(t, []string{i.Name, yes[i.Sent], yes[i.Received], fmt.Sprint(i.Answers), i.Problem})
+	if len(d.Interfaces) > 0 {
+		t := table{{"INTERFACE", "SENT", "RECEIVED", "ANSWERED BY", ""}}
+		for _, i := range d.Interfaces {
+			t = append(t, []string{i.Name, yes[i.Sent], yes[i.Received], fmt.Sprint(i.Answers), i.Problem})
+		}
+		t.print(w)
+		fmt.Fprintln(w)
 	}
-	t.print(w)
-	fmt.Fprintln(w)
-	t = table{{"NODE", "MESH", "ADDRESS", "FOUND BY", "REACHED", "SECRET", "RTT", "CLOCK", ""}}
+	t := table{{"NODE", "MESH", "ADDRESS", "FOUND BY", "REACHED", "SECRET", "RTT", "CLOCK", ""}}
 	for _, n := range d.Nodes {
 		t = append(t, []string{n.Name, n.Mesh, n.Addr, n.FoundBy, yes[n.Reached], yes[n.Secret],
 			fmt.Sprintf("%.1fms", n.RTTSeconds*1000), fmt.Sprintf("%+.1fs", n.SkewSeconds), n.Problem})
