@@ -84,6 +84,7 @@ type hub struct {
 	log   oneLog
 	voter *cluster.Voter
 	steps map[cluster.NodeID]func(cluster.Answer)
+	again map[cluster.NodeID]func()
 	cut   map[cluster.NodeID]bool
 	down  bool
 	keep  bool                    // nodes have on_lost = "keep"
@@ -91,15 +92,18 @@ type hub struct {
 }
 
 func newHub(t *testing.T, lease time.Duration) *hub {
-	h := &hub{steps: map[cluster.NodeID]func(cluster.Answer){}, cut: map[cluster.NodeID]bool{}, other: map[cluster.NodeID]bool{}}
+	h := &hub{steps: map[cluster.NodeID]func(cluster.Answer){}, again: map[cluster.NodeID]func(){}, cut: map[cluster.NodeID]bool{}, other: map[cluster.NodeID]bool{}}
 	h.log.Propose(nil) // the term's first entry
 	h.voter = cluster.NewVoter(1, lease, cluster.NewState("test"), &h.log)
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		for ctx.Err() == nil {
+		for polls := 1; ctx.Err() == nil; polls++ {
 			time.Sleep(5 * time.Millisecond)
 			h.do(func() {})
+			if polls%20 == 0 {
+				h.renew()
+			}
 		}
 	})
 	t.Cleanup(func() { cancel(); wg.Wait() })
@@ -124,6 +128,16 @@ func (h *hub) do(something func()) {
 	}
 }
 
+// renew has all nodes renew their leases, as over a new connection. By themselves they do it six times in a lease,
+// and say again only then what was lost, and learn only then what others have reported.
+func (h *hub) renew() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, again := range h.again {
+		again()
+	}
+}
+
 // A link is a node's Link to the hub.
 type link struct {
 	*hub
@@ -145,10 +159,10 @@ func (l link) Send(r cluster.RequestTo) {
 
 func (l link) Name(n cluster.NodeID) string { return fmt.Sprintf("node-%d", n) }
 
-func (l link) SetMember(step func(cluster.Answer), _ func()) {
+func (l link) SetMember(step func(cluster.Answer), again func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.steps[l.node] = step
+	l.steps[l.node], l.again[l.node] = step, again
 }
 
 // otherVersion sets whether a node's streams have another version than the voter's.
@@ -302,7 +316,7 @@ func (b *backend) listen(addr string) {
 }
 
 func (b *backend) stop() {
-	b.ln.Close()
+	proxytest.StopListening(b.ln)
 	b.mu.Lock()
 	for c := range b.conns {
 		c.Close()
@@ -450,6 +464,7 @@ func (n *node) start(m member.Config) {
 	n.member.Join(link{n.hub, n.id})
 	n.Cleanup(func() {
 		e.Close()
+		n.hub.link(n.id, true) // otherwise it says in vain that it leaves
 		n.member.Leave(time.Second)
 		cancel()
 		wg.Wait()

@@ -345,7 +345,7 @@ func TestRule25bADialThatFails(t *testing.T) {
 		})
 		own := newBackend(t, "own", 1)
 		own.stop()
-		dead.Close()
+		proxytest.StopListening(dead)
 		v := r.nodes[0].queue("fails")
 		r.nodes[0].until("its dial has failed", func(i proxy.ServiceInfo) bool { return i.Backends[0].Failed > 1 })
 		other := r.nodes[1].queue("other") // overtakes while it waits for its next attempt

@@ -419,8 +419,8 @@ func TestRule27NothingBeginsInARoll(t *testing.T) {
 // reservation.
 func TestRule27ARollWhoseOwnerIsLost(t *testing.T) {
 	t.Parallel()
-	h, all := threeNodes(t, 5*second, restartable(2, "true"))
-	roll := all[0].roll(5 * time.Second)
+	h, all := threeNodes(t, 3*second, restartable(2, "true"))
+	roll := all[0].roll(3 * time.Second)
 	all[0].rolled(roll, "a")
 	h.link(1, false)
 	eventually(t, "the place is given up", func() bool { p := all[1].member.Facts("db").Plan; return p.ID > 0 && !p.Reserved })
