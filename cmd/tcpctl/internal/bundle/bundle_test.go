@@ -12,6 +12,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -194,15 +195,16 @@ func TestBundleSaysWhatIsMissing(t *testing.T) {
 // TestBundleOfAStuckInstance: it has the parts that do not need the engine.
 func TestBundleOfAStuckInstance(t *testing.T) {
 	defer func(old time.Duration) { patience = old }(patience)
-	patience = time.Second
-	b, files := collect(t, &instance{text: configuration, stuck: true})
-	for _, f := range b.Files {
-		if missing := f.Missing != ""; missing != (f.Name == "status.json") {
-			t.Errorf("%+v", f)
+	for patience = 100 * time.Millisecond; ; patience *= 2 {
+		b, files := collect(t, &instance{text: configuration, stuck: true})
+		late := slices.DeleteFunc(b.Files, func(f File) bool { return (f.Missing != "") == (f.Name == "status.json") })
+		if len(late) > 0 && patience < 10*time.Second { // on a busy machine another part may take as long
+			continue
 		}
-	}
-	if files["goroutines.txt"] == "" {
-		t.Error("there are no goroutines")
+		if len(late) > 0 || files["goroutines.txt"] == "" {
+			t.Errorf("%+v, goroutines %q", late, files["goroutines.txt"])
+		}
+		return
 	}
 }
 

@@ -88,9 +88,12 @@ func Open(path string, source api.Source, o Options) (*Server, error) {
 	return s, nil
 }
 
+// keepEvery is how often the socket's file is looked for. Tests set it.
+var keepEvery = time.Second
+
 // keepSocket recreates the socket if its file was removed.
 func (s *Server) keepSocket() {
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(keepEvery)
 	defer tick.Stop()
 	for {
 		select {

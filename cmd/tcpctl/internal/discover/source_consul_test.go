@@ -113,7 +113,7 @@ func TestConsulThatIsStuck(t *testing.T) {
 	t.Parallel()
 	a := discovertest.NewAgent(t)
 	a.Change(func(a *discovertest.Agent) { a.Stuck = true })
-	got := asked(t, &Spec{From: "consul:db?addr=" + a.URL, Timeout: 500 * time.Millisecond})
+	got := asked(t, &Spec{From: "consul:db?addr=" + a.URL, Timeout: 50 * time.Millisecond})
 	if !strings.HasPrefix(got, "! ") || !strings.Contains(got, "no answer within") {
 		t.Errorf("got %s", got)
 	}

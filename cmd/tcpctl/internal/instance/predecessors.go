@@ -159,12 +159,13 @@ func (g *predecessors) sources() (all []api.Predecessor) {
 const (
 	// retryAfter is how long after a missing answer a process is asked again.
 	retryAfter = 2 * time.Second
-	// askWithin is how long a status waits for a predecessor of which it has recent counts.
-	askWithin = 300 * time.Millisecond
-	// askFirstWithin is the same as long as the predecessor may itself have shown counts that have
+	// askFirstWithin is askWithin as long as the predecessor may itself have shown counts that have
 	// not arrived here: a status must not be lower than those.
 	askFirstWithin = 5 * time.Second
 )
+
+// askWithin is how long a status waits for a predecessor of which it has recent counts. A test sets it.
+var askWithin = 300 * time.Millisecond
 
 // refresh asks each process for its current counts, so that no sum is lower than one that it, or
 // this process, has already shown.

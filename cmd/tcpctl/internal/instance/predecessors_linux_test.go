@@ -12,6 +12,7 @@ import (
 // TestTheFirstAnswerIsAwaited: a slow predecessor may have shown counts that have not arrived here.
 // Once its counts are known, a status does not wait for it.
 func TestTheFirstAnswerIsAwaited(t *testing.T) {
+	askWithin = 50 * time.Millisecond
 	e, err := proxy.New(proxy.Config{Services: []proxy.ServiceConfig{{Name: "db", Listen: []string{"127.0.0.1:0"}, Backends: []proxy.BackendConfig{{Name: "a", Addr: "127.0.0.1:1"}}}}})
 	if err != nil {
 		t.Fatal(err)

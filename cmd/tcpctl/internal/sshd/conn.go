@@ -94,7 +94,7 @@ func (c *conn) Close() error {
 func (c *conn) end() {
 	c.cancel()
 	c.timer.Stop()
-	time.AfterFunc(lastWords, func() { c.Close() })
+	time.AfterFunc(c.server.last, func() { c.Close() })
 	if c.key == nil {
 		go c.Close() // it has no console; Close needs the lock that the caller holds
 	}

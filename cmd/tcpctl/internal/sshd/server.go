@@ -48,7 +48,7 @@ type Options struct {
 	// it is to be opened. It is the server's.
 	Socket *os.File
 
-	stall time.Duration // replaces stallLimit in tests
+	stall, last time.Duration // replace stallLimit and lastWords in tests
 }
 
 // Server serves on one address, from Start on. Close it.
@@ -60,6 +60,7 @@ type Server struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // the accept loop and the sessions
 	stall  time.Duration  // see stallLimit
+	last   time.Duration  // see lastWords
 
 	hostKey atomic.Pointer[[]ssh.Signer] // a single key; a connection uses the one in force at its start
 
@@ -73,7 +74,7 @@ type Server struct {
 // Open takes addr, "host:port".
 func Open(addr string, o Options) (_ *Server, err error) {
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
-	s := &Server{show: o.Show, log: o.Log, keys: o.Keys, conns: map[*conn]struct{}{}, stall: cmp.Or(o.stall, stallLimit)}
+	s := &Server{show: o.Show, log: o.Log, keys: o.Keys, conns: map[*conn]struct{}{}, stall: cmp.Or(o.stall, stallLimit), last: cmp.Or(o.last, lastWords)}
 	s.SetHostKey(o.HostKey)
 	ownKey := func(srv *ssh.Server) error {
 		srv.HostSigners = *s.hostKey.Load()

@@ -75,7 +75,7 @@ func (s *Server) serveSession(sess ssh.Session) {
 	s.log.Info("console over SSH closed", "by", c.may.By, "client", c.RemoteAddr().String())
 	// The client disconnects when it has read the status. If the connection were closed earlier,
 	// what the client still sends would be answered by a reset, and ssh would fail.
-	stop := time.AfterFunc(lastWords, func() { c.Close() })
+	stop := time.AfterFunc(s.last, func() { c.Close() })
 	sess.Exit(0)
 	<-sess.Context().Done()
 	stop.Stop()

@@ -36,7 +36,8 @@ func TestMain(m *testing.M) {
 }
 
 // succeed is a process that takes over, and answers clients of the first listener with what it was
-// offered. The offer's By says in which phase it dies ("die started") or hangs ("halt accepting").
+// offered. The offer's By says in which phase it dies ("die started") or hangs ("halt accepting"), or
+// that it does not wait before it settles ("settle soon").
 func succeed(p *Predecessor) {
 	fate, at, _ := strings.Cut(p.Offer.By, " ")
 	here := func(phase string) {
@@ -66,7 +67,10 @@ func succeed(p *Predecessor) {
 		return
 	}
 	here("started")
-	if fate == "halt" && at == "settled" {
+	switch {
+	case fate == "settle":
+		settleAfter /= 20
+	case fate == "halt" && at == "settled":
 		settleAfter = time.Hour
 	}
 	counted := make(chan struct{}, 100)
@@ -192,12 +196,12 @@ func (o *old) told(want ...string) {
 
 func TestOneProcessFollowsAnother(t *testing.T) {
 	t.Parallel()
-	o := newOld(t, "live")
+	o := newOld(t, "settle soon")
 	s, err := o.hand()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := o.served(); got != fmt.Sprintf("live %s [go] %d", os.DevNull, s.PID) {
+	if got := o.served(); got != fmt.Sprintf("settle soon %s [go] %d", os.DevNull, s.PID) {
 		t.Errorf("%q", got)
 	}
 	o.told("stop", "yield")
@@ -209,7 +213,7 @@ func TestOneProcessFollowsAnother(t *testing.T) {
 	o.gone()
 }
 
-const short = time.Second // for what is to be late; all else has its time
+const short = time.Second / 2 // for what is to be late; all else has its time
 
 // TestTheNewOneFails, in each way and phase: the old process continues, nothing of the new one is
 // left, and what it counted is known.
@@ -222,11 +226,11 @@ func TestTheNewOneFails(t *testing.T) {
 	}{
 		{"refuse it", net.ErrClosed.Error(), usual, nil},
 		{"die offered", "has ended before it was ready", usual, nil},
-		{"halt offered", "did not respond in time (phase offered)", limits{short, acceptWithin, usual.settle, short / 10}, nil},
+		{"halt offered", "did not respond in time (phase offered)", limits{short, acceptWithin, usual.settle, short / 5}, nil},
 		{"die started", "before it accepted clients", usual, []string{"stop", "resume 0"}},
-		{"halt started", "did not respond in time (phase started)", limits{openWithin, short, usual.settle, short / 10}, []string{"stop", "resume 0"}},
+		{"halt started", "did not respond in time (phase started)", limits{openWithin, short, usual.settle, short / 5}, []string{"stop", "resume 0"}},
 		{"die accepting", "soon after it had taken over", usual, []string{"stop", "yield", "resume 77"}},
-		{"halt accepting", "did not respond in time (phase accepting)", limits{openWithin, acceptWithin, short, short / 10}, []string{"stop", "yield", "resume 77"}},
+		{"halt accepting", "did not respond in time (phase accepting)", limits{openWithin, acceptWithin, short, short / 5}, []string{"stop", "yield", "resume 77"}},
 	} {
 		t.Run(c.fate, func(t *testing.T) {
 			t.Parallel()
@@ -291,7 +295,7 @@ func TestAScriptThatFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			o := newOld(t, "")
-			o.limits = limits{short / 2, acceptWithin, usual.settle, short / 10}
+			o.limits = limits{short, acceptWithin, usual.settle, short / 5}
 			if _, err := o.begin("/bin/sh", "sh", "-c", text); err == nil {
 				t.Error("it began")
 			}
@@ -360,9 +364,9 @@ func TestTheOldOneDies(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := "live " + os.DevNull + " [go] %d"
+			want := "settle soon " + os.DevNull + " [go] %d"
 			if at == "offered" || at == "stop" {
-				want = "live " + os.DevNull + " [offer] %d"
+				want = "settle soon " + os.DevNull + " [offer] %d"
 			}
 			if n, err := fmt.Sscanf(string(text), want, &pid); n != 1 || err != nil {
 				t.Fatalf("%q: %v", text, err)
@@ -374,7 +378,7 @@ func TestTheOldOneDies(t *testing.T) {
 
 // dieAt is an old process that dies at a given point of the handover.
 func dieAt(t *testing.T, at string) {
-	o := newOld(t, "live")
+	o := newOld(t, "settle soon")
 	fmt.Println(o.ln.Addr())
 	die := func(now string) {
 		if now == at {
