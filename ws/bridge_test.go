@@ -102,6 +102,16 @@ func waitFor(t *testing.T, what string, ok func() bool) {
 	}
 }
 
+// waitUntilFull waits until c cannot write more, as its peer does not read.
+func waitUntilFull(t *testing.T, c *ws.Conn) {
+	t.Helper()
+	waitFor(t, "a full socket", func() bool {
+		n := c.BytesWritten()
+		time.Sleep(20 * time.Millisecond)
+		return n > 0 && n == c.BytesWritten()
+	})
+}
+
 // closeOf returns the CloseError of the server's Conn of p.
 func (b *bridge) closeOf(p *peer) *ws.CloseError {
 	b.mu.Lock()

@@ -20,6 +20,7 @@ func legalCode(code int) bool {
 }
 
 func TestEveryCloseCode(t *testing.T) {
+	t.Parallel()
 	b := startBridge(t, ws.Config{}, echo)
 	codes := []int{0, 1, 500, 998, 999, 1016, 1099, 1100, 1999, 2000, 2998, 2999, 3000, 3001, 3999, 4000, 4500, 4999, 5000, 5001, 32768, 65535}
 	for code := 1000; code <= 1015; code++ {
@@ -237,11 +238,7 @@ func TestCloseIsBounded(t *testing.T) {
 				}
 			}
 		}()
-		waitFor(t, "a full socket", func() bool {
-			n := c.BytesWritten()
-			time.Sleep(20 * time.Millisecond)
-			return n > 0 && n == c.BytesWritten()
-		})
+		waitUntilFull(t, c)
 		c.CloseWith(ws.GoingAway, "")
 		if err := <-wrote; err == nil {
 			t.Error("the write returned no error")
@@ -257,22 +254,14 @@ func TestCloseFromAClientThatDoesNotRead(t *testing.T) {
 		io.Copy(io.Discard, c)
 	})
 	p := openPeer(t, b.addr)
-	waitFor(t, "a full socket", func() bool {
-		b.mu.Lock()
-		if len(b.conns) == 0 {
-			b.mu.Unlock()
-			return false
-		}
-		b.mu.Unlock()
-		n := b.last().BytesWritten()
-		time.Sleep(50 * time.Millisecond)
-		return n > 0 && n == b.last().BytesWritten()
-	})
+	waitFor(t, "the session", func() bool { return len(b.Conns()) == 1 })
+	c := b.Conns()[0]
+	waitUntilFull(t, c)
 	for range 10_000 {
 		p.say(frame(fin|ping, "flood"))
 	}
 	p.say(closeFrame(1001, "gone"))
-	waitFor(t, "the Close", func() bool { e := b.last().CloseError(); return e != nil && e.ByPeer && e.Code == ws.GoingAway })
+	waitFor(t, "the Close", func() bool { e := c.CloseError(); return e != nil && e.ByPeer && e.Code == ws.GoingAway })
 }
 
 type zeros struct{}

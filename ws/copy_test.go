@@ -45,6 +45,7 @@ func randomBytes(n int) []byte {
 // io.Copy uses WriteTo and ReadFrom in all four places of a relay, and neither changes
 // the bytes.
 func TestRelayByIOCopy(t *testing.T) {
+	t.Parallel()
 	server, client := pair(t, ws.Config{}, ws.Dialer{})
 	near, far := tcpPair(t)
 	want := randomBytes(20 << 20)
@@ -112,6 +113,7 @@ func TestOneFramePerRead(t *testing.T) {
 
 // A deadline in the past ends both copies, and they can be called again.
 func TestDeadlinesEndCopies(t *testing.T) {
+	t.Parallel()
 	for _, secure := range []bool{false, true} {
 		server, client := pair(t, ws.Config{Compression: secure}, ws.Dialer{Compression: secure})
 		ended := make(chan error)

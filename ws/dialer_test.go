@@ -41,6 +41,7 @@ func certificate(t testing.TB) (tls.Certificate, *x509.CertPool) {
 
 // Dialer and Listener with all options negotiated, over TCP and TLS.
 func TestDialToListener(t *testing.T) {
+	t.Parallel()
 	cert, pool := certificate(t)
 	for _, secure := range []bool{false, true} {
 		for _, packed := range []bool{false, true} {
@@ -98,6 +99,7 @@ func fakeServer(t *testing.T, answer func(key string) string) string {
 const okAnswer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: KEY\r\n"
 
 func TestBadResponses(t *testing.T) {
+	t.Parallel()
 	tests := map[string]string{
 		"refused":                    "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n",
 		"200":                        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
@@ -200,6 +202,7 @@ func TestBadURLs(t *testing.T) {
 
 // Dial returns its context's error, wherever it was waiting.
 func TestDialContext(t *testing.T) {
+	t.Parallel()
 	_, pool := certificate(t)
 	for _, scheme := range []string{"ws", "wss"} {
 		ln := proxytest.Listen(t) // and nothing accepts

@@ -122,6 +122,7 @@ func TestBase64Clients(t *testing.T) {
 }
 
 func TestLargeStreamInEveryEncoding(t *testing.T) {
+	t.Parallel()
 	for _, cfg := range []ws.Config{{}, {Encoding: ws.Text}, {Encoding: ws.Text, ReplaceInvalid: true}, {Subprotocols: []string{"base64"}}} {
 		t.Run(fmt.Sprint(cfg.Encoding, cfg.ReplaceInvalid, cfg.Subprotocols), func(t *testing.T) {
 			b := startBridge(t, cfg, echo)

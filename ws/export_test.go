@@ -12,5 +12,14 @@ func WaitsForUntracked(l *Listener) bool {
 	return l.untracked != nil
 }
 
+// Keepalive does what the ping wheel does every interval.
+func Keepalive(c *Conn) { c.keepalive() }
+
+// HasArrived reports whether the kernel has bytes that c has not read, and the peer's FIN. Both are true if it cannot be asked.
+func HasArrived(c *Conn) (unread, peerFIN bool) {
+	p, known := readTCPInfo(c.controller)
+	return p.unread > 0 || !known, p.peerFIN || !known
+}
+
 // SetWebStall is for a Listener that has no connections yet.
 func SetWebStall(l *Listener, d time.Duration) { l.webStallTimeout = d }

@@ -70,6 +70,7 @@ func TestCoderAsClient(t *testing.T) {
 }
 
 func TestCoderAsServer(t *testing.T) {
+	t.Parallel()
 	for name, mode := range coderModes {
 		for _, packed := range []bool{false, true} {
 			t.Run(fmt.Sprint(name, packed), func(t *testing.T) {

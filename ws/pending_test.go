@@ -189,6 +189,7 @@ func TestShutdown(t *testing.T) {
 
 // A client that arrives or is accepted after Shutdown has read the sets is ended, too.
 func TestShutdownEndsLateClients(t *testing.T) {
+	t.Parallel()
 	l, err := ws.NewListener(ws.Config{HandshakeTimeout: patience, CloseTimeout: 50 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
@@ -235,6 +236,7 @@ func (c *slowConn) Write(b []byte) (int, error) {
 }
 
 func TestShutdownContext(t *testing.T) {
+	t.Parallel()
 	l := listen(t, ws.Config{CloseTimeout: patience})
 	addr := l.Addr().String()
 	connect(t, addr, request("/"))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime"
 	"testing"
 	"time"
 
@@ -63,13 +64,9 @@ func TestNewestPongOnly(t *testing.T) {
 	}
 }
 
-const (
-	beat   = 400 * time.Millisecond // long enough for an answer on a busy machine
-	missed = 5 * beat               // a peer that does not answer is dead after three
-)
-
 func TestKeepalive(t *testing.T) {
 	t.Parallel()
+	const beat = 400 * time.Millisecond // long enough for an answer on a busy machine
 	server, client := pair(t, ws.Config{Ping: beat}, ws.Dialer{Ping: -1})
 	go io.Copy(io.Discard, client)
 	go io.Copy(io.Discard, server)
@@ -78,7 +75,7 @@ func TestKeepalive(t *testing.T) {
 
 func TestUnresponsivePeer(t *testing.T) {
 	t.Parallel()
-	c, _ := serveClient(t, ws.Config{Ping: beat}) // a peer that never answers
+	c, _ := serveClient(t, ws.Config{Ping: 50 * time.Millisecond}) // a peer that never answers
 	_, err := io.Copy(io.Discard, c)
 	var e *ws.CloseError
 	if !errors.As(err, &e) || e.Code != ws.AbnormalClosure || e.Err != ws.ErrUnresponsive || c.CloseError() != e {
@@ -86,13 +83,21 @@ func TestUnresponsivePeer(t *testing.T) {
 	}
 }
 
+// keepalive has some intervals pass for c; a peer that does not answer is dead after three.
+func keepalive(c *ws.Conn) {
+	for range 5 {
+		ws.Keepalive(c)
+	}
+}
+
 // Any byte shows that the peer is alive, not only a pong.
 func TestAnyByteCountsAsAlive(t *testing.T) {
-	t.Parallel()
-	c, p := serveClient(t, ws.Config{Ping: beat})
+	c, p := serveClient(t, ws.Config{Ping: -1})
 	go io.Copy(io.Discard, c)
-	for end := time.Now().Add(missed); time.Now().Before(end); time.Sleep(beat / 8) {
+	for n := range int64(5) {
 		p.say(frame(fin|binry, "x"))
+		waitFor(t, "the byte", func() bool { return c.BytesRead() == n+1 })
+		ws.Keepalive(c)
 	}
 	if e := c.CloseError(); e != nil {
 		t.Fatal(e)
@@ -102,8 +107,7 @@ func TestAnyByteCountsAsAlive(t *testing.T) {
 // Our own reader may be blocked by a backend that does not read: the peer's pongs
 // are unread then, and it is not disconnected.
 func TestBusyReaderKeepsThePeer(t *testing.T) {
-	t.Parallel()
-	server, client := pair(t, ws.Config{Ping: beat}, ws.Dialer{Ping: -1})
+	server, client := pair(t, ws.Config{Ping: -1}, ws.Dialer{Ping: -1})
 	stuck, free := make(chan bool), make(chan bool)
 	ended := make(chan error, 1)
 	go io.Copy(io.Discard, client) // which answers pings
@@ -113,7 +117,7 @@ func TestBusyReaderKeepsThePeer(t *testing.T) {
 	}()
 	io.WriteString(client, "x")
 	<-stuck
-	time.Sleep(missed)
+	keepalive(server)
 	if e := server.CloseError(); e != nil {
 		t.Fatal(e)
 	}
@@ -129,18 +133,19 @@ func TestBusyReaderKeepsThePeer(t *testing.T) {
 func TestBlockedUpload(t *testing.T) {
 	t.Parallel()
 	const size = 40 << 20
-	server, client := pair(t, ws.Config{Ping: beat}, ws.Dialer{Ping: -1})
+	server, client := pair(t, ws.Config{Ping: -1}, ws.Dialer{Ping: -1})
 	go io.Copy(io.Discard, client) // which answers pings, after its payload
 	sent := make(chan error, 1)
 	go func() {
 		_, err := io.Copy(client, io.LimitReader(zeros{}, size))
-		client.Close()
+		client.CloseWrite()
 		sent <- err
 	}()
 	var got int64
 	_, err := server.WriteTo(writerFunc(func(p []byte) (int, error) {
 		if got == 0 {
-			time.Sleep(missed)
+			waitUntilFull(t, client)
+			keepalive(server)
 		}
 		got += int64(len(p))
 		return len(p), nil
@@ -152,10 +157,10 @@ func TestBlockedUpload(t *testing.T) {
 
 // Unread bytes in the socket show that the peer is alive, too.
 func TestUnreadBytesCountAsAlive(t *testing.T) {
-	t.Parallel()
-	c, p := serveClient(t, ws.Config{Ping: beat})
+	c, p := serveClient(t, ws.Config{Ping: -1})
 	p.say(frame(fin|binry, "x"))
-	time.Sleep(missed)
+	waitFor(t, "bytes in the socket", func() bool { unread, _ := ws.HasArrived(c); return unread })
+	keepalive(c)
 	if e := c.CloseError(); e != nil {
 		t.Fatal(e)
 	}
@@ -163,24 +168,31 @@ func TestUnreadBytesCountAsAlive(t *testing.T) {
 	if n, err := c.Read(buf); string(buf[:n]) != "x" || err != nil {
 		t.Fatal(n, err)
 	}
-	_, err := c.Read(buf) // and then it sends nothing
-	if !errors.Is(err, ws.ErrUnresponsive) {
+	read := make(chan error, 1)
+	go func() { _, err := c.Read(buf); read <- err }() // and then it sends nothing
+	waitForDeath(t, c)
+	if err := <-read; !errors.Is(err, ws.ErrUnresponsive) {
 		t.Fatal(err)
 	}
+}
+
+func waitForDeath(t *testing.T, c *ws.Conn) {
+	t.Helper()
+	waitFor(t, "its death", func() bool { ws.Keepalive(c); return c.CloseError() != nil })
 }
 
 // No pong is expected after the peer's FIN, whether it has been read or is behind
 // unread bytes.
 func TestNoPingsAfterFIN(t *testing.T) {
-	t.Parallel()
-	c, p := serveClient(t, ws.Config{Ping: beat / 2})
+	c, p := serveClient(t, ws.Config{Ping: -1})
 	p.say(frame(fin|binry, "x"))
 	p.Conn.(*net.TCPConn).CloseWrite()
-	time.Sleep(missed / 2)
+	waitFor(t, "the FIN", func() bool { _, peerFIN := ws.HasArrived(c); return peerFIN })
+	keepalive(c)
 	if all, err := io.ReadAll(c); string(all) != "x" || !errors.Is(err, ws.ErrNoCloseFrame) {
 		t.Fatalf("%q, %v", all, err)
 	}
-	time.Sleep(missed / 2)
+	keepalive(c)
 	if _, err := io.WriteString(c, "still here"); err != nil {
 		t.Fatal(err)
 	}
@@ -188,6 +200,9 @@ func TestNoPingsAfterFIN(t *testing.T) {
 		first, payload, err := p.hear()
 		if err != nil {
 			t.Fatal(err)
+		}
+		if first == fin|ping && runtime.GOOS == "linux" { // where the kernel can be asked for the FIN
+			t.Error("a ping")
 		}
 		if first == fin|binry {
 			heard = string(payload)
@@ -198,30 +213,24 @@ func TestNoPingsAfterFIN(t *testing.T) {
 // A peer that reads nothing of what is sent is unresponsive; one that reads slowly
 // is not.
 func TestPeerThatDoesNotRead(t *testing.T) {
-	t.Parallel()
-	for name, reads := range map[string]bool{"nothing": false, "slowly": true} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			c, p := serveClient(t, ws.Config{Ping: 2 * beat, CloseTimeout: beat})
-			go io.Copy(io.Discard, c)
-			stopped := make(chan struct{})
-			go func() { defer close(stopped); c.ReadFrom(zeros{}) }()
-			if !reads {
-				waitFor(t, "its death", func() bool { return c.CloseError() != nil })
-			} else {
-				buf := make([]byte, 1<<20)
-				for range 64 { // four pings
-					if _, err := p.r.Read(buf); err != nil {
-						t.Fatal(err)
-					}
-					time.Sleep(beat / 8)
-				}
+	c, p := serveClient(t, ws.Config{Ping: -1})
+	go io.Copy(io.Discard, c)
+	stopped := make(chan struct{})
+	go func() { defer close(stopped); c.ReadFrom(zeros{}) }()
+	waitUntilFull(t, c)
+	buf := make([]byte, 1<<20)
+	for range 5 { // one frame, or a little more, in each interval
+		for before := c.BytesWritten(); c.BytesWritten() == before; {
+			if _, err := p.r.Read(buf); err != nil {
+				t.Fatal(err)
 			}
-			if e := c.CloseError(); (e != nil) == reads {
-				t.Errorf("ended: %v", e)
-			}
-			c.CloseNow()
-			<-stopped
-		})
+		}
+		ws.Keepalive(c)
 	}
+	if e := c.CloseError(); e != nil {
+		t.Errorf("it reads slowly, and is given up: %v", e)
+	}
+	waitForDeath(t, c)
+	c.CloseNow()
+	<-stopped
 }

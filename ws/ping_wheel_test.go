@@ -76,7 +76,8 @@ func TestKeepaliveEndsAnUnresponsivePeer(t *testing.T) {
 	})
 }
 
-// An incomplete code point is sent as invalid after a time.
+// An incomplete code point is sent as invalid after a time. A peer that does not answer
+// the Close 1007 for it, and continues to send, is disconnected.
 func TestIncompleteCodePointTimesOut(t *testing.T) {
 	for _, replace := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
@@ -98,6 +99,18 @@ func TestIncompleteCodePointTimesOut(t *testing.T) {
 			}
 			if !replace && (buf[0] != bitFin|opClose || string(buf[2:4]) != "\x03\xef") {
 				t.Errorf("%q", buf[:n])
+			}
+			if !replace {
+				wg.Go(func() {
+					for err := error(nil); err == nil; time.Sleep(time.Second) {
+						_, err = far.Write(controlFrame(opBinary, []byte("x"), true))
+					}
+				})
+				_, err = c.WriteTo(io.Discard)
+				var e *CloseError
+				if !errors.As(err, &e) || e.Code != InvalidPayload || e.ByPeer {
+					t.Errorf("reading ended with %v", err)
+				}
 			}
 			wg.Wait()
 		})

@@ -49,6 +49,7 @@ func TestRefusals(t *testing.T) {
 	} {
 		for _, secure := range []bool{false, true} {
 			t.Run(tt.name+map[bool]string{true: ", in TLS"}[secure], func(t *testing.T) {
+				t.Parallel()
 				client, server := tcpPair(t)
 				client.SetDeadline(time.Now().Add(patience))
 				var from, to net.Conn = client, server

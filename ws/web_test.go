@@ -131,13 +131,14 @@ func TestWebStall(t *testing.T) {
 	}
 	t.Run("slow", func(t *testing.T) {
 		t.Parallel()
-		w := stalling(t, 2*time.Second)
+		const limit = 1500 * time.Millisecond
+		w := stalling(t, limit)
 		p := w.dial()
 		p.Conn.(*net.TCPConn).SetReadBuffer(256 << 10) // which is acknowledged in small steps
 		p.say([]byte(getFile))
 		resp := p.answer()
 		n, buf := 0, make([]byte, 512<<10)
-		for began := time.Now(); time.Since(began) < 3*time.Second; time.Sleep(5 * time.Millisecond) {
+		for began := time.Now(); time.Since(began) < limit+limit/8; time.Sleep(5 * time.Millisecond) {
 			m, err := resp.Body.Read(buf[:2<<10]) // so little that no Write ends within the limit
 			if n += m; err != nil {
 				t.Fatalf("after %d bytes: %v", n, err)
