@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/diff"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/reference"
@@ -75,7 +75,7 @@ func TestReferencesAreWhatTheProgramHas(t *testing.T) {
 		}
 		is, err := os.ReadFile(path)
 		if err != nil || !bytes.Equal(is, made[name]) {
-			t.Errorf("docs/%s is out of date (-file +program); run: go generate ./cmd/tcpctl\n%s", name, cmp.Diff(string(is), string(made[name])))
+			t.Errorf("docs/%s is out of date (-file +program); run: go generate ./cmd/tcpctl\n%s", name, diff.Diff("file", is, "program", made[name]))
 		}
 	}
 	delete(there, "operating.md") // written by hand
