@@ -23,8 +23,8 @@ func TestTheHistoryOfAnotherNode(t *testing.T) {
 	if err := os.WriteFile(secret, []byte(mesh.NewSecret()+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, one := s.node("edge-01", secret)
-	_, two := s.node("edge-02", secret)
+	_, one := s.node("edge-01", secret, filepath.Join(t.TempDir(), "h.db"))
+	_, two := s.node("edge-02", secret, filepath.Join(t.TempDir(), "h.db"))
 	one.membersAlive(1)
 	two.membersAlive(1)
 	historyOfAnother(t, one, two, "edge-02", "w")
