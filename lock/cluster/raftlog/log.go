@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"go.etcd.io/raft/v3"
 	pb "go.etcd.io/raft/v3/raftpb"
@@ -97,6 +98,11 @@ func Open(c LogConfig) (*Log, error) {
 			StepDownOnRemoval:         true,
 			Logger:                    raftLogger{l.logger},
 		})
+		// Alone with nothing behind its snapshot, as a new log begins, it has nobody to hear of for an election timeout. An
+		// entry could be the addition of a voter.
+		if err == nil && slices.Equal(l.conf.GetVoters(), []uint64{uint64(l.id)}) && s.last == l.snapshot {
+			err = l.node.Campaign()
+		}
 		return err
 	})
 	if err != nil {

@@ -298,8 +298,11 @@ func TestNodesComeAndGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGroup(t, 1)
 		defer g.close()
-		ctx := t.Context()
+		ctx, began := t.Context(), time.Now()
 		g.until("it leads", func() bool { return g.leader() == 1 })
+		if d := time.Since(began); d > 200*time.Millisecond {
+			t.Errorf("a voter without others leads after %v", d)
+		}
 		for _, id := range []cluster.NodeID{2, 3} {
 			mkdir(t, g.path(id))
 			if err := Join(g.path(id), id, "c1"); err != nil {

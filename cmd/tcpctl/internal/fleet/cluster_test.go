@@ -26,7 +26,7 @@ func startVoter(t *testing.T, name, dir string, voters []string, join ...string)
 	source := &api.Local{Engine: engine, By: "ana@" + name, Node: api.Node{Name: name}}
 	f, err := Start(context.Background(), Config{Listen: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler),
 		Mesh:    mesh.Config{Name: "test", Node: name, Join: join, NoMDNS: true, Secrets: []string{"0123456789abcdef"}},
-		Cluster: &Cluster{Voters: voters, Dir: dir, Lease: 3 * time.Second, Election: time.Second}}, source)
+		Cluster: &Cluster{Voters: voters, Dir: dir, Lease: 3 * time.Second, Election: time.Second / 2}}, source)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,21 +57,21 @@ func TestAClusterOverTheMesh(t *testing.T) {
 	if text, err := do(a, "init"); err != nil || !strings.Contains(text, "a votes, and adds b, c") {
 		t.Fatalf("init: %q, %v", text, err)
 	}
-	vote := func(l *api.Local) int {
+	vote := func(l *api.Local) (n, reached int) {
 		st, err := l.Status(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		n := 0
 		for _, v := range st.Cluster.Voters {
 			if !v.Missing && !v.Learner && st.Cluster.Leader != "" {
 				n++
 			}
 		}
-		return n
+		reached, _ = st.Cluster.Reached()
+		return n, reached
 	}
 	for _, l := range []*api.Local{a, b, c} {
-		until(t, "three voters", func() bool { return vote(l) == 3 })
+		until(t, "three voters that reach each other", func() bool { n, reached := vote(l); return n == 3 && reached == 3 })
 	}
 	for _, to := range []string{"b", "c", "a"} {
 		text, err := do(c, "lead", to)
@@ -98,7 +98,7 @@ func TestAClusterOverTheMesh(t *testing.T) {
 	if !fb.Key().Equal(key) {
 		t.Error("b has another key after a restart")
 	}
-	until(t, "b votes again", func() bool { return vote(b) == 3 })
+	until(t, "b votes again", func() bool { n, _ := vote(b); return n == 3 })
 	fb.Close()
 	until(t, "b is not reached", func() bool {
 		_, err := do(a, "lead", "b")

@@ -60,6 +60,35 @@ func TestHostileStreams(t *testing.T) {
 	})
 }
 
+// hangs is a stream whose other side hangs: it can be read after Close, as a stream of the mesh.
+type hangs struct{ net.Conn }
+
+func (hangs) Close() error { return nil }
+
+// TestAPeerThatHangsDelaysNoStop, although it does not close its side of the stream.
+func TestAPeerThatHangsDelaysNoStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork(t)
+		defer n.close()
+		a := n.start("a", "a", "b")
+		b, err := NodeOf(meshIDOf("b"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ours, theirs := net.Pipe()
+		defer ours.Close()
+		go a.part.Serve(meshinfo.Peer{ID: meshIDOf("b"), Name: "b", Trusted: true}, hangs{theirs})
+		go io.Copy(io.Discard, ours)
+		ours.Write(encodeHello(hello{Version: 1, Lease: 3 * time.Second}))
+		until(t, "b is linked", func() bool { return a.part.linked(b) })
+		began := time.Now()
+		a.stop()
+		if d := time.Since(began); d > 0 {
+			t.Errorf("it took %v", d)
+		}
+	})
+}
+
 type failConn struct{ net.Conn }
 
 func (failConn) Close() error { return nil }

@@ -132,11 +132,7 @@ func (p *Part) keepCluster(id string) error {
 		p.kept.Before = p.kept.Before[max(len(p.kept.Before)-maxBefore, 0):]
 	}
 	p.kept.Cluster, p.kept.Lease, p.kept.Next = id, p.cfg.Lease, ""
-	for _, all := range p.links { // their hellos did not contain it: they will be reopened
-		for _, l := range all {
-			l.conn.Close()
-		}
-	}
+	p.endLinksLocked() // their hellos did not contain it: they will be reopened
 	return p.keep()
 }
 

@@ -156,7 +156,8 @@ func (p *Part) isVoter(name string) bool {
 	return slices.Contains(p.voters, name)
 }
 
-// refused reports why a stream ended, as an event if an operator has to know.
+// refused reports why a stream ended, as an event if an operator has to know. After a handshake that has failed it
+// delays the next attempt; meanwhile the other side gets our hello, and refuses by itself.
 func (p *Part) refused(l *link, err error) {
 	_, other := errors.AsType[*raftlog.OtherClusterError](err)
 	_, version := errors.AsType[*versionError](err)
@@ -173,8 +174,8 @@ func (p *Part) refused(l *link, err error) {
 	default:
 		p.cfg.Log.Debug("cluster: a stream has ended", "peer", l.peer.Name, "error", err)
 	}
-	if p.ctx.Err() == nil {
-		select { // delays the next attempt
+	if p.ctx.Err() == nil && !l.handshakeDone {
+		select {
 		case <-time.After(every):
 		case <-p.ctx.Done():
 		}
@@ -185,6 +186,21 @@ func otherCluster(ours, theirs string) error {
 	return &raftlog.OtherClusterError{Ours: ours, Theirs: theirs}
 }
 
+// end ends the reader and the writer. A stream of the mesh that was closed is still read until the other side has closed
+// it, too, which a node that hangs does not do.
+func (l *link) end() {
+	l.conn.SetReadDeadline(time.Unix(1, 0))
+	l.conn.Close()
+}
+
+func (p *Part) endLinksLocked() {
+	for _, all := range p.links {
+		for _, l := range all {
+			l.end()
+		}
+	}
+}
+
 // write sends queued frames until the stream ends.
 func (l *link) write() {
 	for {
@@ -193,7 +209,7 @@ func (l *link) write() {
 			b = l.more(b)
 			l.conn.SetWriteDeadline(time.Now().Add(writeWithin))
 			if _, err := l.conn.Write(b); err != nil {
-				l.conn.Close() // ends the reader, too
+				l.end()
 				return
 			}
 		case <-l.done:

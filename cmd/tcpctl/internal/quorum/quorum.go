@@ -117,11 +117,7 @@ func (p *Part) Close() {
 	p.handOver()
 	p.cancel()
 	p.mu.Lock()
-	for _, all := range p.links {
-		for _, l := range all {
-			l.conn.Close()
-		}
-	}
+	p.endLinksLocked()
 	p.mu.Unlock()
 	p.wg.Wait()
 	if node := p.voter(); node != nil {

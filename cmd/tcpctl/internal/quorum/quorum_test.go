@@ -221,8 +221,12 @@ func form(t *testing.T) (n *network, a, b, c, d *node) {
 	if _, err := a.part.Init(); err == nil {
 		t.Error("a second cluster is made")
 	}
+	began := time.Now()
 	for _, nd := range []*node{a, b, c} {
 		until(t, nd.name+" sees three voters", nd.sees(true, "a", "b", "c"))
+	}
+	if d := time.Since(began); d > 1400*time.Millisecond {
+		t.Errorf("it took %v until three voted", d)
 	}
 	until(t, "the client knows the cluster", func() bool { return d.part.Status().ID == a.part.Status().ID })
 	return n, a, b, c, d
