@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// made makes a release of a text file in place of the binary: all steps after the build.
-func made(t *testing.T) *release {
+// built begins a release with a text file in place of the binary.
+func built(t *testing.T) *release {
 	t.Helper()
 	root, err := filepath.Abs("../../../..")
 	if err != nil {
@@ -36,6 +36,13 @@ func made(t *testing.T) *release {
 			t.Fatal(err)
 		}
 	}
+	return r
+}
+
+// made makes such a release: all steps after the build.
+func made(t *testing.T) *release {
+	t.Helper()
+	r := built(t)
 	for _, step := range []func() error{r.archives, r.image, r.formula, r.checksums} {
 		if err := step(); err != nil {
 			t.Fatal(err)
@@ -147,7 +154,7 @@ func TestTheFormulaHasTheSums(t *testing.T) {
 // TestPackagesHaveFilesThatAreThere: nfpm would only notice a missing file at a release.
 func TestPackagesHaveFilesThatAreThere(t *testing.T) {
 	t.Parallel()
-	r := made(t)
+	r := built(t)
 	for _, shell := range []string{"zsh", "fish"} {
 		if err := r.put(r.work("completions", shell), nil); err != nil {
 			t.Fatal(err)
@@ -206,7 +213,7 @@ func TestLicenceOf(t *testing.T) {
 // TestEachModuleHasALicence: on each system, each module's licence is recognized, and its text is
 // among the notices. A release would only notice at its end.
 func TestEachModuleHasALicence(t *testing.T) {
-	r := made(t)
+	r := built(t)
 	dirs := map[string]string{}
 	for _, system := range []string{"linux", "darwin", "windows", "freebsd"} {
 		t.Setenv("GOOS", system)
@@ -251,7 +258,7 @@ func TestEachModuleHasALicence(t *testing.T) {
 // TestAnArchiveUnpacksIntoAFolder: all of an archive is in one folder, with everything that its system needs.
 func TestAnArchiveUnpacksIntoAFolder(t *testing.T) {
 	t.Parallel()
-	r := made(t)
+	r := built(t)
 	for _, x := range r.targets {
 		entries, err := r.archiveOf(x)
 		if err != nil {
