@@ -29,7 +29,7 @@ func TestFaultsOfACluster(t *testing.T) {
 }
 
 func faultsOfACluster(t *testing.T, clients int, c faultLabConfig) {
-	faults := 4
+	faults := 2
 	if text := os.Getenv("TCPCTL_FAULTS"); text != "" {
 		var err error
 		if faults, err = strconv.Atoi(text); err != nil || faults < 1 {

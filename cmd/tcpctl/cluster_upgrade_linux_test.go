@@ -338,7 +338,7 @@ func TestRule35UpgradesUnderLoad(t *testing.T) {
 			pid := in.status().Node.PID
 			in.tcpctl("upgrade")
 			in.follow(pid)
-			for before := counts[i].Load(); counts[i].Load() < before+20 && len(failed) == 0; {
+			for before := counts[i].Load(); counts[i].Load() < before+10 && len(failed) == 0; {
 				time.Sleep(10 * time.Millisecond)
 			}
 			in.untilVotes()
