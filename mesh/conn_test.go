@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/tcpctl/tcpctl/mesh"
@@ -15,7 +14,7 @@ import (
 
 // pair runs f in a bubble with two connected nodes on two hosts, of which the first has the lower id.
 func pair(t *testing.T, cfg mesh.Config, f func(t *testing.T, net *meshtest.Network, hosts [2]*meshtest.Host, a, b *node)) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		net := meshtest.New()
 		defer net.Close()
 		hosts := [2]*meshtest.Host{net.Host("a"), net.Host("b")}

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/tcpctl/tcpctl/mesh"
@@ -17,7 +16,7 @@ import (
 
 // TestAliveComesWithTheConnection: when a program gets "alive", the connection to the peer is ready for use.
 func TestAliveComesWithTheConnection(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		net := meshtest.New()
 		defer net.Close()
 		net.SetDelay(100 * time.Millisecond)
@@ -59,7 +58,7 @@ func (r rumours) Run(ctx context.Context, _ mesh.Self, rep mesh.Reporter) error 
 
 // TestRumoursAreBounded: invented nodes are listed last, are few, and keep no real node out.
 func TestRumoursAreBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		net := meshtest.New()
 		defer net.Close()
 		var nodes []*node
@@ -124,7 +123,7 @@ func TestFalseAddressesDoNotDisplaceRealOnes(t *testing.T) {
 
 // TestFind: nodes with the same name are distinguished by id and address.
 func TestFind(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		net := meshtest.New()
 		defer net.Close()
 		hub := start(t, net.Host("hub").Config(mesh.Config{Node: "hub", ID: "hub"}))
@@ -158,7 +157,7 @@ func TestFind(t *testing.T) {
 
 // TestUnansweredJoinIsReportedOnce, and again only after a node has answered.
 func TestUnansweredJoinIsReportedOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		net := meshtest.New()
 		defer net.Close()
 		a := start(t, net.Host("a").Config(mesh.Config{Node: "a", Join: []string{"10.99.0.1:7460"}}))

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/tcpctl/tcpctl/mesh"
@@ -158,7 +157,7 @@ func TestJoinedPeersTellOfEachOther(t *testing.T) {
 }
 
 func TestJoinIsTriedForEver(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		network := meshtest.New()
 		defer network.Close()
 		late, early := network.Host("late"), network.Host("early")
@@ -206,7 +205,7 @@ func TestPeersAreRemembered(t *testing.T) {
 // TestCacheIsWrittenOnceThatIsPossible: a failed write is retried without waiting for another change.
 func TestCacheIsWrittenOnceThatIsPossible(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "later")
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		net := meshtest.New()
 		defer net.Close()
 		a := start(t, mesh.Config{Node: "a", Network: net.Host("a")})
@@ -243,7 +242,7 @@ func (f failing) Run(ctx context.Context, self mesh.Self, r mesh.Reporter) error
 }
 
 func TestSourceThatFailsIsAWarning(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		network := meshtest.New()
 		defer network.Close()
 		hub := start(t, network.Host("hub").Config(mesh.Config{}))

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -23,8 +24,21 @@ func TestMain(m *testing.M) {
 		runNode(role) // netns_test.go: this binary is one node of a test
 		return
 	}
-	proxytest.SetUp(16, 8) // tests in a synctest bubble run alone (see meshtest)
+	proxytest.SetUp(128, 24) // most of them wait for another bubble (see there)
 	goleak.VerifyTestMain(m)
+}
+
+// bubbles is held by the test that is in a bubble.
+var bubbles sync.Mutex
+
+// bubble runs f in a synctest bubble, beside tests that use no yamux in this process: its timers must not get from one bubble
+// into another, or out of it (see meshtest). So a test that uses yamux outside a bubble, as all do whose nodes have a secret,
+// must not be parallel.
+func bubble(t *testing.T, f func(t *testing.T)) {
+	t.Parallel()
+	bubbles.Lock()
+	defer bubbles.Unlock()
+	synctest.Test(t, f)
 }
 
 // limit is generous: it only catches hangs.

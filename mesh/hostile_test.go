@@ -15,20 +15,29 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/mesh"
+	"github.com/tcpctl/tcpctl/mesh/meshtest"
 )
 
 // undisturbed runs f against the first of two connected nodes, and checks that neither was affected and that a third can join.
-func undisturbed(t *testing.T, f func(t *testing.T, addr string)) {
+// They are on loopback, or in the network if it is not nil.
+func undisturbed(t *testing.T, network *meshtest.Network, f func(t *testing.T, dial func() net.Conn)) {
+	host := func(name string) mesh.Network {
+		if network == nil {
+			return nil
+		}
+		return network.Host(name)
+	}
 	secret := []string{mesh.NewSecret()}
 	const suspect, dead = 20 * time.Second, time.Minute // a busy machine is silent for a second, too
-	a := start(t, mesh.Config{Name: "hostile", Node: "a", ID: "1", Secrets: secret, HandshakeTimeout: 3 * time.Second, Suspect: suspect, Dead: dead})
-	b := start(t, mesh.Config{Name: "hostile", Node: "b", ID: "2", Secrets: secret, Join: []string{a.addr()}, Suspect: suspect, Dead: dead})
+	a := start(t, mesh.Config{Network: host("a"), Name: "hostile", Node: "a", ID: "1", Secrets: secret, HandshakeTimeout: 3 * time.Second, Suspect: suspect, Dead: dead})
+	b := start(t, mesh.Config{Network: host("b"), Name: "hostile", Node: "b", ID: "2", Secrets: secret, Join: []string{a.Addr().String()}, Suspect: suspect, Dead: dead})
 	a.awaitAlive("b")
 	ca, cb := a.conn(), b.conn()
-	f(t, a.addr())
+	from := host("hostile")
+	f(t, func() net.Conn { return dial(t, from, a.Addr().String()) })
 	write(t, ca, "still here")
 	read(t, cb, "still here")
-	start(t, mesh.Config{Name: "hostile", Node: "c", ID: "3", Secrets: secret, Join: []string{a.addr()}})
+	start(t, mesh.Config{Network: host("c"), Name: "hostile", Node: "c", ID: "3", Secrets: secret, Join: []string{a.Addr().String()}})
 	a.awaitAlive("c")
 	wantEvents(t, a, "b", "alive")
 	wantEvents(t, b, "a", "alive")
@@ -37,9 +46,14 @@ func undisturbed(t *testing.T, f func(t *testing.T, addr string)) {
 	}
 }
 
-func dial(t *testing.T, addr string) net.Conn {
+func dial(t *testing.T, host mesh.Network, addr string) (c net.Conn) {
 	t.Helper()
-	c, err := net.Dial("tcp", addr)
+	var err error
+	if host == nil {
+		c, err = net.Dial("tcp", addr)
+	} else {
+		c, err = host.Dial(t.Context(), addr)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,18 +72,26 @@ func wantClosed(t *testing.T, c net.Conn) {
 }
 
 func TestPortScanner(t *testing.T) {
-	undisturbed(t, func(t *testing.T, addr string) {
+	undisturbed(t, nil, func(t *testing.T, dial func() net.Conn) {
 		for range 200 {
-			dial(t, addr).Close()
+			dial().Close()
 		}
 	})
 }
 
+// inNetwork is undisturbed in a bubble, for clients that wait for the limit of the handshake.
+func inNetwork(t *testing.T, f func(t *testing.T, dial func() net.Conn)) {
+	bubble(t, func(t *testing.T) {
+		network := meshtest.New()
+		t.Cleanup(network.Close)
+		undisturbed(t, network, f)
+	})
+}
+
 func TestGarbage(t *testing.T) {
-	t.Parallel()
-	undisturbed(t, func(t *testing.T, addr string) {
+	inNetwork(t, func(t *testing.T, dial func() net.Conn) {
 		for _, garbage := range []string{"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "\x16\x03\x01\xff\xff\x01", "SSH-2.0-x\r\n", "\x00\x00\x00\x00"} {
-			c := dial(t, addr)
+			c := dial()
 			fmt.Fprint(c, garbage)
 			wantClosed(t, c)
 		}
@@ -77,11 +99,10 @@ func TestGarbage(t *testing.T) {
 }
 
 func TestStallInHandshake(t *testing.T) {
-	t.Parallel()
-	undisturbed(t, func(t *testing.T, addr string) {
-		quiet, partial := dial(t, addr), dial(t, addr)
+	inNetwork(t, func(t *testing.T, dial func() net.Conn) {
+		quiet, partial := dial(), dial()
 		fmt.Fprint(partial, "\x16\x03\x01\x01\x00\x01") // the start of a ClientHello
-		after := tlsDial(t, addr)                       // completes TLS, and sends no hello
+		after := tlsDial(t, dial())                     // completes TLS, and sends no hello
 		for _, c := range []net.Conn{quiet, partial, after} {
 			wantClosed(t, c)
 		}
@@ -89,10 +110,10 @@ func TestStallInHandshake(t *testing.T) {
 }
 
 func TestFrameOf4GiB(t *testing.T) {
-	undisturbed(t, func(t *testing.T, addr string) {
+	undisturbed(t, nil, func(t *testing.T, dial func() net.Conn) {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		c := tlsDial(t, addr)
+		c := tlsDial(t, dial())
 		c.Write(binary.BigEndian.AppendUint32(nil, 1<<32-1))
 		go io.Copy(c, endless{})
 		wantClosed(t, c)
@@ -108,16 +129,15 @@ type endless struct{}
 func (endless) Read(b []byte) (int, error) { return len(b), nil }
 
 func TestThousandHalfOpen(t *testing.T) {
-	t.Parallel()
-	undisturbed(t, func(t *testing.T, addr string) {
+	undisturbed(t, nil, func(t *testing.T, dial func() net.Conn) {
 		for range 1000 {
-			dial(t, addr) // sends nothing and stays open until the end of the test
+			dial() // sends nothing and stays open until the end of the test
 		}
 	})
 }
 
 // tlsDial completes TLS as a mesh node would, with a new key.
-func tlsDial(t *testing.T, addr string) *tls.Conn {
+func tlsDial(t *testing.T, conn net.Conn) *tls.Conn {
 	t.Helper()
 	pub, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -128,7 +148,7 @@ func tlsDial(t *testing.T, addr string) *tls.Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := tls.Client(dial(t, addr), &tls.Config{
+	c := tls.Client(conn, &tls.Config{
 		InsecureSkipVerify: true, NextProtos: []string{"tcpctl-mesh/1"},
 		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}},
 	})

@@ -16,19 +16,25 @@ import (
 
 	"github.com/tcpctl/tcpctl/mesh"
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
+	"github.com/tcpctl/tcpctl/mesh/meshtest"
 )
 
 // TestHubFigures measures the table in DESIGN.md: TCPCTL_HUB_NODES=200 nodes in this process on loopback, three of them hubs;
-// TCPCTL_HUB_FULL=1 links them all instead. Without TCPCTL_HUB_NODES it is a short run of 24 nodes.
+// TCPCTL_HUB_FULL=1 links them all instead. Without TCPCTL_HUB_NODES it is a short run of 24 nodes in a bubble, which measures
+// nothing.
 func TestHubFigures(t *testing.T) {
-	count, err := strconv.Atoi(os.Getenv("TCPCTL_HUB_NODES"))
-	if err != nil {
-		t.Parallel() // the short run measures nothing
-		count = 24
-		if testing.Short() {
-			count = 12
-		}
+	if count, err := strconv.Atoi(os.Getenv("TCPCTL_HUB_NODES")); err == nil {
+		hubFigures(t, count, nil)
+		return
 	}
+	bubble(t, func(t *testing.T) {
+		network := meshtest.New()
+		t.Cleanup(network.Close)
+		hubFigures(t, 24, network)
+	})
+}
+
+func hubFigures(t *testing.T, count int, network *meshtest.Network) {
 	full := os.Getenv("TCPCTL_HUB_FULL") != ""
 	f := &figures{T: t, limit: 10 * time.Minute}
 	cfg := mesh.Config{Name: fmt.Sprint("figures ", os.Getpid()), Secrets: []string{mesh.NewSecret()}, NoMDNS: true, MaxUnproven: 4096, OnStream: echoes,
@@ -47,6 +53,9 @@ func TestHubFigures(t *testing.T) {
 			name = fmt.Sprint("leaf", i)
 		}
 		cfg.Node = name
+		if network != nil {
+			cfg.Network = network.Host(name)
+		}
 		f.start(cfg)
 		cfg.Join = append(cfg.Join, f.joins(i)...)
 	}

@@ -46,7 +46,6 @@ func relayTo(t *testing.T, n *Node) (*relay, *yamux.Session) {
 }
 
 func TestRule53dAHostileHubCannotReadOrChangeAStream(t *testing.T) {
-	t.Parallel()
 	secret := NewSecret()
 	got := make(chan string, 16)
 	onStream := func(p meshinfo.Peer, c net.Conn) {
@@ -132,7 +131,6 @@ func passOn(from, to *yamux.Session, id string, change func([]byte), seen chan<-
 }
 
 func TestRule53dAHubThatIsTheTargetItself(t *testing.T) {
-	t.Parallel()
 	secret := NewSecret()
 	a, b := quiet(t, "a", secret, nil), quiet(t, "b", secret, nil)
 	fromA, hubA := relayTo(t, a)

@@ -11,7 +11,7 @@ import (
 
 // BenchmarkIdleTwenty measures the CPU of an idle mesh of twenty nodes in one process, as a share of one core.
 func BenchmarkIdleTwenty(b *testing.B) {
-	nodes := twenty(b, true)
+	nodes := many(b, 20, true)
 	await(b, "190 connections", func() bool { return ends(b, nodes) == 2*190 })
 	time.Sleep(2 * time.Second)
 	var before, after syscall.Rusage

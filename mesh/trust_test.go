@@ -3,7 +3,6 @@ package mesh_test
 import (
 	"errors"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/tcpctl/tcpctl/mesh"
@@ -12,6 +11,7 @@ import (
 )
 
 func TestSecrets(t *testing.T) {
+	t.Parallel()
 	one, two := mesh.NewSecret(), mesh.NewSecret()
 	for _, c := range []struct {
 		name    string
@@ -26,7 +26,7 @@ func TestSecrets(t *testing.T) {
 		{"none against one", nil, []string{two}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
 				net := meshtest.New()
 				defer net.Close()
 				a := start(t, net.Host("a").Config(mesh.Config{Name: "m", Secrets: c.a}))
@@ -41,7 +41,7 @@ func TestSecrets(t *testing.T) {
 					}
 					return
 				}
-				time.Sleep(5 * time.Minute)
+				time.Sleep(time.Minute)
 				for _, n := range []*node{a, b} {
 					wantRefusal(t, n, meshinfo.ReasonSecret)
 					if len(n.Conns()) != 0 {
@@ -77,14 +77,14 @@ func TestWrongSecretDisturbsNobody(t *testing.T) {
 		defer wrong.stop()
 		none := start(t, net.Host("none").Config(mesh.Config{Name: "m"}))
 		defer none.stop()
-		time.Sleep(2 * time.Minute)
+		time.Sleep(time.Minute)
 		wantEvents(t, a, "b", "alive")
 		wantEvents(t, b, "a", "alive")
 	})
 }
 
 func TestTwoNodesWithOneIDSaySo(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		net := meshtest.New()
 		defer net.Close()
 		// Two nodes with one id do not dial each other when found: the join address makes them.
@@ -114,7 +114,7 @@ func TestThirdNodeWithATakenIDSaysSo(t *testing.T) {
 }
 
 func TestNodeThatFindsItselfIgnoresItself(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		net := meshtest.New()
 		defer net.Close()
 		a := start(t, net.Host("a").Config(mesh.Config{Join: []string{"10.77.0.1:7000"}}))
@@ -132,7 +132,7 @@ func TestNodeThatFindsItselfIgnoresItself(t *testing.T) {
 }
 
 func TestOtherMeshIsRefused(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		net := meshtest.New()
 		defer net.Close()
 		a := start(t, net.Host("a").Config(mesh.Config{Name: "one"}))
@@ -146,7 +146,7 @@ func TestOtherMeshIsRefused(t *testing.T) {
 }
 
 func TestFullMeshRefusesMore(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		net := meshtest.New()
 		defer net.Close()
 		hub := start(t, net.Host("hub").Config(mesh.Config{ID: "hub", MaxPeers: 2}))
