@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -26,23 +27,37 @@ func (v *testBridge) untilIdle() {
 		return // there, each TLS session has goroutines
 	}
 	v.until("relayed", func(i proxy.ServiceInfo) bool { return i.Sessions.Active == 1 })
-	before := carriers()
+	const rest = 20 * time.Millisecond
+	before := carriers(time.Now())
 	v.until("in the idle set", func(proxy.ServiceInfo) bool {
-		time.Sleep(20 * time.Millisecond) // each look stops all goroutines of the process
-		return !slices.ContainsFunc(carriers(), func(one string) bool { return slices.Contains(before, one) })
+		time.Sleep(rest)
+		return !slices.ContainsFunc(carriers(time.Now().Add(-rest)), func(one string) bool { return slices.Contains(before, one) })
 	})
 }
 
-// carriers returns the relay goroutines of the stream runner.
-func carriers() (ids []string) {
-	all := make([]byte, 4<<20)
-	for _, one := range strings.Split(string(all[:runtime.Stack(all, true)]), "\n\n") {
+// look is the last look at all goroutines. The tests share it, as each stops all of them, and takes milliseconds.
+var look struct {
+	sync.Mutex
+	began  time.Time
+	stacks [4 << 20]byte
+	ids    []string
+}
+
+// carriers returns the relay goroutines of the stream runner at a time after since.
+func carriers(since time.Time) []string {
+	look.Lock()
+	defer look.Unlock()
+	if look.began.After(since) {
+		return look.ids
+	}
+	look.began, look.ids = time.Now(), nil
+	for one := range strings.SplitSeq(string(look.stacks[:runtime.Stack(look.stacks[:], true)]), "\n\n") {
 		if strings.Contains(one, "relay.(*streamRelay).") {
 			id, _, _ := strings.Cut(one, " [")
-			ids = append(ids, id)
+			look.ids = append(look.ids, strings.Clone(id))
 		}
 	}
-	return ids
+	return look.ids
 }
 
 // TestIdle: everything that may happen to a session works while it has no goroutine.
