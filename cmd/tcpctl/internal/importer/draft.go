@@ -42,6 +42,10 @@ func (t *table) set(name, value string) {
 	*t = append(*t, key{name, value})
 }
 
+func (t *table) remove(name string) {
+	*t = slices.DeleteFunc(*t, func(k key) bool { return k.name == name })
+}
+
 func (t table) get(name string) string {
 	for _, k := range t {
 		if k.name == name {
@@ -58,6 +62,9 @@ type service struct {
 	backends []table
 	tables   map[string]*table // check, passive, queue, tls
 	notes    []note
+
+	access        accessRules // of nginx
+	verifyClients bool        // of nginx
 }
 
 // table returns the service's table with a name.
@@ -94,10 +101,11 @@ func serviceName(name string) string {
 // dropEmpty removes services without backends. Their notes say why.
 func (d *draft) dropEmpty() {
 	d.services = slices.DeleteFunc(d.services, func(s *service) bool {
-		if len(s.backends) == 0 {
+		empty := len(s.backends) == 0 && len(*s.table("discover")) == 0
+		if empty {
 			d.notes = append(d.notes, s.notes...)
 		}
-		return len(s.backends) == 0
+		return empty
 	})
 }
 
@@ -122,6 +130,20 @@ func (s *service) write(w io.Writer, source string) {
 	for _, k := range s.keys {
 		fmt.Fprintf(w, "%s = %s\n", k.name, k.value)
 	}
+	if len(s.backends) > 0 {
+		s.writeBackends(w)
+	}
+	for _, name := range []string{"discover", "check", "passive", "queue", "tls"} {
+		if t := *s.table(name); len(t) > 0 {
+			fmt.Fprintf(w, "\n[%s.%s]\n", head, name)
+			for _, k := range t {
+				fmt.Fprintf(w, "%s = %s\n", k.name, k.value)
+			}
+		}
+	}
+}
+
+func (s *service) writeBackends(w io.Writer) {
 	fmt.Fprintln(w, "backends = [")
 	for _, b := range s.backends {
 		var all []string
@@ -131,14 +153,6 @@ func (s *service) write(w io.Writer, source string) {
 		fmt.Fprintf(w, "  { %s },\n", strings.Join(all, ", "))
 	}
 	fmt.Fprintln(w, "]")
-	for _, name := range []string{"check", "passive", "queue", "tls"} {
-		if t := s.tables[name]; t != nil && len(*t) > 0 {
-			fmt.Fprintf(w, "\n[%s.%s]\n", head, name)
-			for _, k := range *t {
-				fmt.Fprintf(w, "%s = %s\n", k.name, k.value)
-			}
-		}
-	}
 }
 
 // trustAll makes the service accept PROXY headers from every client, as haproxy and nginx do,

@@ -96,6 +96,7 @@ func (p *haParser) service(name string, front, back *haSection) *service {
 		if b.cert != "" {
 			s.table("tls").set("cert", quote(b.cert))
 			s.table("tls").set("key", quote(b.cert))
+			setIf(s.table("tls"), "client_ca", b.clientCA != "", quote(b.clientCA))
 		}
 	}
 	clients, servers := &front.settings, &back.settings
@@ -103,7 +104,7 @@ func (p *haParser) service(name string, front, back *haSection) *service {
 	setIf(&s.keys, "max_sessions", clients.maxSessions != "", clients.maxSessions)
 	setIf(&s.keys, "connect_retries", servers.retries != "", servers.retries)
 	setIf(&s.keys, "source", servers.source != "", array([]string{servers.source}))
-	p.access(s, clients)
+	clients.access.set(&s.keys)
 	p.timeouts(s, clients, servers)
 	if front != back && !back.used {
 		s.notes = append(s.notes, back.notes...)
@@ -131,15 +132,6 @@ func setIf(t *table, name string, ok bool, value string) {
 	if ok {
 		t.set(name, value)
 	}
-}
-
-func (p *haParser) access(s *service, c *haSettings) {
-	if c.rejectOthers {
-		setIf(&s.keys, "allow", len(c.allow) > 0, array(c.allow))
-		setIf(&s.keys, "allow_file", c.allowFile != "", quote(c.allowFile))
-	}
-	setIf(&s.keys, "deny", len(c.deny) > 0, array(c.deny))
-	setIf(&s.keys, "deny_file", c.denyFile != "", quote(c.denyFile))
 }
 
 // timeouts translates the timeouts of both sides: tcpctl has one for both directions.
@@ -194,6 +186,9 @@ func addrKey(server haServer, addr string) string {
 
 // server adds one backend, and reports whether haproxy checks it.
 func (p *haParser) server(s *service, front, back *haSection, server haServer) (checked bool) {
+	if server.many && strings.HasPrefix(server.addr, "_") {
+		return p.records(s, back, server)
+	}
 	addr, ok := haAddr(server.addr)
 	if port := front.port(); !ok && port != "" { // without a port: the one to which the client connected
 		addr, ok = haAddr(server.addr + ":" + port)
@@ -205,22 +200,50 @@ func (p *haParser) server(s *service, front, back *haSection, server haServer) (
 		return false
 	}
 	b := table{{"name", quote(serviceName(server.name))}, {addrKey(server, addr), quote(addr)}}
+	checked = serverOptions(s, &b, back, server)
+	s.backends = append(s.backends, b)
+	return checked
+}
+
+// records makes the servers of a service record, of which a service has one, its backends.
+func (p *haParser) records(s *service, back *haSection, server haServer) (checked bool) {
+	d := s.table("discover")
+	if len(*d) > 0 {
+		p.translated--
+		p.commented++
+		s.notes = append(s.notes, note{server.line, "server-template " + server.name + " " + server.addr, "a service discovers its backends in one place"})
+		return false
+	}
+	d.set("from", quote("srv:"+server.addr))
+	return serverOptions(s, d, back, server)
+}
+
+// serverOptions translates the options of a server to keys of b, and reports whether haproxy checks it.
+func serverOptions(s *service, b *table, back *haSection, server haServer) (checked bool) {
 	var others []string
-	for _, o := range haOptions(append(slices.Clone(back.settings.server), server.opts...)) {
-		if o.name == "check" {
+	options := haOptions(append(slices.Clone(back.settings.server), server.opts...))
+	tls := slices.ContainsFunc(options, func(o haOption) bool { return o.name == "ssl" })
+	for _, o := range options {
+		switch {
+		case o.name == "check":
 			checked = true
-		} else if o.name == "no-check" {
+		case o.name == "no-check":
 			checked = false
-		} else if !serverOption(s, &b, o) && !slices.Contains(silent, o.name) {
+		case slices.Contains(silent, o.name):
+		case b.get("from") != "" && o.name == "weight", // a record has the weights
+			!tls && ofTLS[o.name] && o.value != "none", // of checks, which verify nothing
+			(tls || !ofTLS[o.name]) && !serverOption(s, b, o):
 			others = append(others, strings.TrimSpace(o.name+" "+o.value))
 		}
 	}
 	if len(others) > 0 {
 		s.notes = append(s.notes, note{server.line, fmt.Sprintf("server %s: %s", server.name, strings.Join(others, ", ")), "of this server, these have no counterpart"})
 	}
-	s.backends = append(s.backends, b)
 	return checked
 }
+
+// ofTLS are the options that say how ssl is spoken; without ssl they are those of check-ssl.
+var ofTLS = map[string]bool{"verify": true, "verifyhost": true, "sni": true, "ca-file": true, "crt": true}
 
 // serverOption translates one option of a server, and reports whether it has a counterpart.
 func serverOption(s *service, b *table, o haOption) bool {

@@ -156,6 +156,7 @@ func (s *haSection) bind(args []string) (reason string) {
 		return "bind has an address"
 	}
 	var b haBind
+	verify := ""
 	for _, addr := range strings.Split(args[0], ",") {
 		listen, ok := haAddrs(addr)
 		if !ok {
@@ -171,6 +172,11 @@ func (s *haSection) bind(args []string) (reason string) {
 			if i++; i < len(args) {
 				b.cert = args[i]
 			}
+		case "ca-file", "verify":
+			if i++; i < len(args) {
+				to := map[string]*string{"ca-file": &b.clientCA, "verify": &verify}[arg]
+				*to = args[i]
+			}
 		case "ssl", "v4v6", "tfo", "defer-accept", "transparent":
 		case "v6only", "strict-sni":
 			reason = "of this bind, " + arg + " has no counterpart"
@@ -179,6 +185,12 @@ func (s *haSection) bind(args []string) (reason string) {
 				i++ // its value
 			}
 			reason = "of this bind, " + arg + " has no counterpart"
+		}
+	}
+	if verify != "required" {
+		b.clientCA = ""
+		if verify == "optional" {
+			reason = "of this bind, verify optional has no counterpart: tls.client_ca requires a certificate"
 		}
 	}
 	s.binds = append(s.binds, b)

@@ -32,10 +32,7 @@ type haSettings struct {
 	server         []string // the words of default-server
 	timeouts       map[string]time.Duration
 	check          table
-	allow, deny    []string
-	allowFile      string
-	denyFile       string
-	rejectOthers   bool
+	access         accessRules
 }
 
 // haRule is one use_backend: the backend for clients that send these names.
@@ -48,6 +45,7 @@ type haBind struct {
 	listen      []string
 	acceptProxy bool
 	cert        string
+	clientCA    string // of certificates that clients must have
 }
 
 type haServer struct {

@@ -1,7 +1,6 @@
 package importer
 
 import (
-	"net/netip"
 	"slices"
 	"strings"
 )
@@ -130,55 +129,51 @@ func (s *haSection) tcpRequest(w []string) string {
 	}
 	accept := w[2] == "accept"
 	if len(w) == 3 {
-		s.settings.rejectOthers = !accept
+		s.settings.access.all(accept)
 		return ""
 	}
 	if w[3] != "if" && w[3] != "unless" {
 		return unknown
 	}
 	all, negated, ok := s.conditions(w[4:])
-	if !ok {
-		return unknown
-	}
 	if w[3] == "unless" {
 		negated = !negated
 	}
+	if !ok || accept && negated {
+		return unknown
+	}
+	var rules []accessRule
 	for _, c := range all {
 		switch {
-		case isHello(c) && accept != negated:
-		case isSourceCondition(c) && s.addresses(c[1:], accept != negated, accept):
+		case isHello(c) && (accept || negated):
+		case isSourceCondition(c):
+			more, ok := addressRules(c[1:], accessRule{allow: accept || negated, only: negated})
+			if !ok {
+				return unknown
+			}
+			rules = append(rules, more...)
 		default:
 			return unknown
 		}
 	}
-	return ""
+	return s.settings.access.add(rules)
 }
 
-// addresses allows or denies clients by address. Both "reject unless" and "accept if" followed by a
-// reject allow only these.
-func (s *haSection) addresses(w []string, allow, accept bool) bool {
-	file, list := &s.settings.denyFile, &s.settings.deny
-	if allow {
-		file, list = &s.settings.allowFile, &s.settings.allow
-	}
+// addressRules returns rules like one for the addresses of a condition.
+func addressRules(w []string, like accessRule) (all []accessRule, ok bool) {
 	for i := 0; i < len(w); i++ {
+		r := like
 		switch {
 		case w[i] == "-f" && i+1 < len(w):
 			i++
-			*file = w[i]
-		case strings.HasPrefix(w[i], "-"):
-			return false
+			r.file = w[i]
 		default:
-			if _, err := netip.ParsePrefix(w[i]); err != nil {
-				if _, err := netip.ParseAddr(w[i]); err != nil {
-					return false
-				}
+			if _, err := network(w[i]); err != nil {
+				return nil, false
 			}
-			*list = append(*list, w[i])
+			r.what = w[i]
 		}
+		all = append(all, r)
 	}
-	if allow && !accept {
-		s.settings.rejectOthers = true
-	}
-	return true
+	return all, len(all) > 0
 }

@@ -3,6 +3,7 @@ package importer
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -100,14 +101,19 @@ func FuzzImport(f *testing.F) {
 	})
 }
 
-// TestKeysOfBackends: client certificates for backends, and names with one backend for each
-// address, are translated.
+// TestKeysOfBackends: client certificates for backends, names with one backend for each address, and service records are
+// translated, to what tcpctl accepts.
 func TestKeysOfBackends(t *testing.T) {
 	for text, want := range map[string][]string{
 		"listen web\n  bind :80\n  server-template web 1-5 web.internal:8080 resolvers dns check weight 3\n": {`{ name = "web", dns = "web.internal:8080", weight = 3 }`},
 		"listen web\n  bind :80\n  server a 10.0.0.1:443 ssl ca-file /ca.pem crt /us.pem\n":                  {`ca = "/ca.pem"`, `tls_cert = "/us.pem"`, `tls_key = "/us.pem"`},
 		"stream { server { listen 80; proxy_pass 10.0.0.1:443; proxy_ssl on; proxy_ssl_certificate /us.pem; proxy_ssl_certificate_key /us.key; } }": {
 			`tls_cert = "/us.pem"`, `tls_key = "/us.key"`},
+		"listen db\n  bind :80\n  server-template db 3 _pg._tcp.example.com resolvers dns check weight 3 maxconn 9 ssl verify none\n  server-template x 3 _x._tcp.example.com\n": {
+			"[services.db.discover]\nfrom = \"srv:_pg._tcp.example.com\"\nmax_sessions = 9\ntls = true\ntls_verify = false\n",
+			"# f:3: server db: weight 3\n", "# f:4: server-template x _x._tcp.example.com\n"},
+		"listen web\n  bind :80\n  server a 10.0.0.1:443 check check-ssl verify none sni str(a) ca-file /ca.pem\n": {
+			`{ name = "a", addr = "10.0.0.1:443" }`, "# f:3: server a: sni str(a), ca-file /ca.pem\n"},
 	} {
 		r, err := Import("f", "", []byte(text))
 		if err != nil {
@@ -117,6 +123,9 @@ func TestKeysOfBackends(t *testing.T) {
 			if !strings.Contains(string(r.Text), key) {
 				t.Errorf("no %s in\n%s", key, r.Text)
 			}
+		}
+		if _, err := config.Parse("f", r.Text); err != nil && strings.Count(err.Error(), "\n")+1 != strings.Count(err.Error(), "there is no file") {
+			t.Errorf("tcpctl does not accept it: %v in\n%s", err, r.Text)
 		}
 	}
 }
@@ -145,5 +154,75 @@ func TestAnUpstreamOfSeveralServers(t *testing.T) {
 	first, second, _ := strings.Cut(text, `listen = ":2000"`)
 	if strings.Contains(first, "tls = true") || strings.Count(second, "tls = true") != 2 || strings.Count(text, "weight = 2") != 2 {
 		t.Errorf("the backends are\n%s", text)
+	}
+}
+
+// TestAccessRules: tcpctl admits a client that the other proxy admits, and no other. Where it cannot, it admits fewer, or
+// a comment has the rule.
+func TestAccessRules(t *testing.T) {
+	const haproxy, nginx = "listen web\n bind :80\n server a 10.0.0.1:80\n ", "stream { %s server { listen 80; proxy_pass 10.0.0.1:80; "
+	all := `deny = ["0.0.0.0/0", "::/0"]`
+	const within = "and none within it"
+	for _, c := range []struct{ text, want, comment string }{
+		{"tcp-request connection reject", all, ""},
+		{"tcp-request connection accept if { src 10.0.0.0/8 }", "", ""},
+		{"tcp-request connection accept if { src 10.0.0.0/8 10.9.9.9 -f ok }\n tcp-request connection reject", `allow = ["10.0.0.0/8", "10.9.9.9"] allow_file = "ok"`, ""},
+		{"tcp-request connection reject unless { src 10.0.0.0/8 }\n tcp-request connection reject if { src 10.1.0.0/16 }", `allow = ["10.0.0.0/8"] deny = ["10.1.0.0/16"]`, ""},
+		{"tcp-request connection accept if { src 10.1.2.3 }\n tcp-request connection reject if { src 10.0.0.0/8 }", `deny = ["10.0.0.0/8"]`, "denials decide first"},
+		{"tcp-request connection accept if { src 10.1.2.3 }\n tcp-request connection reject if { src -f bad }", `deny_file = "bad"`, "denials decide first"},
+		{"tcp-request connection reject if !{ src 10.0.0.0/8 }\n tcp-request connection accept if { src 10.1.0.0/16 }\n tcp-request connection reject", `allow = ["10.0.0.0/8"]`, within},
+		{"tcp-request connection reject if { src -f bad }\n tcp-request connection reject if { src -f worse }", `deny_file = "bad"`, "one deny_file"},
+		{"tcp-request connection reject unless { src -f ok -f well }", "", "one allow_file"},
+		{"tcp-request connection accept unless { src 10.0.0.0/8 }\n tcp-request connection reject", all, "accept and reject by the client's address"},
+		{"tcp-request connection accept\n tcp-request connection reject if { src 10.0.0.0/8 }", "", ""},
+
+		{"deny all;", all, ""},
+		{"allow 10.0.0.0/8;", "", ""},
+		{"deny 10.1.0.0/16; allow 10.0.0.0/8; deny all;", `allow = ["10.0.0.0/8"] deny = ["10.1.0.0/16"]`, ""},
+		{"allow 10.1.2.3; deny 10.0.0.0/8; allow all;", `deny = ["10.0.0.0/8"]`, "denials decide first"},
+		{"allow all; deny 10.0.0.0/8;", "", ""},
+		{"STREAM deny all;", all, ""},
+		{"STREAM deny all; SERVER allow 10.0.0.0/8;", "", ""},
+	} {
+		text := haproxy + c.text
+		if !strings.HasPrefix(c.text, "tcp-") {
+			around, own, both := strings.Cut(strings.TrimPrefix(c.text, "STREAM "), "SERVER ")
+			if !both && !strings.HasPrefix(c.text, "STREAM ") {
+				around, own = "", around
+			}
+			text = fmt.Sprintf(nginx, around) + own + " } }"
+		}
+		r, err := Import("f", "", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var keys, comments []string
+		for line := range strings.Lines(string(r.Text)) {
+			if strings.HasPrefix(line, "allow") || strings.HasPrefix(line, "deny") {
+				keys = append(keys, strings.TrimSpace(line))
+			} else if strings.HasPrefix(line, "#   ") {
+				comments = append(comments, line)
+			}
+		}
+		if got := strings.Join(keys, " "); got != c.want || len(comments) > 0 != (c.comment != "") || !strings.Contains(strings.Join(comments, ""), c.comment) {
+			t.Errorf("%s: %s, want %s\n%s", c.text, got, c.want, r.Text)
+		}
+	}
+}
+
+// TestClientCertificates: a certificate is required of clients where the other proxy requires it.
+func TestClientCertificates(t *testing.T) {
+	const haproxy, nginx = "listen web\n server a 10.0.0.1:80\n bind :443 ssl crt /us.pem ca-file /ca.pem ", "stream { server { listen 443 ssl; ssl_certificate /us.pem; ssl_certificate_key /us.pem; proxy_pass 10.0.0.1:80; ssl_client_certificate /ca.pem; "
+	for text, want := range map[string]bool{
+		haproxy + "verify required": true, haproxy + "verify none": false, haproxy + "verify optional": false, haproxy: false,
+		nginx + "ssl_verify_client on; } }": true, nginx + "ssl_verify_client off; } }": false, nginx + "ssl_verify_client optional; } }": false, nginx + "} }": false,
+	} {
+		r, err := Import("f", "", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(r.Text), `client_ca = "/ca.pem"`) != want || strings.Contains(text, "optional") != strings.Contains(string(r.Text), "requires a certificate") {
+			t.Errorf("%s:\n%s", text, r.Text)
+		}
 	}
 }

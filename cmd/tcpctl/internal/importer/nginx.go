@@ -103,6 +103,10 @@ func (p *ngParser) server(d *directive) {
 	for _, one := range p.inherited {
 		p.setting(&s, &one, false)
 	}
+	isRule := func(d directive) bool { return d.words[0] == "allow" || d.words[0] == "deny" }
+	if slices.ContainsFunc(d.block, isRule) { // which replace those around it
+		s.access = accessRules{}
+	}
 	for i := range d.block {
 		switch one := &d.block[i]; one.words[0] {
 		case "listen":
@@ -112,6 +116,10 @@ func (p *ngParser) server(d *directive) {
 		default:
 			p.setting(&s, one, true)
 		}
+	}
+	s.access.set(&s.keys)
+	if !s.verifyClients {
+		s.table("tls").remove("client_ca")
 	}
 	switch {
 	case udp:

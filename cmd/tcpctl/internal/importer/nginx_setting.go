@@ -2,6 +2,7 @@ package importer
 
 import (
 	"net/netip"
+	"strconv"
 	"strings"
 )
 
@@ -94,8 +95,17 @@ func (s *service) nginxSetting(d *directive) (reason string) {
 		return s.nginxTimeout("idle_timeout", value)
 	case "proxy_connect_timeout":
 		return s.nginxTimeout("connect_timeout", value)
-	case "proxy_next_upstream_tries":
-		setIf(&s.keys, "connect_retries", isNumber(value) && value != "0", number(value))
+	case "proxy_next_upstream_tries": // the first is no retry
+		n, err := strconv.Atoi(value)
+		setIf(&s.keys, "connect_retries", err == nil && n > 0, strconv.Itoa(n-1))
+	case "ssl_verify_client":
+		if s.verifyClients = value == "on"; value != "on" && value != "off" {
+			return "tls.client_ca requires a certificate of each client"
+		}
+	case "proxy_half_close":
+		if value != "on" {
+			return "tcpctl passes on the end of each direction"
+		}
 	case "proxy_next_upstream", "tcp_nodelay", "ssl_preread", "preread_timeout", "preread_buffer_size", "proxy_buffer_size", "ssl_session_cache", "ssl_session_timeout", "ssl_handshake_timeout", "proxy_socket_keepalive", "limit_conn_zone", "proxy_ssl_server_name", "proxy_ssl_session_reuse":
 	case "proxy_protocol":
 		setIf(&s.keys, "send_proxy", value == "on", "1")
@@ -110,12 +120,16 @@ func (s *service) nginxSetting(d *directive) (reason string) {
 	case "proxy_ssl_verify":
 		s.table("backend").set("tls_verify", map[bool]string{true: "true", false: "false"}[value == "on"])
 	case "set_real_ip_from":
-		return s.nginxList("trusted_proxies", value)
+		return s.nginxTrust(value)
 	case "allow", "deny":
 		if value == "all" {
+			s.access.all(name == "allow")
 			return ""
 		}
-		return s.nginxList(name, value)
+		if _, err := network(value); err != nil {
+			return value + " is no network"
+		}
+		return s.access.add([]accessRule{{allow: name == "allow", what: value}})
 	case "limit_conn":
 		if len(d.words) == 3 && isNumber(d.words[2]) {
 			s.keys.set("max_sessions_per_ip", number(d.words[2]))
@@ -159,17 +173,15 @@ func (s *service) nginxRate(value string) string {
 	return ""
 }
 
-// nginxList adds a network to a key with a list of networks.
-func (s *service) nginxList(name, network string) string {
-	if _, err := netip.ParsePrefix(network); err != nil {
-		if _, err := netip.ParseAddr(network); err != nil {
-			return network + " is no network"
-		}
+// nginxTrust adds a network of proxies.
+func (s *service) nginxTrust(proxies string) string {
+	if _, err := network(proxies); err != nil {
+		return proxies + " is no network"
 	}
-	was := strings.Trim(s.keys.get(name), "[]")
+	was := strings.Trim(s.keys.get("trusted_proxies"), "[]")
 	if was != "" {
 		was += ", "
 	}
-	s.keys.set(name, "["+was+quote(network)+"]")
+	s.keys.set("trusted_proxies", "["+was+quote(proxies)+"]")
 	return ""
 }
