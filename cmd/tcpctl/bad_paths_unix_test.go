@@ -125,8 +125,8 @@ func TestBadPathsOfCommands(t *testing.T) {
 	}{
 		{[]string{"import"}, paths["missing"], exitUsage, "put it there, or name another"},
 		{[]string{"import"}, paths["folder"], exitUsage, "name a file in it"},
-		{[]string{"import"}, paths["empty"], exitFailed, "--from says which it is"},
-		{[]string{"import"}, paths["binary"], exitFailed, "--from says which it is"},
+		{[]string{"import"}, paths["empty"], exitUsage, "--from says which it is"},
+		{[]string{"import"}, paths["binary"], exitUsage, "--from says which it is"},
 		{[]string{"themes", "check"}, paths["missing"], exitUsage, "put it there, or name another"},
 		{[]string{"themes", "check"}, paths["folder"], exitUsage, "name a file in it"},
 		{[]string{"themes", "check"}, paths["pipe"], exitUsage, "name a file"},
