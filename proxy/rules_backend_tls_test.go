@@ -218,7 +218,6 @@ func TestRule51FailedHandshakesAreRetried(t *testing.T) {
 }
 
 func testRule51FailedHandshakesAreRetried(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, "ours")
 	good := serverOver(t, "good", &tls.Config{Certificates: []tls.Certificate{a.sign(0, time.Hour, "db.example.org")}})
 	list := []proxy.BackendConfig{good.backend()}
