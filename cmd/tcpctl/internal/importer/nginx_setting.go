@@ -113,35 +113,47 @@ func (s *service) nginxSetting(d *directive) (reason string) {
 		return s.nginxBind(d)
 	case "proxy_download_rate", "proxy_upload_rate":
 		return s.nginxRate(value)
-	case "proxy_ssl":
-		b := s.table("backend")
-		setIf(b, "tls", value == "on", "true")
-		setIf(b, "tls_verify", value == "on" && b.get("tls_verify") == "", "false") // nginx's default
-	case "proxy_ssl_verify":
-		s.table("backend").set("tls_verify", map[bool]string{true: "true", false: "false"}[value == "on"])
+	case "proxy_ssl", "proxy_ssl_verify":
+		s.nginxTLS(name, value == "on")
 	case "set_real_ip_from":
 		return s.nginxTrust(value)
 	case "allow", "deny":
-		if value == "all" {
-			s.access.all(name == "allow")
-			return ""
-		}
-		if _, err := network(value); err != nil {
-			return value + " is no network"
-		}
-		return s.access.add([]accessRule{{allow: name == "allow", what: value}})
+		return s.nginxAccess(name == "allow", value)
 	case "limit_conn":
-		if len(d.words) == 3 && isNumber(d.words[2]) {
-			s.keys.set("max_sessions_per_ip", number(d.words[2]))
-			return ""
+		if len(d.words) != 3 || !isNumber(d.words[2]) {
+			return "limit_conn has a zone and a number"
 		}
-		return "limit_conn has a zone and a number"
+		s.keys.set("max_sessions_per_ip", number(d.words[2]))
 	case "access_log", "error_log", "log_format":
 		return `see [log]: access = "FILE" has one JSON line a session`
 	default:
 		return "tcpctl has no such setting"
 	}
 	return ""
+}
+
+// nginxAccess adds a rule about clients.
+func (s *service) nginxAccess(allow bool, of string) string {
+	if of == "all" {
+		s.access.all(allow)
+		return ""
+	}
+	if _, err := network(of); err != nil {
+		return of + " is no network"
+	}
+	return s.access.add([]accessRule{{allow: allow, what: of}})
+}
+
+// nginxTLS translates whether TLS is spoken to the backends, and whether their certificates are verified.
+func (s *service) nginxTLS(name string, on bool) {
+	b := s.table("backend")
+	switch {
+	case name == "proxy_ssl_verify":
+		b.set("tls_verify", strconv.FormatBool(on))
+	case on:
+		b.set("tls", "true")
+		setIf(b, "tls_verify", b.get("tls_verify") == "", "false") // nginx's default
+	}
 }
 
 func (s *service) nginxTimeout(key, value string) string {
