@@ -33,6 +33,7 @@ type haSettings struct {
 	timeouts       map[string]time.Duration
 	check          table
 	access         accessRules
+	hello          bool // clients with a ClientHello are accepted
 }
 
 // haRule is one use_backend: the backend for clients that send these names.

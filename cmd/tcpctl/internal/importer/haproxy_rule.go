@@ -129,7 +129,9 @@ func (s *haSection) tcpRequest(w []string) string {
 	}
 	accept := w[2] == "accept"
 	if len(w) == 3 {
-		s.settings.access.all(accept)
+		if accept || w[1] != "content" || !s.settings.hello { // otherwise it rejects those without a ClientHello
+			s.settings.access.all(accept)
+		}
 		return ""
 	}
 	if w[3] != "if" && w[3] != "unless" {
@@ -146,6 +148,7 @@ func (s *haSection) tcpRequest(w []string) string {
 	for _, c := range all {
 		switch {
 		case isHello(c) && (accept || negated):
+			s.settings.hello = s.settings.hello || accept
 		case isSourceCondition(c):
 			more, ok := addressRules(c[1:], accessRule{allow: accept || negated, only: negated})
 			if !ok {

@@ -174,6 +174,9 @@ func TestAccessRules(t *testing.T) {
 		{"tcp-request connection reject if { src -f bad }\n tcp-request connection reject if { src -f worse }", `deny_file = "bad"`, "one deny_file"},
 		{"tcp-request connection reject unless { src -f ok -f well }", "", "one allow_file"},
 		{"tcp-request connection accept unless { src 10.0.0.0/8 }\n tcp-request connection reject", all, "accept and reject by the client's address"},
+		{"tcp-request content accept if { req_ssl_hello_type 1 }\n tcp-request content reject", "", ""},
+		{"tcp-request content accept if { req_ssl_hello_type 1 }\n tcp-request content reject\n tcp-request connection reject if { src 10.0.0.0/8 }", `deny = ["10.0.0.0/8"]`, ""},
+		{"tcp-request content accept if { req_ssl_hello_type 1 }\n tcp-request connection reject", all, ""},
 		{"tcp-request connection accept\n tcp-request connection reject if { src 10.0.0.0/8 }", "", ""},
 
 		{"deny all;", all, ""},
