@@ -464,7 +464,7 @@ func (n *node) start(m member.Config) {
 	n.member.Join(link{n.hub, n.id})
 	n.Cleanup(func() {
 		e.Close()
-		n.hub.link(n.id, true) // otherwise it says in vain that it leaves
+		n.hub.link(n.id, true) // so that its departure is heard at once
 		n.member.Leave(time.Second)
 		cancel()
 		wg.Wait()

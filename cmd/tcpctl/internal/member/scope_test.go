@@ -74,7 +74,7 @@ func (h *hub) start(t *testing.T, node cluster.NodeID, lease time.Duration, back
 	n.member.Join(link{h, node})
 	n.end = sync.OnceFunc(func() {
 		e.Close()
-		h.link(node, true) // otherwise it says in vain that it leaves
+		h.link(node, true) // so that its departure is heard at once
 		n.member.Leave(time.Second)
 		cancel()
 		wg.Wait()
