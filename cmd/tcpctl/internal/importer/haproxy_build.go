@@ -104,7 +104,11 @@ func (p *haParser) service(name string, front, back *haSection) *service {
 	setIf(&s.keys, "max_sessions", clients.maxSessions != "", clients.maxSessions)
 	setIf(&s.keys, "connect_retries", servers.retries != "", servers.retries)
 	setIf(&s.keys, "source", servers.source != "", array([]string{servers.source}))
-	clients.access.set(&s.keys)
+	if front == back {
+		p.access(s, front)
+	} else {
+		p.access(s, front, back)
+	}
 	p.timeouts(s, clients, servers)
 	if front != back && !back.used {
 		s.notes = append(s.notes, back.notes...)

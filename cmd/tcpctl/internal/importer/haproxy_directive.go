@@ -64,8 +64,8 @@ func (s *haSection) directive(d *draft, n int, w []string) (reason string) {
 		return s.timeout(args)
 	case "option", "http-check", "tcp-check", "httpchk":
 		return s.checkDirective(w)
-	case "acl", "use_backend", "default_backend", "tcp-request":
-		return s.rule(w)
+	case "acl", "use_backend", "default_backend", "tcp-request", "http-request":
+		return s.rule(n, w)
 	}
 	return s.setting(w[0], args)
 }
@@ -124,7 +124,7 @@ func (s *haSection) setting(name string, args []string) string {
 		}
 	case "stick-table", "stick":
 		return `balance = "source" keeps a client with its backend, without a table`
-	case "fullconn", "cookie", "capture", "compression", "errorfile", "http-request", "http-response", "http-reuse", "redirect", "rspadd", "reqadd", "monitor-uri", "unique-id-format", "filter", "errorloc":
+	case "fullconn", "cookie", "capture", "compression", "errorfile", "http-response", "http-reuse", "redirect", "rspadd", "reqadd", "monitor-uri", "unique-id-format", "filter", "errorloc":
 		return httpOnly
 	default:
 		return "tcpctl has no such setting"

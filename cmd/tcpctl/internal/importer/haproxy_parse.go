@@ -3,6 +3,7 @@ package importer
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -32,8 +33,7 @@ type haSettings struct {
 	server         []string // the words of default-server
 	timeouts       map[string]time.Duration
 	check          table
-	access         accessRules
-	hello          bool // clients with a ClientHello are accepted
+	access         []*haAccess
 }
 
 // haRule is one use_backend: the backend for clients that send these names.
@@ -110,7 +110,7 @@ func (p *haParser) line(n int, words []string) {
 
 // begin begins a section.
 func (p *haParser) begin(words []string) {
-	s := &haSection{kind: words[0], acls: map[string][][]string{}}
+	s := &haSection{kind: words[0], acls: maps.Clone(predefined)}
 	if len(words) > 1 {
 		s.name = words[1]
 	}

@@ -1,12 +1,13 @@
 package importer
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 )
 
 // rule translates rules about clients: by address, or by the server name in TLS.
-func (s *haSection) rule(w []string) (reason string) {
+func (s *haSection) rule(n int, w []string) (reason string) {
 	switch w[0] {
 	case "acl":
 		if len(w) < 3 {
@@ -26,7 +27,7 @@ func (s *haSection) rule(w []string) (reason string) {
 	case "use_backend":
 		return s.useBackend(w)
 	}
-	return s.tcpRequest(w)
+	return s.accessRule(n, w)
 }
 
 func isNameCondition(c []string) bool {
@@ -35,34 +36,57 @@ func isNameCondition(c []string) bool {
 
 func isSourceCondition(c []string) bool { return c[0] == "src" }
 
+func isAlways(c []string) bool { return c[0] == "always_true" || c[0] == "wait_end" }
+
+var load = regexp.MustCompile(`^(src_|sc[0-9]?_|table_|fe_|be_|srv_|nbsrv|connslots|queue|avg_queue|rand|stopping)`)
+
+// isLoad reports whether a condition is about what clients have done, or about what is there, and not about who they are.
+func isLoad(c []string) bool { return load.MatchString(c[0]) && c[0] != "src_is_local" }
+
 // isHello reports whether a condition waits for a ClientHello, which tcpctl does by itself.
 func isHello(c []string) bool {
 	return strings.HasPrefix(c[0], "req_ssl_hello_type") || strings.HasPrefix(c[0], "req.ssl_hello_type") || strings.HasPrefix(c[0], "req.ssl_ver") || strings.HasPrefix(c[0], "req_ssl_ver")
 }
 
-// conditions resolves the words after "if": one condition in braces, or the name of an acl. ok is
-// false for more than one, and for unknown ones.
-func (s *haSection) conditions(w []string) (all [][]string, negated, ok bool) {
-	if len(w) == 0 {
-		return nil, false, false
-	}
-	if w[0] == "!" {
-		negated, w = true, w[1:]
-	} else if rest, cut := strings.CutPrefix(w[0], "!"); cut {
-		negated = true
-		w = append([]string{rest}, w[1:]...)
-	}
-	if len(w) > 2 && w[0] == "{" && w[len(w)-1] == "}" {
-		inside := w[1 : len(w)-1]
-		if slices.Contains(inside, "{") || slices.Contains(inside, "}") {
-			return nil, false, false
+// haTerm is one term of a condition: an acl's name, or a condition in braces.
+type haTerm struct {
+	not bool
+	any [][]string // the conditions, of which one must be met
+}
+
+// predefined are acls that each section has.
+var predefined = map[string][][]string{"TRUE": {{"always_true"}}, "WAIT_END": {{"wait_end"}}, "LOCALHOST": {{"src", "127.0.0.0/8", "::1"}}}
+
+// terms parses a condition: alternatives, each of terms that must all be met. An unknown acl is a
+// condition of its name.
+func (s *haSection) terms(w []string) (alternatives [][]haTerm, ok bool) {
+	var all []haTerm
+	not := false
+	for len(w) > 0 {
+		word, bang := strings.CutPrefix(w[0], "!")
+		not = not != bang
+		w = w[1:]
+		switch {
+		case word == "":
+		case word == "or" || word == "||":
+			alternatives, all = append(alternatives, all), nil
+		case word == "{":
+			end := slices.Index(w, "}")
+			if end < 1 {
+				return nil, false
+			}
+			all = append(all, haTerm{not, [][]string{w[:end]}})
+			w, not = w[end+1:], false
+		default:
+			any := s.acls[word]
+			if any == nil {
+				any = [][]string{{word}}
+			}
+			all, not = append(all, haTerm{not, any}), false
 		}
-		return [][]string{inside}, negated, true
 	}
-	if len(w) == 1 && s.acls[w[0]] != nil {
-		return s.acls[w[0]], negated, true
-	}
-	return nil, false, false
+	alternatives = append(alternatives, all)
+	return alternatives, !slices.ContainsFunc(alternatives, func(a []haTerm) bool { return len(a) == 0 })
 }
 
 const oneCondition = "only a single condition, on the client's address or the name in its ClientHello, is translated"
@@ -76,20 +100,25 @@ func (s *haSection) useBackend(w []string) string {
 	if len(w) < 4 || w[2] != "if" || strings.ContainsAny(w[1], "%[") {
 		return oneCondition
 	}
-	all, negated, ok := s.conditions(w[3:])
-	if !ok || negated {
+	alternatives, ok := s.terms(w[3:])
+	if !ok {
 		return oneCondition
 	}
 	r := haRule{backend: w[1]}
-	for _, c := range all {
-		if !isNameCondition(c) {
+	for _, all := range alternatives {
+		if len(all) > 1 || all[0].not {
 			return oneCondition
 		}
-		names, ok := haNames(c[1:])
-		if !ok {
-			return "names are translated that are whole (-i, -m str), or ends of names (-m end .example.com)"
+		for _, c := range all[0].any {
+			if !isNameCondition(c) {
+				return oneCondition
+			}
+			names, ok := haNames(c[1:])
+			if !ok {
+				return "names are translated that are whole (-i, -m str), or ends of names (-m end .example.com)"
+			}
+			r.names = append(r.names, names...)
 		}
-		r.names = append(r.names, names...)
 	}
 	s.rules = append(s.rules, r)
 	return ""
@@ -119,64 +148,4 @@ func haNames(w []string) (names []string, ok bool) {
 		}
 	}
 	return names, len(names) > 0
-}
-
-// tcpRequest translates "tcp-request connection|content accept|reject [if CONDITION]".
-func (s *haSection) tcpRequest(w []string) string {
-	const unknown = "of tcp-request, accept and reject by the client's address are translated; see also new_sessions_per_ip"
-	if len(w) < 3 || w[2] != "accept" && w[2] != "reject" {
-		return unknown
-	}
-	accept := w[2] == "accept"
-	if len(w) == 3 {
-		if accept || w[1] != "content" || !s.settings.hello { // otherwise it rejects those without a ClientHello
-			s.settings.access.all(accept)
-		}
-		return ""
-	}
-	if w[3] != "if" && w[3] != "unless" {
-		return unknown
-	}
-	all, negated, ok := s.conditions(w[4:])
-	if w[3] == "unless" {
-		negated = !negated
-	}
-	if !ok || accept && negated {
-		return unknown
-	}
-	var rules []accessRule
-	for _, c := range all {
-		switch {
-		case isHello(c) && (accept || negated):
-			s.settings.hello = s.settings.hello || accept
-		case isSourceCondition(c):
-			more, ok := addressRules(c[1:], accessRule{allow: accept || negated, only: negated})
-			if !ok {
-				return unknown
-			}
-			rules = append(rules, more...)
-		default:
-			return unknown
-		}
-	}
-	return s.settings.access.add(rules)
-}
-
-// addressRules returns rules like one for the addresses of a condition.
-func addressRules(w []string, like accessRule) (all []accessRule, ok bool) {
-	for i := 0; i < len(w); i++ {
-		r := like
-		switch {
-		case w[i] == "-f" && i+1 < len(w):
-			i++
-			r.file = w[i]
-		default:
-			if _, err := network(w[i]); err != nil {
-				return nil, false
-			}
-			r.what = w[i]
-		}
-		all = append(all, r)
-	}
-	return all, len(all) > 0
 }

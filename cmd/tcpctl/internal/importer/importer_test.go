@@ -101,8 +101,8 @@ func FuzzImport(f *testing.F) {
 	})
 }
 
-// TestKeysOfBackends: client certificates for backends, names with one backend for each address, and service records are
-// translated, to what tcpctl accepts.
+// TestKeysOfBackends: client certificates for backends, names with one backend for each address, service records, and rules
+// of backends and of defaults are translated, to what tcpctl accepts.
 func TestKeysOfBackends(t *testing.T) {
 	for text, want := range map[string][]string{
 		"listen web\n  bind :80\n  server-template web 1-5 web.internal:8080 resolvers dns check weight 3\n": {`{ name = "web", dns = "web.internal:8080", weight = 3 }`},
@@ -112,6 +112,10 @@ func TestKeysOfBackends(t *testing.T) {
 		"listen db\n  bind :80\n  server-template db 3 _pg._tcp.example.com resolvers dns check weight 3 maxconn 9 ssl verify none\n  server-template x 3 _x._tcp.example.com\n": {
 			"[services.db.discover]\nfrom = \"srv:_pg._tcp.example.com\"\nmax_sessions = 9\ntls = true\ntls_verify = false\n",
 			"# f:3: server db: weight 3\n", "# f:4: server-template x _x._tcp.example.com\n"},
+		"frontend web\n bind :80\n default_backend web\n tcp-request content reject unless { src 10.0.0.0/8 172.16.0.0/12 }\nbackend web\n server a 10.0.0.1:80\n tcp-request content reject unless { src 10.1.0.0/16 }\n": {
+			`allow = ["10.1.0.0/16"]`},
+		"defaults\n tcp-request connection reject if { dst_port 9 }\nlisten a\n bind :80\n server a 10.0.0.1:80\nlisten b\n bind :81\n server a 10.0.0.1:80\n": {
+			"[services.a]\n# f:2: tcp-request connection reject if { dst_port 9 }\n", "[services.b]\nlisten"},
 		"listen web\n  bind :80\n  server a 10.0.0.1:443 check check-ssl verify none sni str(a) ca-file /ca.pem\n": {
 			`{ name = "a", addr = "10.0.0.1:443" }`, "# f:3: server a: sni str(a), ca-file /ca.pem\n"},
 	} {
@@ -124,10 +128,19 @@ func TestKeysOfBackends(t *testing.T) {
 				t.Errorf("no %s in\n%s", key, r.Text)
 			}
 		}
-		if _, err := config.Parse("f", r.Text); err != nil && strings.Count(err.Error(), "\n")+1 != strings.Count(err.Error(), "there is no file") {
-			t.Errorf("tcpctl does not accept it: %v in\n%s", err, r.Text)
+		if err := accepted(r); err != nil {
+			t.Errorf("%v in\n%s", err, r.Text)
 		}
 	}
+}
+
+// accepted says why tcpctl does not accept a result, apart from files that are not there.
+func accepted(r Result) error {
+	_, err := config.Parse("f", r.Text)
+	if err == nil || strings.Count(err.Error(), "\n")+1 == strings.Count(err.Error(), "there is no file") {
+		return nil
+	}
+	return fmt.Errorf("tcpctl does not accept it: %w", err)
 }
 
 // TestAnUpstreamOfSeveralServers: it is read once, its directives count once, its comments are at
@@ -170,10 +183,28 @@ func TestAccessRules(t *testing.T) {
 		{"tcp-request connection reject unless { src 10.0.0.0/8 }\n tcp-request connection reject if { src 10.1.0.0/16 }", `allow = ["10.0.0.0/8"] deny = ["10.1.0.0/16"]`, ""},
 		{"tcp-request connection accept if { src 10.1.2.3 }\n tcp-request connection reject if { src 10.0.0.0/8 }", `deny = ["10.0.0.0/8"]`, "denials decide first"},
 		{"tcp-request connection accept if { src 10.1.2.3 }\n tcp-request connection reject if { src -f bad }", `deny_file = "bad"`, "denials decide first"},
-		{"tcp-request connection reject if !{ src 10.0.0.0/8 }\n tcp-request connection accept if { src 10.1.0.0/16 }\n tcp-request connection reject", `allow = ["10.0.0.0/8"]`, within},
+		{"tcp-request connection reject if !{ src 10.0.0.0/8 }\n tcp-request connection accept if { src 10.1.0.0/16 }\n tcp-request connection reject", `allow = ["10.1.0.0/16"]`, ""},
+		{"tcp-request connection reject unless { src 10.0.0.0/8 172.16.0.0/12 }\n tcp-request connection reject unless { src 10.1.0.0/16 192.168.0.0/16 }", `allow = ["10.1.0.0/16"]`, ""},
+		{"tcp-request connection reject unless { src 10.0.0.0/8 }\n tcp-request connection reject unless { src -f ok }", all, within},
+		{"tcp-request connection accept if { src 10.0.0.5/8 10.9.9.9/255.255.0.0 }\n tcp-request connection reject", `allow = ["10.0.0.0/8", "10.9.0.0/16"]`, ""},
+		{"tcp-request connection reject unless { src 10.0.0.0/255.0.0.255 }", all, "put those to admit"},
+		{"tcp-request connection reject if { src 10.0.0.0/255.0.0.255 }", "", "by the client's address"},
+		{"acl a src 10.0.0.0/8\n acl b src 172.16.0.0/12\n tcp-request connection reject if !a !b", `allow = ["10.0.0.0/8", "172.16.0.0/12"]`, ""},
+		{"acl a src 10.0.0.0/8\n tcp-request connection reject if a or { src 172.16.0.0/12 } || LOCALHOST", `deny = ["10.0.0.0/8", "172.16.0.0/12", "127.0.0.0/8", "::1"]`, ""},
+		{"acl a src 10.0.0.0/8\n tcp-request connection reject unless a or { src 172.16.0.0/12 } { dst_port 80 }", `allow = ["10.0.0.0/8"]`, "put those to admit"},
+		{"tcp-request connection reject if { dst_port 22 } !{ src 10.0.0.0/8 }", `allow = ["10.0.0.0/8"]`, "put those to admit"},
+		{"tcp-request connection reject if { dst_port 22 } { src 10.0.0.0/8 }", `deny = ["10.0.0.0/8"]`, "put those to admit"},
+		{"tcp-request connection reject if { src_conn_rate gt 9 } !{ src 10.0.0.0/8 }", "", "new_sessions_per_ip"},
+		{"tcp-request content reject unless { payload(0,3) -m str SSH }", all, "put those to admit"},
+		{"tcp-request content silent-drop if WAIT_END", all, ""},
 		{"tcp-request connection reject if { src -f bad }\n tcp-request connection reject if { src -f worse }", `deny_file = "bad"`, "one deny_file"},
-		{"tcp-request connection reject unless { src -f ok -f well }", "", "one allow_file"},
-		{"tcp-request connection accept unless { src 10.0.0.0/8 }\n tcp-request connection reject", all, "accept and reject by the client's address"},
+		{"tcp-request connection reject unless { src -f ok -f well }", `allow_file = "ok"`, "one allow_file"},
+		{"tcp-request connection reject unless { src -f ok 10.0.0.0/8 www.example.com }", `allow = ["10.0.0.0/8"] allow_file = "ok"`, "put those to admit"},
+		{"tcp-request connection accept unless { src 10.0.0.0/8 }\n tcp-request connection reject", all, "by the client's address"},
+		{"tcp-request content accept\n tcp-request connection reject if { src 10.0.0.0/8 }", `deny = ["10.0.0.0/8"]`, ""},
+		{"tcp-request content reject if { src 10.0.0.0/8 }\n tcp-request session accept\n tcp-request connection accept if { src 10.0.0.0/8 }\n tcp-request connection reject", `allow = ["10.0.0.0/8"] deny = ["10.0.0.0/8"]`, ""},
+		{"http-request deny deny_status 404 unless { src 10.0.0.0/8 }", `allow = ["10.0.0.0/8"]`, ""},
+		{"http-request auth unless { http_auth(users) }", all, "put those to admit"},
 		{"tcp-request content accept if { req_ssl_hello_type 1 }\n tcp-request content reject", "", ""},
 		{"tcp-request content accept if { req_ssl_hello_type 1 }\n tcp-request content reject\n tcp-request connection reject if { src 10.0.0.0/8 }", `deny = ["10.0.0.0/8"]`, ""},
 		{"tcp-request content accept if { req_ssl_hello_type 1 }\n tcp-request connection reject", all, ""},
@@ -184,11 +215,12 @@ func TestAccessRules(t *testing.T) {
 		{"deny 10.1.0.0/16; allow 10.0.0.0/8; deny all;", `allow = ["10.0.0.0/8"] deny = ["10.1.0.0/16"]`, ""},
 		{"allow 10.1.2.3; deny 10.0.0.0/8; allow all;", `deny = ["10.0.0.0/8"]`, "denials decide first"},
 		{"allow all; deny 10.0.0.0/8;", "", ""},
+		{"allow 10.0.0.5/8; deny ::ffff:10.0.0.1; deny fd00::5/8; deny all;", `allow = ["10.0.0.0/8"] deny = ["10.0.0.1", "fd00::/8"]`, "denials decide first"},
 		{"STREAM deny all;", all, ""},
 		{"STREAM deny all; SERVER allow 10.0.0.0/8;", "", ""},
 	} {
 		text := haproxy + c.text
-		if !strings.HasPrefix(c.text, "tcp-") {
+		if strings.HasSuffix(c.text, ";") {
 			around, own, both := strings.Cut(strings.TrimPrefix(c.text, "STREAM "), "SERVER ")
 			if !both && !strings.HasPrefix(c.text, "STREAM ") {
 				around, own = "", around
@@ -206,6 +238,9 @@ func TestAccessRules(t *testing.T) {
 			} else if strings.HasPrefix(line, "#   ") {
 				comments = append(comments, line)
 			}
+		}
+		if err := accepted(r); err != nil {
+			t.Errorf("%s: %v", c.text, err)
 		}
 		if got := strings.Join(keys, " "); got != c.want || len(comments) > 0 != (c.comment != "") || !strings.Contains(strings.Join(comments, ""), c.comment) {
 			t.Errorf("%s: %s, want %s\n%s", c.text, got, c.want, r.Text)

@@ -138,10 +138,14 @@ func (s *service) nginxAccess(allow bool, of string) string {
 		s.access.all(allow)
 		return ""
 	}
-	if _, err := network(of); err != nil {
+	c, err := network(of)
+	if err != nil {
 		return of + " is no network"
 	}
-	return s.access.add([]accessRule{{allow: allow, what: of}})
+	if allow {
+		return s.access.accept([]clients{c})
+	}
+	return s.access.reject([]clients{c})
 }
 
 // nginxTLS translates whether TLS is spoken to the backends, and whether their certificates are verified.
@@ -187,13 +191,14 @@ func (s *service) nginxRate(value string) string {
 
 // nginxTrust adds a network of proxies.
 func (s *service) nginxTrust(proxies string) string {
-	if _, err := network(proxies); err != nil {
+	c, err := network(proxies)
+	if err != nil {
 		return proxies + " is no network"
 	}
 	was := strings.Trim(s.keys.get("trusted_proxies"), "[]")
 	if was != "" {
 		was += ", "
 	}
-	s.keys.set("trusted_proxies", "["+was+quote(proxies)+"]")
+	s.keys.set("trusted_proxies", "["+was+quote(c.String())+"]")
 	return ""
 }

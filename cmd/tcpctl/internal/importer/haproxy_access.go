@@ -1,0 +1,219 @@
+package importer
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// haAccess is one rule that accepts or rejects clients.
+type haAccess struct {
+	in     *haSection // which has its acls
+	line   int
+	words  []string
+	set    string // of rules, which decide one after the other
+	accept bool
+	noted  bool // it is in a comment
+}
+
+// haSets are the sets of rules in the order in which haproxy asks them, wherever they stand in the file.
+var haSets = []string{"tcp-request connection", "tcp-request session", "tcp-request content", "http-request"}
+
+const (
+	unknownRule  = "accept and reject are translated for all clients, and by the client's address; see also new_sessions_per_ip"
+	moreRejected = "of its conditions, those on the client's address are translated: more clients are rejected, so put those to admit into allow"
+)
+
+// accessRule keeps "tcp-request SET ACTION [if CONDITION]" and "http-request ACTION [if CONDITION]", which
+// are translated together.
+func (s *haSection) accessRule(n int, w []string) string {
+	r := &haAccess{in: s, line: n, words: w, set: w[0]}
+	action, reason := w[1:], httpOnly
+	if w[0] == "tcp-request" {
+		reason = unknownRule
+		if len(w) > 1 {
+			r.set, action = w[0]+" "+w[1], w[2:]
+		}
+	}
+	if len(action) == 0 || !slices.Contains(haSets, r.set) {
+		return reason
+	}
+	switch action[0] {
+	case "accept", "allow":
+		r.accept = true
+	case "reject", "silent-drop", "deny", "tarpit", "auth":
+	default:
+		return reason
+	}
+	s.settings.access = append(slices.Clip(s.settings.access), r)
+	return ""
+}
+
+// access translates the rules of a frontend and its backend, which admit the clients that both admit.
+func (p *haParser) access(s *service, sections ...*haSection) {
+	var a accessRules
+	for _, set := range haSets {
+		for _, of := range sections {
+			hello := false // those with a ClientHello are accepted
+			for _, r := range of.settings.access {
+				if r.set != set {
+					continue
+				}
+				reason := r.apply(&a, &hello)
+				if reason != "" && !r.noted {
+					r.noted = true
+					p.translated--
+					p.commented++
+					s.notes = append(s.notes, note{r.line, strings.Join(r.words, " "), reason})
+				}
+			}
+			a.next()
+		}
+	}
+	a.set(&s.keys)
+}
+
+// apply applies the rule, and returns how tcpctl's decision differs, if it does. Where it cannot be the same, an
+// accept admits fewer, and so does a reject if it says whom it spares.
+func (r *haAccess) apply(a *accessRules, hello *bool) (reason string) {
+	i := slices.IndexFunc(r.words, func(w string) bool { return w == "if" || w == "unless" })
+	alternatives, ok := [][]haTerm{nil}, true
+	if i >= 0 {
+		alternatives, ok = r.in.terms(r.words[i+1:])
+	}
+	unless := i >= 0 && r.words[i] == "unless"
+	if !ok || r.accept && unless {
+		return unknownRule
+	}
+	if unless {
+		alternatives = [][]haTerm{none(alternatives)}
+	}
+	for _, terms := range alternatives {
+		var why string
+		if r.accept {
+			why = acceptAll(a, hello, terms)
+		} else {
+			why = rejectAll(a, *hello, terms)
+		}
+		if why != "" {
+			reason = why
+		}
+	}
+	return reason
+}
+
+// none returns terms that are met if no alternative is. One of several terms counts as never met.
+func none(alternatives [][]haTerm) (all []haTerm) {
+	for _, terms := range alternatives {
+		t := haTerm{any: [][]string{{"of several"}}}
+		if len(terms) == 1 {
+			t = terms[0]
+		}
+		t.not = !t.not
+		all = append(all, t)
+	}
+	return all
+}
+
+// acceptAll accepts the clients that meet all terms.
+func acceptAll(a *accessRules, hello *bool, terms []haTerm) (reason string) {
+	var of []clients
+	waits := false // for a ClientHello
+	for _, t := range terms {
+		found, exact := t.clients()
+		switch {
+		case t.has(isAlways) && !t.not:
+		case t.has(isHello) && !t.not:
+			waits = true
+		case t.not || len(found) == 0 || len(of) > 0:
+			return unknownRule
+		default:
+			of = found
+			if !exact {
+				reason = unknownRule
+			}
+		}
+	}
+	switch {
+	case len(of) > 0:
+		return cmp.Or(a.accept(of), reason)
+	case waits:
+		*hello = true
+	default:
+		a.all(true)
+	}
+	return ""
+}
+
+// rejectAll rejects the clients that meet all terms.
+func rejectAll(a *accessRules, hello bool, terms []haTerm) (reason string) {
+	terms = slices.DeleteFunc(slices.Clone(terms), func(t haTerm) bool { return t.has(isAlways) && !t.not })
+	var of, spared []clients
+	spares := false
+	for _, t := range terms {
+		found, exact := t.clients()
+		switch {
+		case t.not && t.has(isHello): // tcpctl waits for a ClientHello where it needs one
+			return ""
+		case t.has(isLoad):
+			return unknownRule
+		case t.not:
+			spares, spared = true, append(spared, found...)
+		case of == nil:
+			of = found
+		}
+		if !exact || len(terms) > 1 && !t.not {
+			reason = moreRejected
+		}
+	}
+	switch {
+	case len(of) > 0:
+		return cmp.Or(a.reject(of), reason)
+	case spares:
+		return cmp.Or(a.keep(spared), reason)
+	case len(terms) > 0:
+		return unknownRule
+	case !hello: // otherwise it rejects those without a ClientHello
+		a.all(false)
+	}
+	return ""
+}
+
+// has reports whether a condition of the term is of a kind.
+func (t haTerm) has(kind func([]string) bool) bool { return slices.ContainsFunc(t.any, kind) }
+
+// clients returns the clients that meet the term, whether negated or not. If it is not exact, others may, too.
+func (t haTerm) clients() (all []clients, exact bool) {
+	exact = true
+	for _, c := range t.any {
+		some, ok := haClients(c)
+		all, exact = append(all, some...), exact && ok
+	}
+	return all, exact
+}
+
+// haClients returns the clients of a condition on the client's address.
+func haClients(w []string) (all []clients, ok bool) {
+	if !isSourceCondition(w) {
+		return nil, false
+	}
+	ok = true
+	for i := 1; i < len(w); i++ {
+		switch {
+		case w[i] == "-i" || w[i] == "-n" || w[i] == "--":
+		case w[i] == "-f" && i+1 < len(w):
+			i++
+			all = append(all, clients{file: w[i]})
+		case strings.HasPrefix(w[i], "-"):
+			return nil, false
+		default:
+			c, err := network(w[i])
+			if err != nil {
+				ok = false
+				continue
+			}
+			all = append(all, c)
+		}
+	}
+	return all, ok
+}
