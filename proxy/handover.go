@@ -443,7 +443,7 @@ func (ps *predecessorState) followLocked(now RemainingSessions) {
 	s, was := ps.service, ps.RemainingSessions
 	ps.RemainingSessions = now
 	s.active += now.Active - was.Active
-	for _, b := range s.backends.all {
+	for _, b := range slices.Clone(s.backends.all) { // one that is being removed goes with its last session
 		before := b.active
 		b.active += now.Backends[b.name] - was.Backends[b.name]
 		if before > 0 && b.active == 0 && b.admin() != AdminReady {

@@ -359,3 +359,21 @@ func TestHooksOverGenerations(t *testing.T) {
 		t.Errorf("it ran for %v", counts)
 	}
 }
+
+// TestThePredecessorsLastSessionOfARemovedBackend ends, and the backend is gone here; the
+// one behind it in the list is still there.
+func TestThePredecessorsLastSessionOfARemovedBackend(t *testing.T) {
+	v := start(t, proxy.ServiceConfig{}, newServer(t, "a"), newServer(t, "b"))
+	v.untilUp()
+	next := proxy.HandoverOf(v.Engine)
+	next.Follow("old", &proxy.Remaining{Number: 1, Services: map[string]proxy.RemainingSessions{"db": {Active: 2, Backends: map[string]int{"a": 1, "b": 1}}}})
+	v.must(v.svc.Backend("a").Remove(proxy.DrainOptions{By: "ana"}))
+	next.Follow("old", &proxy.Remaining{Number: 2, Services: map[string]proxy.RemainingSessions{"db": {Active: 1, Backends: map[string]int{"b": 1}}}})
+	if all := v.svc.Info().Backends; len(all) != 1 || all[0].Name != "b" || all[0].Active != 1 {
+		t.Errorf("the backends are %+v", all)
+	}
+	next.Follow("old", nil)
+	if all := v.svc.Info().Backends; len(all) != 1 || all[0].Active != 0 {
+		t.Errorf("after its end they are %+v", all)
+	}
+}
