@@ -117,6 +117,10 @@ func (g gate) Release(w *lock.Waiter) {
 		s.bypassing--
 	}
 	sess.unreserveLocked()
+	if sess.released && sess.ending == nil { // its dials have failed: it returns to the queue, where the release still is for it
+		sess.released = false
+		s.pause.unserved--
+	}
 	s.pause.servedLocked(sess)
 	s.hooks.releasedLocked(sess)
 	if s.shared.slots != nil {

@@ -305,3 +305,26 @@ func TestRule17PauseAgainDuringARelease(t *testing.T) {
 		v.untilState(proxy.StateOpen)
 	})
 }
+
+// TestRule17TheLastOfThemReachesNoBackend, before a check has noticed, and is still held:
+// under reject, a client that no pause has held would be rejected.
+func TestRule17TheLastOfThemReachesNoBackend(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		a := newServer(t, "a")
+		v := start(t, proxy.ServiceConfig{Relay: relay, NoBackend: proxy.Reject, ConnectRetries: -1, Check: proxy.CheckConfig{Interval: 50 * time.Millisecond, Rise: 1, Fall: 1000}}, a)
+		v.untilUp()
+		v.must(v.svc.Pause(proxy.PauseOptions{By: "ana"}))
+		one := v.queue("one")
+		a.kill()
+		v.must(v.svc.Resume(proxy.ResumeOptions{By: "ana"}))
+		i := v.until("it has tried again", func(i proxy.ServiceInfo) bool { return i.Backends[0].Failed >= 2 || i.Sessions.Failed > 0 })
+		if i.State != proxy.StateReleasing {
+			t.Errorf("its state is %s", i.State)
+		}
+		a.restart(t)
+		one.hears("a one")
+		if i = v.untilState(proxy.StateOpen); i.Sessions.Failed+i.Sessions.Rejected != 0 {
+			t.Errorf("counted %+v", i.Sessions)
+		}
+	})
+}
