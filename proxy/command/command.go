@@ -42,7 +42,7 @@ const (
 	// outputDelay is how long to wait for output once the program has
 	// ended: a surviving child may hold the pipe for ever.
 	outputDelay = 100 * time.Millisecond
-	// wholeOutputDelay is the same for output that the caller needs in full: on a busy
+	// wholeOutputDelay is the same where there is output that has not been read: on a busy
 	// machine it may be our reader that is late.
 	wholeOutputDelay = 3 * time.Second
 )
@@ -91,10 +91,7 @@ func (r *Runner) run(ctx context.Context, c Command, out *tail) (err error, time
 	}
 	drained := r.drain(pr, out)
 	timedOut = wait(ctx, cmd, c, &err)
-	select {
-	case <-drained:
-	case <-time.After(outputDelay):
-	}
+	awaitOutput(pr, drained)
 	switch {
 	case timedOut:
 		err = fmt.Errorf("command: %s did not end within %s", c.Argv[0], c.Timeout)
@@ -135,6 +132,21 @@ func wait(ctx context.Context, cmd *exec.Cmd, c Command, err *error) (timedOut b
 	kill(cmd)
 	<-ended
 	return timedOut
+}
+
+// awaitOutput waits until the output has been read: to its end, or what is in the pipe if
+// a child holds that.
+func awaitOutput(pipe *os.File, drained <-chan struct{}) {
+	for limit := time.Now().Add(wholeOutputDelay); ; {
+		select {
+		case <-drained:
+			return
+		case <-time.After(outputDelay):
+		}
+		if !hasUnread(pipe) || time.Now().After(limit) {
+			return
+		}
+	}
 }
 
 func waitFor(cmd *exec.Cmd, err *error, ended chan<- struct{}) {
