@@ -489,7 +489,9 @@ func (n *node) record() proxy.Record {
 
 type visitor struct {
 	t    *testing.T
+	n    *node
 	name string
+	came time.Time
 	net.Conn
 	r     *bufio.Reader
 	reset bool // the connection was reset before it had sent its name
@@ -506,7 +508,7 @@ func (n *node) dial(name string) *visitor {
 	c.SetDeadline(time.Now().Add(patience))
 	_, err = fmt.Fprintf(c, "%s\n", name)
 	// A write that fails with a reset consumes the error: a read would see only the end.
-	return &visitor{n.T, name, c, bufio.NewReader(c), errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)}
+	return &visitor{n.T, n, name, time.Now(), c, bufio.NewReader(c), errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)}
 }
 
 // queue dials, and waits until the client's place is committed.
@@ -523,7 +525,9 @@ func (v *visitor) hears(backend string) (token uint64) {
 	v.t.Helper()
 	line, err := v.r.ReadString('\n')
 	if err != nil {
-		v.t.Fatalf("%s heard %q, %v", v.name, line, err)
+		i := v.n.svc.Info()
+		v.t.Fatalf("%s heard %q, %v, %s after it came; on its node now: %s, lease of %s, queue %+v, lock %+v",
+			v.name, line, err, time.Since(v.came), i.Reason, v.n.member.Lease(), i.Queue, *i.Lock)
 	}
 	var who string
 	if fmt.Sscan(line, &who, &token); who != backend {
