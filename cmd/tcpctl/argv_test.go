@@ -17,11 +17,7 @@ import (
 func TestRule19CommandsRunWhereTheyBelong(t *testing.T) {
 	t.Parallel()
 	needs(t, "ps")
-	b, err := newBackend("a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.die)
+	b := startBackend(t, "a")
 	dir := t.TempDir()
 	// tell writes its folder, process group, process id and first argument.
 	tell := filepath.Join(dir, "tell")

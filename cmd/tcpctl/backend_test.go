@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"sync"
 	"syscall"
+	"testing"
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
@@ -25,6 +26,17 @@ type backend struct {
 	conns map[net.Conn]bool
 	moody bool // it resets each client after its first request
 	wg    sync.WaitGroup
+}
+
+// startBackend starts a backend that runs until the test ends, if it is not ended before.
+func startBackend(t testing.TB, name string) *backend {
+	t.Helper()
+	b, err := newBackend(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.die)
+	return b
 }
 
 func newBackend(name string) (*backend, error) {

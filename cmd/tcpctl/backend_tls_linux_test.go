@@ -104,11 +104,7 @@ func TestTLSToNginx(t *testing.T) {
 	ours.issue("old", "www.example.org", -time.Hour)
 	theirs.issue("other", "www.example.org", time.Hour)
 	at := webServers(t, dir, "good", "name", "old", "other")
-	plain, err := newBackend("plain")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer plain.die()
+	plain := startBackend(t, "plain")
 	at["plain"] = plain.addr
 	text := "[services.web]\nlisten = \"127.0.0.1:0\"\ncheck = { interval = \"100ms\", timeout = \"1m\", fall = 1 }\nbackends = [\n"
 	for name, addr := range at {

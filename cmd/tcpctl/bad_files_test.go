@@ -17,11 +17,7 @@ func TestBadFilesChangeNothing(t *testing.T) {
 	if err != nil || len(files) < 25 {
 		t.Fatalf("%d bad files: %v", len(files), err)
 	}
-	b, err := newBackend("a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.die()
+	b := startBackend(t, "a")
 	in := runConfigured(t, `[services.db]
 listen = "127.0.0.1:0"
 backends = ["`+b.addr+`"]

@@ -35,11 +35,7 @@ hooks = { on_expire = { run = ["/bin/sh", "-c", "echo $TCPCTL_REASON $TCPCTL_TOK
 // clusterOf starts three nodes of one cluster with one backend; lines are added to their service.
 func clusterOf(t *testing.T, lines string) (all []*running, files []string) {
 	t.Helper()
-	b, err := newBackend("x")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.die)
+	b := startBackend(t, "x")
 	return clusterBefore(t, func(string) string {
 		return fmt.Sprintf("backends = [{ name = \"a\", addr = %q }]\ncheck = { type = \"none\" }\n", b.addr) + lines
 	})

@@ -24,11 +24,7 @@ func restartNodes(t *testing.T) (all []*running, began string, end func()) {
 	script, began, end := untilEnd(t, "$TCPCTL_BACKEND")
 	var backends []string
 	for _, name := range []string{"a", "b"} {
-		b, err := newBackend("x")
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(b.die)
+		b := startBackend(t, "x")
 		backends = append(backends, fmt.Sprintf("{ name = %q, addr = %q, restart = [\"sh\", \"-c\", %q] }", name, b.addr, script))
 	}
 	all, _ = clusterBefore(t, func(string) string {

@@ -16,16 +16,7 @@ import (
 // shows moments of the old one: a backend before and after its death, a pause, and a note.
 func TestRewindAfterARestart(t *testing.T) {
 	t.Parallel()
-	a, err := newBackend("a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := newBackend("b")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(a.die)
-	t.Cleanup(b.die) // and keeps its port until then
+	a, b := startBackend(t, "a"), startBackend(t, "b")
 	config := fmt.Sprintf("[services.db]\nlisten = \"127.0.0.1:0\"\ncheck = { interval = \"100ms\", rise = 1 }\nbackends = [{ name = \"a\", addr = %q }, { name = \"b\", addr = %q }]\n[history]\nfile = %q\n",
 		a.addr, b.addr, filepath.Join(t.TempDir(), "history.db"))
 	in := runConfigured(t, config)

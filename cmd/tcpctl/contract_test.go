@@ -83,11 +83,7 @@ func TestStatusIsTheContracts(t *testing.T) {
 // client, and a peer.
 func everythingAtOnce(t *testing.T) *running {
 	t.Helper()
-	b, err := newBackend("a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.die)
+	b := startBackend(t, "a")
 	first := proxytest.FreePort(t)
 	node := func(n int, listen string) *running {
 		return runConfigured(t, fmt.Sprintf(`[services.db]

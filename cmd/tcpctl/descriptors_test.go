@@ -26,11 +26,7 @@ func TestFewDescriptorsAndManyClients(t *testing.T) {
 		t.Skip("needs ulimit and /proc as on Linux")
 	}
 	const clients = 500
-	b, err := newBackend("a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.die()
+	b := startBackend(t, "a")
 	in := runInstance(t, []string{"sh", "-c", `ulimit -n 64; exec "$@"`, "sh"},
 		"proxy", "--listen", "127.0.0.1:0", "--backend", b.addr+",name=a")
 	addr := in.addr()
@@ -115,11 +111,7 @@ func TestIdleConnectionsCannotStarveClients(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("needs ulimit and /proc as on Linux")
 	}
-	b, err := newBackend("a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.die()
+	b := startBackend(t, "a")
 	metrics := proxytest.FreePort(t)
 	path := filepath.Join(t.TempDir(), "tcpctl.toml")
 	write(t, path, `[metrics]

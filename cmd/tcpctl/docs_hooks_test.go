@@ -21,11 +21,7 @@ import (
 func TestReferenceHasTheEnvironment(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	b, err := newBackend("a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.die)
+	b := startBackend(t, "a")
 	writes := func(name, more string) string {
 		return fmt.Sprintf(`["sh", "-c", "env | grep ^TCPCTL_ > %s/%s.new; mv %[1]s/%[2]s.new %[1]s/%[2]s%s"]`, dir, name, more)
 	}
@@ -78,11 +74,7 @@ discover = "exec:%s"
 // TestReferenceHasTheAccessLog: of a live session, and of one that has ended.
 func TestReferenceHasTheAccessLog(t *testing.T) {
 	t.Parallel()
-	b, err := newBackend("a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.die)
+	b := startBackend(t, "a")
 	file := filepath.Join(t.TempDir(), "access")
 	in := runConfigured(t, fmt.Sprintf("[log]\naccess = %q\naccess_flush = \"1s\"\n[services.db]\nlisten = \"127.0.0.1:0\"\nbackends = [%q]\n", file, b.addr))
 	c, err := dial(in.addr())

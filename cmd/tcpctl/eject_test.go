@@ -79,11 +79,7 @@ func TestAResettingBackendIsMetByNoClient(t *testing.T) {
 	var backends [3]*backend
 	file := "[services.db]\nlisten = \"127.0.0.1:0\"\npassive = {}\nbackends = ["
 	for i, name := range []string{"a", "b", "c"} {
-		b, err := newBackend(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(b.die)
+		b := startBackend(t, name)
 		backends[i] = b
 		file += fmt.Sprintf("{ name = %q, addr = %q }, ", name, b.addr)
 	}

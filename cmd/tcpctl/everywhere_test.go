@@ -134,11 +134,7 @@ func TestReadingOverAllNodes(t *testing.T) {
 // TestPeerWithoutAMesh: it is wrong usage, and the message says what to do.
 func TestPeerWithoutAMesh(t *testing.T) {
 	t.Parallel()
-	b, err := newBackend("x")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.die)
+	b := startBackend(t, "x")
 	in := runInstance(t, nil, "proxy", "--name", "db", "--listen", "127.0.0.1:0", "--backend", b.addr)
 	for _, peer := range []string{"x", "all"} {
 		for _, args := range [][]string{{"status"}, {"sessions"}, {"queue", "db"}, {"events"}, {"peers"}, {"drain", "db/" + b.addr, "--force"}} {

@@ -332,11 +332,7 @@ func TestExampleThreeNodes(t *testing.T) {
 	secret := filepath.Join(t.TempDir(), "secret")
 	key, _ := runTcpctl(t, "mesh", "key")
 	write(t, secret, key)
-	a, err := newBackend("a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(a.die)
+	a := startBackend(t, "a")
 	first := proxytest.FreePort(t)
 	var all []*configured
 	for n := range 3 {

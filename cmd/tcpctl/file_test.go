@@ -13,11 +13,7 @@ import (
 // same words, and the instance keeps serving.
 func TestWhatRunRefusesCheckFinds(t *testing.T) {
 	t.Parallel()
-	b, err := newBackend("a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.die()
+	b := startBackend(t, "a")
 	dir := t.TempDir()
 	file := func(name, text string, mode os.FileMode) string {
 		path := filepath.Join(dir, name)

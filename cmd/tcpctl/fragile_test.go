@@ -144,11 +144,7 @@ func TestHooksThatMisbehave(t *testing.T) {
 		"ignores": "trap '' TERM; sleep 0.01; exit 3",
 	} {
 		t.Run(name, func(t *testing.T) {
-			b, err := newBackend("a")
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(b.die)
+			b := startBackend(t, "a")
 			pids := t.TempDir() + "/pids"
 			script := strings.ReplaceAll(script, "PIDS", pids)
 			t.Cleanup(func() { killListed(pids) })
@@ -185,11 +181,7 @@ func killListed(file string) {
 // TestAHookEveryTwentiethTime: the hook records before which clients it ran.
 func TestAHookEveryTwentiethTime(t *testing.T) {
 	t.Parallel()
-	b, err := newBackend("a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.die)
+	b := startBackend(t, "a")
 	diary := t.TempDir() + "/diary"
 	in := runInstance(t, nil, "lock", "-l", "127.0.0.1:0", "-p", b.addr, "--check", "none", "--every", "20",
 		"--before", `sh -c 'echo $TCPCTL_COUNT $TCPCTL_REASON $TCPCTL_SERVICE $TCPCTL_BACKEND >> `+diary+`'`)

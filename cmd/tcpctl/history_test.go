@@ -24,11 +24,7 @@ import (
 // agree with what the clients and the backend have seen.
 func TestTheHistoryOfANight(t *testing.T) {
 	t.Parallel()
-	a, err := newBackend("a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(a.die)
+	a := startBackend(t, "a")
 	file := filepath.Join(t.TempDir(), "history.db")
 	config := fmt.Sprintf(`[services.db]
 listen = "127.0.0.1:%s"

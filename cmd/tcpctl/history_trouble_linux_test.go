@@ -58,11 +58,7 @@ func TestTroubleOfTheHistory(t *testing.T) {
 			if c.skip {
 				t.Skip("needs root, and the full disk TCPCTL_HISTORY")
 			}
-			b, err := newBackend("a")
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(b.die)
+			b := startBackend(t, "a")
 			dir, path := t.TempDir(), filepath.Join(t.TempDir(), "tcpctl.toml")
 			write(t, path, fmt.Sprintf("[services.db]\nlisten = \"127.0.0.1:0\"\nbackends = [{ name = \"a\", addr = %q }]\n[history]\nfile = %q\n", b.addr, filepath.Join(dir, "history.db")))
 			if c.prepare != nil {

@@ -13,11 +13,7 @@ import (
 // served it, and events are numbered consecutively.
 func TestHistoryContinuesOverAnUpgrade(t *testing.T) {
 	t.Parallel()
-	b, err := newBackend("a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.die)
+	b := startBackend(t, "a")
 	path := filepath.Join(t.TempDir(), "tcpctl.toml")
 	write(t, path, fmt.Sprintf("[services.db]\nlisten = \"127.0.0.1:0\"\nbackends = [{ name = \"a\", addr = %q }]\n[history]\nfile = %q\n", b.addr, path+".db"))
 	s := runInstalled(t, nil, "run", "--no-ui", "-c", path)

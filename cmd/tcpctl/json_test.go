@@ -15,16 +15,8 @@ import (
 // failure: both print exactly one document, and a failure has a message.
 func TestEachJSONIsOneDocument(t *testing.T) {
 	t.Parallel()
-	a, err := newBackend("a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer a.die()
-	b, err := newBackend("b")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.die()
+	a := startBackend(t, "a")
+	b := startBackend(t, "b")
 	in := runConfigured(t, `[services.db]
 listen = "127.0.0.1:0"
 backends = [{ name = "a", addr = "`+a.addr+`", restart = ["true"] }, { name = "b", addr = "`+b.addr+`", restart = ["true"] }]

@@ -29,11 +29,7 @@ func untilFile(t *testing.T, path, text string) {
 // TestUSR1OpensTheLogsAgain: as with logrotate, lines after the signal go to new files with the old
 // names; no line is lost or written twice.
 func TestUSR1OpensTheLogsAgain(t *testing.T) {
-	b, err := newBackend("a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.die()
+	b := startBackend(t, "a")
 	dir := t.TempDir()
 	log, access := filepath.Join(dir, "log"), filepath.Join(dir, "access")
 	in := runConfigured(t, fmt.Sprintf(`[log]

@@ -71,11 +71,7 @@ func (in *running) atCommand(service string, flags ...string) (c *typed, end fun
 
 func newService(t *testing.T) (*backend, *configured) {
 	t.Helper()
-	b, err := newBackend("a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.die)
+	b := startBackend(t, "a")
 	return b, runConfigured(t, fmt.Sprintf("[services.db]\nlisten = \"127.0.0.1:0\"\nbackends = [{ name = \"a\", addr = %q }]\n", b.addr))
 }
 

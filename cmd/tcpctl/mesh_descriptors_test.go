@@ -21,11 +21,7 @@ func TestStrangersOfTheMeshCannotStarveClients(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("needs ulimit and /proc as on Linux")
 	}
-	b, err := newBackend("a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.die()
+	b := startBackend(t, "a")
 	at := proxytest.FreePort(t)
 	path := filepath.Join(t.TempDir(), "tcpctl.toml")
 	write(t, path, fmt.Sprintf(`[mesh]

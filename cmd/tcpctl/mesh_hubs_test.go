@@ -23,11 +23,7 @@ func hubNodes(t *testing.T, n int) (all []*running) {
 	if err := os.WriteFile(secret, []byte(mesh.NewSecret()+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	b, err := newBackend("x")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.die)
+	b := startBackend(t, "x")
 	ports := []string{proxytest.FreePort(t), proxytest.FreePort(t)}
 	for i := range n {
 		listen := "127.0.0.1:0"

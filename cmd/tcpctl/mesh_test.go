@@ -47,11 +47,7 @@ func nodesOf(t *testing.T, secret bool, names ...string) []*running {
 	}
 	var addrs []string
 	for range 2 {
-		b, err := newBackend("x")
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(b.die)
+		b := startBackend(t, "x")
 		addrs = append(addrs, b.addr)
 	}
 	first := proxytest.FreePort(t)

@@ -65,11 +65,7 @@ func (s *scraped) await(lines ...string) {
 func TestMetricsAfterRealEvents(t *testing.T) {
 	t.Parallel()
 	needs(t, "openssl", "false", "true")
-	a, err := newBackend("a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer a.die()
+	a := startBackend(t, "a")
 	dead, web := proxytest.FreePort(t), proxytest.Listen(t)
 	srv := &http.Server{Handler: http.NotFoundHandler()}
 	go srv.Serve(web)

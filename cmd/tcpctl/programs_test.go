@@ -109,11 +109,7 @@ frontend alive
 // other client.
 func TestHeadersThatAreNone(t *testing.T) {
 	t.Parallel()
-	b, err := newBackend("a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.die()
+	b := startBackend(t, "a")
 	in := runConfigured(t, `[services.trusting]
 listen = "127.0.0.1:0"
 backends = ["`+b.addr+`"]
@@ -190,11 +186,7 @@ trusted_proxies = ["10.9.9.9"]
 // client, and its record says why it ended.
 func TestASlowHeader(t *testing.T) {
 	t.Parallel() // mostly waiting
-	b, err := newBackend("a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.die()
+	b := startBackend(t, "a")
 	in := runConfigured(t, `[services.db]
 listen = "127.0.0.1:0"
 backends = ["`+b.addr+`"]

@@ -10,18 +10,16 @@ import (
 // before it; a drain that was undone ends none.
 func TestQuietDrainsReachEarlierProcesses(t *testing.T) {
 	t.Parallel()
-	b, err := newBackend("a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.die)
+	b := startBackend(t, "a")
 	in := runInstance(t, nil, "proxy", "--listen", "127.0.0.1:0", "--backend", b.addr+",name=a")
 	addr, pid := in.addr(), in.cmd.Process.Pid
 	var pool [3]*client
 	for i := range pool {
-		if pool[i], err = dial(addr); err != nil {
+		c, err := dial(addr)
+		if err != nil {
 			t.Fatal(err)
 		}
+		pool[i] = c
 		t.Cleanup(func() { pool[i].Close() })
 		talks(t, pool[i])
 	}

@@ -40,11 +40,7 @@ func TestReloadsOfAllKinds(t *testing.T) {
 	}
 	s := &shuffled{t: t, backends: map[string]string{}, stop: make(chan struct{})}
 	for _, name := range []string{"a", "b"} {
-		b, err := newBackend(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer b.die()
+		b := startBackend(t, name)
 		s.backends[name] = b.addr
 	}
 	for range 3 {

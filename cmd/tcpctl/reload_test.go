@@ -64,11 +64,7 @@ func TestReloadsThatNobodyNotices(t *testing.T) {
 	if err != nil {
 		times = 50
 	}
-	b, err := newBackend("a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.die()
+	b := startBackend(t, "a")
 	d := newDownload(t)
 	// Every reload changes the service "changing" in another way.
 	text := func(n int) string {

@@ -16,11 +16,7 @@ import (
 func TestRestartsThatNobodyNotices(t *testing.T) {
 	t.Parallel()
 	const clients = 16
-	b, err := newBackend("a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.die()
+	b := startBackend(t, "a")
 	in := runInstance(t, nil, "proxy", "--listen", "127.0.0.1:0", "--backend", b.addr+",name=a")
 	addr := in.addr()
 

@@ -16,11 +16,7 @@ import (
 // TestASystemdService passes a socket to tcpctl as systemd does, and reads its notifications:
 // ready, reloading, ready, stopping. A client that connected before the start is served.
 func TestASystemdService(t *testing.T) {
-	b, err := newBackend("a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.die()
+	b := startBackend(t, "a")
 	dir, err := os.MkdirTemp("", "tcpctl")
 	if err != nil {
 		t.Fatal(err)

@@ -40,11 +40,7 @@ func certificateFor(t *testing.T, dir, name string, days int) {
 func TestOpenSSLMeetsANewCertificate(t *testing.T) {
 	t.Parallel()
 	needs(t, "openssl")
-	b, err := newBackend("a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.die()
+	b := startBackend(t, "a")
 	dir := t.TempDir()
 	certificate(t, dir, "first")
 	in := runConfigured(t, `[services.desk]
@@ -149,11 +145,7 @@ tls = { cert = "` + dir + `/desk.pem", key = "` + dir + `/desk.key" }
 func TestPromtoolIsContent(t *testing.T) {
 	t.Parallel()
 	needs(t, "promtool")
-	b, err := newBackend("a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.die()
+	b := startBackend(t, "a")
 	addr := proxytest.FreePort(t)
 	in := runConfigured(t, `[metrics]
 listen = "`+addr+`"

@@ -111,16 +111,13 @@ type upgradable struct {
 
 func runInstalled(t *testing.T, env []string, args ...string) *upgradable {
 	t.Helper()
-	a, err := newBackend("a")
+	a := startBackend(t, "a")
+	dir := t.TempDir()
+	real, err := exec.LookPath("tcpctl")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(a.die)
-	dir := t.TempDir()
-	in := &upgradable{path: filepath.Join(dir, "tcpctl"), a: a}
-	if in.real, err = exec.LookPath("tcpctl"); err != nil {
-		t.Fatal(err)
-	}
+	in := &upgradable{real: real, path: filepath.Join(dir, "tcpctl"), a: a}
 	if err := os.Symlink(in.real, in.path); err != nil {
 		t.Fatal(err)
 	}
@@ -241,11 +238,7 @@ func TestANewOneThatStandsStill(t *testing.T) {
 		t.Run(at, func(t *testing.T) {
 			dir := t.TempDir()
 			path, access := filepath.Join(dir, "tcpctl.toml"), filepath.Join(dir, "access")
-			a, err := newBackend("a")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer a.die()
+			a := startBackend(t, "a")
 			write(t, path, fmt.Sprintf("[log]\naccess = %q\n[limits]\nshutdown_grace = \"1s\"\n[services.db]\nlisten = \"127.0.0.1:0\"\nbackends = [{name = \"a\", addr = %q}]\n", access, a.addr))
 			in := runInstalled(t, []string{upgradeFate + "=new " + at + " halt"}, "run", "--no-ui", "-c", path)
 			pid, addr := in.cmd.Process.Pid, in.addr()
@@ -604,11 +597,7 @@ func TestUpgradesInAMesh(t *testing.T) {
 	dir := t.TempDir()
 	secret := filepath.Join(dir, "secret")
 	write(t, secret, strings.Repeat("s", 32)+"\n")
-	a, err := newBackend("a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer a.die()
+	a := startBackend(t, "a")
 	port := proxytest.FreePort(t)
 	conf := func(node, listen, join string) string {
 		path := filepath.Join(dir, node+".toml")
@@ -671,11 +660,7 @@ secret_file = %q
 // process has them.
 func TestARestartWaitsForAllGenerations(t *testing.T) {
 	t.Parallel()
-	a, err := newBackend("a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer a.die()
+	a := startBackend(t, "a")
 	path := filepath.Join(t.TempDir(), "tcpctl.toml")
 	write(t, path, fmt.Sprintf("[services.db]\nlisten = \"127.0.0.1:0\"\nbackends = [{name = \"a\", addr = %q, restart = [\"true\"]}]\n", a.addr))
 	in := runInstalled(t, nil, "run", "--no-ui", "-c", path)

@@ -105,11 +105,7 @@ func TestUpgradesThatNobodyNotices(t *testing.T) {
 // TestUpgradeKeeps what an operator has done, sockets, and clients.
 func TestUpgradeKeeps(t *testing.T) {
 	t.Parallel()
-	a, err := newBackend("a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer a.die()
+	a := startBackend(t, "a")
 	dir, err := os.MkdirTemp("", "tcpctl")
 	if err != nil {
 		t.Fatal(err)

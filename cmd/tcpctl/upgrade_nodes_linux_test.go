@@ -19,11 +19,7 @@ func TestUpgradeOfAllNodes(t *testing.T) {
 	dir := t.TempDir()
 	secret, first := filepath.Join(dir, "secret"), proxytest.FreePort(t)
 	write(t, secret, strings.Repeat("s", 32)+"\n")
-	b, err := newBackend("x")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.die)
+	b := startBackend(t, "x")
 	var all []*upgradable
 	for i, listen := range []string{first, "127.0.0.1:0", "127.0.0.1:0"} {
 		path := filepath.Join(dir, fmt.Sprintf("%d.toml", i+1))

@@ -12,11 +12,7 @@ import (
 // its process, and new ones are in the new process.
 func TestTLSSessionsOutliveAnUpgrade(t *testing.T) {
 	t.Parallel()
-	b, err := newBackend("a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.die)
+	b := startBackend(t, "a")
 	dir := t.TempDir()
 	certificate(t, dir, "desk")
 	in := runConfigured(t, fmt.Sprintf("[services.db]\nlisten = \"127.0.0.1:0\"\nbackends = [{ name = \"a\", addr = %q }]\n[services.db.tls]\ncert = \"%s/desk.pem\"\nkey = \"%[2]s/desk.key\"\n", b.addr, dir))

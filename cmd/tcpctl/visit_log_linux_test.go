@@ -158,11 +158,7 @@ func (l *clientLog) load(addr string, every, stays time.Duration) (end func()) {
 // them.
 func TestMomentsAreAsTheClientsSawThem(t *testing.T) {
 	t.Parallel()
-	b, err := newBackend("b")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.die)
+	b := startBackend(t, "b")
 	// The backend to be killed is a separate process.
 	front := fmt.Sprintf("[services.a]\nlisten = %q\nbackends = [%q]\n[history]\nfile = \"off\"\n", proxytest.FreePort(t), b.addr)
 	a := runConfigured(t, front)

@@ -37,11 +37,7 @@ func servicesByPath(t *testing.T, tokens string, names ...string) (in *configure
 	t.Helper()
 	addr, text := proxytest.FreePort(t), ""
 	for _, name := range names {
-		b, err := newBackend("at " + name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(b.die)
+		b := startBackend(t, "at "+name)
 		text += fmt.Sprintf("[services.%s]\nlisten = %q\nbackends = [%q]\nws = { path = \"/desk/%[1]s\", auth = \"token:%[4]s\" }\n", name, addr, b.addr, tokens)
 	}
 	return runConfigured(t, text), func(name, token string) *caller {
