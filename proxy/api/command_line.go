@@ -8,6 +8,7 @@ import (
 	"unicode"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 // ParseWords parses a request from the words and flags of a command line: drain
@@ -107,6 +108,8 @@ func (a *Act) Check(r *Request) error {
 		return Wrong(a.Name+" does not take --save: there is nothing to keep", "usage: tcpctl "+a.Use())
 	case r.Save && r.Then == proxy.ThenAbort:
 		return Wrong("--save does not go with --then abort: a drain that aborts leaves nothing to save", "use --then cut or --then keep")
+	case (a.Name == "pause" || a.Name == "window") && r.Max > 0 && r.Limit > r.Max: // restart and roll drain without a pause, if they can
+		return Wrong(fmt.Sprintf("--limit %s is longer than --max %s, at which the pause ends", text.Duration(r.Limit), text.Duration(r.Max)), "use a longer --max, or a shorter --limit")
 	case a.On == OnSession && len(r.Targets) == 0 && r.Service == "" && r.Backend == "" && r.Client == "":
 		return Wrong("kick takes sessions, or --service, --backend or --client", "tcpctl sessions lists them")
 	case a.On == OnSession:

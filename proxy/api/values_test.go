@@ -25,6 +25,7 @@ func TestValuesThatCannotBe(t *testing.T) {
 		{Act: "pause", Targets: []string{"db"}, Options: Options{Max: 24*time.Hour + 1}},
 		{Act: "pause", Targets: []string{"db"}, Options: Options{Max: -1}},
 		{Act: "pause", Targets: []string{"db"}, Options: Options{Limit: math.MaxInt64}},
+		{Act: "pause", Targets: []string{"db"}, Options: Options{Limit: time.Hour, Max: time.Second}},
 		{Act: "pause", Targets: []string{"db"}, Options: Options{Then: "pray"}},
 		{Act: "pause", Targets: []string{"db"}, Options: Options{Reason: long}},
 		{Act: "drain", Targets: []string{"db/a"}, Options: Options{Limit: math.MaxInt64, Force: true}},
@@ -51,8 +52,14 @@ func TestValuesThatCannotBe(t *testing.T) {
 			}
 		}
 	}
-	if _, err := l.Window(context.Background(), WindowCall{Service: "db", Options: Options{Max: 25 * time.Hour}}); err == nil || AsError(err).Status != http.StatusBadRequest {
-		t.Errorf("window: %v", err)
+	for _, o := range []Options{{Max: 25 * time.Hour}, {Limit: time.Hour, Max: time.Second}} {
+		if _, err := l.Window(context.Background(), WindowCall{Service: "db", Options: o}); err == nil || AsError(err).Status != http.StatusBadRequest {
+			t.Errorf("window: %v", err)
+		}
+	}
+	restart := Request{Act: "restart", Targets: []string{"db/a"}, Options: Options{Limit: time.Hour, Max: time.Second}}
+	if err := Lookup("restart").Check(&restart); err != nil {
+		t.Errorf("a restart drains without a pause: %v", err)
 	}
 	if saved := proxy.HandoverOf(l.Engine).Save(); len(saved) != 0 {
 		t.Errorf("something was done: %v", saved)
