@@ -234,9 +234,10 @@ func serverOptions(s *service, b *table, back *haSection, server haServer) (chec
 		case o.name == "no-check":
 			checked = false
 		case slices.Contains(silent, o.name):
-		case b.get("from") != "" && o.name == "weight", // a record has the weights
-			!tls && ofTLS[o.name] && o.value != "none", // of checks, which verify nothing
-			(tls || !ofTLS[o.name]) && !serverOption(s, b, o):
+		case !tls && ofTLS[o.name] && o.value == "none": // checks verify nothing anyway
+		case !tls && ofTLS[o.name], // of checks
+			b.get("from") != "" && o.name == "weight", // a record has the weights
+			!serverOption(s, b, o):
 			others = append(others, strings.TrimSpace(o.name+" "+o.value))
 		}
 	}
