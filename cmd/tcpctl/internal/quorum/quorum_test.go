@@ -664,3 +664,24 @@ func TestTheMemoryIsLost(t *testing.T) {
 		}
 	})
 }
+
+// TestANameIsLost: a voter that is down, and whose name is lost with cluster.json, is shown once.
+func TestANameIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, a, _, c, _ := form(t)
+		defer n.close()
+		until(t, "they vote", a.sees(true, "a", "b", "c"))
+		c.stop()
+		a.stop()
+		if err := os.Remove(filepath.Join(n.dir, "a", keptName)); err != nil {
+			t.Fatal(err)
+		}
+		a = n.start("a", "a", "b", "c")
+		met := func(v api.Voter) bool { return v.Name == "b" && v.Reached }
+		until(t, "a and b agree", func() bool { s := a.part.Status(); return s.Leader != "" && slices.ContainsFunc(s.Voters, met) })
+		missing := func(v api.Voter) bool { return v.Missing }
+		if s := a.part.Status(); len(s.Voters) != 3 || slices.ContainsFunc(s.Voters, missing) || len(s.File.Voters) != 3 {
+			t.Errorf("%+v", s)
+		}
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"strings"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/statedir"
 	"github.com/tcpctl/tcpctl/lock/cluster"
@@ -82,10 +83,19 @@ func (p *Part) linkedLocked(id cluster.NodeID) bool {
 	return slices.ContainsFunc(p.links[id], func(l *link) bool { return l.handshakeDone })
 }
 
-// missing adds the voters of the file that do not vote yet, and sorts all by name.
+// missing adds the voters of the file that do not vote yet, and sorts all by name. A voter whose name was lost with
+// cluster.json may be any of them, until it is linked.
 func (p *Part) missing(c *api.Cluster, names []string) *api.Cluster {
-	for _, name := range names {
-		if !slices.ContainsFunc(c.Voters, func(v api.Voter) bool { return v.Name == name }) {
+	names = slices.Clone(names)
+	unnamed := 0
+	for _, v := range c.Voters {
+		names = slices.DeleteFunc(names, func(name string) bool { return name == v.Name })
+		if strings.HasPrefix(v.Name, v.ID) {
+			unnamed++
+		}
+	}
+	if len(names) > unnamed {
+		for _, name := range names {
 			c.Voters = append(c.Voters, api.Voter{Name: name, Missing: true})
 		}
 	}
