@@ -49,8 +49,24 @@ func Bytes(n float64) string {
 	if n < 1000 {
 		return strconv.Itoa(int(math.Round(max(n, 0))))
 	}
-	for _, unit := range "KMGTPE" {
-		n /= 1024
+	return scaled(n, 1024, "KMGTPE")
+}
+
+// Count writes a number with k and M, in at most four columns: 0, 9999, 88k, 1.2M.
+func Count(n float64) string {
+	switch {
+	case n < 0 || math.IsNaN(n):
+		return "0"
+	case n < 9999.5:
+		return strconv.Itoa(int(math.Round(n)))
+	}
+	return scaled(n, 1000, "kMGTPE")
+}
+
+// scaled writes a number in the first unit in which it takes at most four columns.
+func scaled(n, step float64, units string) string {
+	for _, unit := range units {
+		n /= step
 		switch {
 		case n < 9.95:
 			return fmt.Sprintf("%.1f%c", n, unit)

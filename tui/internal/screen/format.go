@@ -3,7 +3,6 @@ package screen
 import (
 	"fmt"
 	"math"
-	"strconv"
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy/text"
@@ -13,24 +12,7 @@ import (
 func Bytes(n float64) string { return text.Bytes(n) }
 
 // Count writes a number with k and M, in at most four columns.
-func Count(n float64) string {
-	switch {
-	case n < 0 || math.IsNaN(n):
-		return "0"
-	case n < 9999.5:
-		return strconv.Itoa(int(math.Round(n)))
-	}
-	for _, unit := range "kMGT" {
-		n /= 1000
-		switch {
-		case n < 9.95:
-			return fmt.Sprintf("%.1f%c", n, unit)
-		case n < 999.5:
-			return fmt.Sprintf("%.0f%c", n, unit)
-		}
-	}
-	return "many"
-}
+func Count(n float64) string { return text.Count(n) }
 
 // Rate writes a number a second. Slow rates have a decimal: a 0 would hide that
 // anything moves at all.
