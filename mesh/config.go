@@ -71,7 +71,7 @@ type Config struct {
 
 	// OnError is called with errors that no call can return: a refused peer (*RefusedError), two nodes with one id (ErrSameID),
 	// a Join address without a node (*JoinError), a listener without file descriptors; each error at most once in ten minutes,
-	// and at most 20 errors a minute. It must not block. Nil: errors are dropped.
+	// and at most 20 errors a minute. It must not block, nor call Close or Shutdown, which wait for it. Nil: errors are dropped.
 	OnError func(error)
 
 	// Record is the argument of the first SetRecord. Nil: there is none.

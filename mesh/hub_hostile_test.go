@@ -141,7 +141,7 @@ func TestRule53dAHubThatIsTheTargetItself(t *testing.T) {
 			return
 		}
 		if _, err := readFrame(s, relayRequestSize); err == nil {
-			hub.takeRelayed(fromA, s, func() {})
+			hub.takeRelayed(fromA, &stream{Conn: s})
 		}
 	}()
 	_, err := a.openThrough(context.Background(), fromA, meshinfo.Peer{ID: b.ID(), Name: "b"})

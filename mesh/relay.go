@@ -124,7 +124,7 @@ func (r *relay) serve() {
 		}
 		select {
 		case r.streams <- struct{}{}:
-			wg.Go(func() { r.link.node.serveRelayed(r, s) })
+			wg.Go(func() { r.link.node.serveRelayed(r, &stream{Conn: s, free: func() { <-r.streams }}) })
 		default:
 			s.Close()
 		}

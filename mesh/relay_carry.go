@@ -2,21 +2,15 @@ package mesh
 
 import (
 	"io"
-	"net"
-	"sync"
 	"time"
-
-	"github.com/hashicorp/yamux"
 )
 
 // serveRelayed handles a stream that the other side has opened: either it is for this node, or this hub passes it on.
-func (n *Node) serveRelayed(r *relay, s *yamux.Stream) {
-	free := sync.OnceFunc(func() { <-r.streams })
+func (n *Node) serveRelayed(r *relay, s *stream) {
 	s.SetDeadline(time.Now().Add(n.cfg.HandshakeTimeout))
 	b, err := readFrame(s, relayRequestSize)
 	if err != nil {
 		s.Close()
-		free()
 		return
 	}
 	req, err := parseRelayRequest(b)
@@ -24,17 +18,15 @@ func (n *Node) serveRelayed(r *relay, s *yamux.Stream) {
 	case err != nil:
 		s.Close()
 	case req.target == n.id.id:
-		n.takeRelayed(r, s, free)
-		return
+		n.takeRelayed(r, s)
 	default:
 		n.carry(r, s, req)
 	}
-	free()
 }
 
 // carry copies a stream in both directions until either ends. A slow reader at one end stops the other: only yamux's window, 256
 // KiB in each direction, is buffered here.
-func (n *Node) carry(from *relay, s *yamux.Stream, req relayRequest) {
+func (n *Node) carry(from *relay, s *stream, req relayRequest) {
 	defer s.Close()
 	next, answer := n.nextRelay(from, req)
 	if answer == relayOK {
@@ -49,11 +41,12 @@ func (n *Node) carry(from *relay, s *yamux.Stream, req relayRequest) {
 		_ = writeFrame(s, []byte{answer}) // on an error, the requester sees the stream end
 		return
 	}
-	to, err := next.session.OpenStream()
+	passed, err := next.session.OpenStream()
 	if err != nil {
 		_ = writeFrame(s, []byte{relayUnknown})
 		return
 	}
+	to := &stream{Conn: passed}
 	defer to.Close()
 	to.SetDeadline(time.Now().Add(n.cfg.HandshakeTimeout))
 	if err := writeFrame(to, relayRequest{target: req.target, hubs: req.hubs - 1}.encode()); err != nil {
@@ -84,18 +77,16 @@ func (n *Node) nextRelay(from *relay, req relayRequest) (*relay, byte) {
 }
 
 // both copies in both directions, and returns when one of them has ended and both streams are closed.
-func both(a, b net.Conn) {
+func both(a, b *stream) {
 	done := make(chan struct{}, 2)
-	for _, dir := range [][2]net.Conn{{a, b}, {b, a}} {
+	for _, dir := range [][2]*stream{{a, b}, {b, a}} {
 		go func() {
 			_, _ = io.Copy(dir[0], dir[1]) // the two ends see the error
 			done <- struct{}{}
 		}()
 	}
 	<-done
-	for _, c := range []net.Conn{a, b} {
-		c.Close()
-		c.SetDeadline(time.Now()) // in yamux, Close does not end a Read at once
-	}
+	a.Close()
+	b.Close()
 	<-done
 }

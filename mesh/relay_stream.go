@@ -9,8 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/hashicorp/yamux"
-
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
@@ -18,12 +16,6 @@ import (
 // hub sees only the size and time of what is sent.
 type relayedStream struct {
 	net.Conn // TLS; streams have no half-close, so this hides CloseWrite
-	free     func()
-}
-
-func (s *relayedStream) Close() error {
-	defer s.free()
-	return s.Conn.Close()
 }
 
 // openRelayed opens a stream to a peer through a linked hub, trying one after another until one reaches the peer.
@@ -80,10 +72,11 @@ func (n *Node) relaysTo(ctx context.Context, id string) ([]*relay, error) {
 }
 
 func (n *Node) openThrough(ctx context.Context, r *relay, p meshinfo.Peer) (net.Conn, error) {
-	s, err := r.session.OpenStream()
+	opened, err := r.session.OpenStream()
 	if err != nil {
 		return nil, err
 	}
+	s := &stream{Conn: opened}
 	deadline, _ := ctx.Deadline()
 	s.SetDeadline(deadline)
 	if err = writeFrame(s, relayRequest{target: p.ID, hubs: maxHubsOnWay}.encode()); err == nil {
@@ -95,7 +88,7 @@ func (n *Node) openThrough(ctx context.Context, r *relay, p meshinfo.Peer) (net.
 			err = h.finish()
 		}
 		if err == nil {
-			return &relayedStream{Conn: h.tls, free: func() {}}, nil
+			return relayedStream{h.tls}, nil
 		}
 	}
 	s.Close()
@@ -139,7 +132,7 @@ var (
 )
 
 // takeRelayed accepts a stream from another node through a hub: after the handshake it belongs to the program.
-func (n *Node) takeRelayed(r *relay, s *yamux.Stream, free func()) {
+func (n *Node) takeRelayed(r *relay, s *stream) {
 	ctx, cancel := context.WithTimeout(n.ctx, n.cfg.HandshakeTimeout)
 	defer cancel()
 	err := writeFrame(s, []byte{relayOK})
@@ -154,10 +147,9 @@ func (n *Node) takeRelayed(r *relay, s *yamux.Stream, free func()) {
 	}
 	if err != nil || n.cfg.OnStream == nil {
 		s.Close()
-		free()
 		return
 	}
-	go n.cfg.OnStream(n.relayedPeer(h, r), &relayedStream{Conn: h.tls, free: free})
+	go n.cfg.OnStream(n.relayedPeer(h, r), relayedStream{h.tls})
 }
 
 // relayedPeer returns the node at the other end, which no hub may have reported yet.

@@ -19,7 +19,8 @@ func NewSecret() string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// ParseSecrets parses a secret file: one secret a line; empty lines and lines that begin with # are skipped.
+// ParseSecrets parses a secret file: one secret a line; empty lines and lines that begin with # are skipped. It fails if there is
+// no secret, or if Config.Secrets could not be these.
 func ParseSecrets(file []byte) ([]string, error) {
 	if len(file) > 64<<10 {
 		return nil, fmt.Errorf("mesh: secret file of %d bytes: want 64 KiB at most", len(file))

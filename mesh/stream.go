@@ -1,15 +1,20 @@
 package mesh
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"sort"
 	"strings"
 	"sync"
+	"time"
+
+	"github.com/hashicorp/yamux"
 
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
@@ -43,11 +48,15 @@ func (n *Node) Find(peer string) (meshinfo.Peer, error) {
 }
 
 // OpenStream opens a stream to a trusted peer, which gets it by Config.OnStream. The peer is named as for Find. The stream has
-// no half-close; the caller closes it. It ends when the peer is lost. The error may be ErrUntrusted, or one of Find's.
+// no half-close; the caller closes it. The error may be ErrUntrusted, or one of Find's.
 //
 // OpenStream does not wait for a peer that is linked to this node, unless 64 streams are on the way to it: if that has no OnStream,
-// or 64 streams of this node's open, the first Read fails. To others the stream goes through a hub, with TLS from end to end that the hub cannot read, and OpenStream
-// waits for the peer, for Config.HandshakeTimeout at most. It never waits longer than for ctx.
+// or 64 streams of this node's open, the first Read returns io.EOF. So does a Read when the peer is lost, as after its Close: what
+// a stream carries should mark its own end.
+//
+// To other peers the stream goes through a hub, with TLS from end to end that the hub cannot read, and OpenStream waits for the
+// peer, for Config.HandshakeTimeout at most. After a Write on such a stream has timed out, every Write fails, as in tls.Conn.
+// OpenStream never waits longer than for ctx.
 func (n *Node) OpenStream(ctx context.Context, peer string) (net.Conn, error) {
 	n.mu.Lock()
 	p, err := n.reached(peer)
@@ -76,6 +85,8 @@ func (n *Node) OpenStream(ctx context.Context, peer string) (net.Conn, error) {
 		default:
 			if r.Conn, r.error = l.session.Open(); r.error != nil {
 				r.error = fmt.Errorf("mesh: stream to %s: %w", peer, r.error)
+			} else {
+				r.Conn = &stream{Conn: r.Conn}
 			}
 		}
 		select {
@@ -152,7 +163,7 @@ func (l *link) acceptStreams() {
 			s.Close()
 			continue
 		}
-		counted := &stream{Conn: s, slots: l.streamSlots}
+		counted := &stream{Conn: s, free: func() { <-l.streamSlots }}
 		if n.cfg.OnStream == nil {
 			counted.Close()
 			continue
@@ -164,14 +175,95 @@ func (l *link) acceptStreams() {
 	}
 }
 
-// stream gives its slot back when it is closed.
+// stream is a yamux stream with what net.Conn promises and yamux does not: Close ends a Read that waits, a deadline that has passed
+// fails also the calls that need not wait, and errors are those of package net.
 type stream struct {
 	net.Conn
-	slots chan struct{}
-	once  sync.Once
+	free func() // called once, by Close; nil: nothing
+
+	mu              sync.Mutex
+	closed          bool
+	readBy, writeBy time.Time
+}
+
+func (s *stream) Read(b []byte) (int, error) {
+	if err := s.ended(&s.readBy); err != nil {
+		return 0, err
+	}
+	n, err := s.Conn.Read(b)
+	return n, s.errorOf(err, &s.readBy)
+}
+
+func (s *stream) Write(b []byte) (int, error) {
+	if err := s.ended(&s.writeBy); err != nil {
+		return 0, err
+	}
+	n, err := s.Conn.Write(b)
+	return n, s.errorOf(err, &s.writeBy)
+}
+
+// ended returns why no call is possible now, or nil.
+func (s *stream) ended(by *time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return net.ErrClosed
+	case !by.IsZero() && !time.Now().Before(*by):
+		return os.ErrDeadlineExceeded
+	}
+	return nil
+}
+
+// errorOf returns the error of a call for that of yamux, whose deadline may have been moved since.
+func (s *stream) errorOf(err error, by *time.Time) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, yamux.ErrTimeout):
+		return cmp.Or(s.ended(by), os.ErrDeadlineExceeded)
+	case errors.Is(err, yamux.ErrStreamClosed):
+		return cmp.Or(s.ended(by), err) // err: the link has ended
+	}
+	return err
 }
 
 func (s *stream) Close() error {
-	s.once.Do(func() { <-s.slots })
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	s.Conn.SetDeadline(time.Unix(1, 0)) // ends the calls in progress
+	s.mu.Unlock()
+	if s.free != nil {
+		s.free()
+	}
 	return s.Conn.Close()
+}
+
+func (s *stream) SetDeadline(t time.Time) error {
+	s.SetReadDeadline(t)
+	return s.SetWriteDeadline(t)
+}
+
+func (s *stream) SetReadDeadline(t time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return net.ErrClosed
+	}
+	s.readBy = t
+	return s.Conn.SetReadDeadline(t)
+}
+
+func (s *stream) SetWriteDeadline(t time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return net.ErrClosed
+	}
+	s.writeBy = t
+	return s.Conn.SetWriteDeadline(t)
 }

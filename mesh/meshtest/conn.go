@@ -71,13 +71,14 @@ type deadline struct {
 
 func (e *end) Read(b []byte) (int, error) {
 	for {
+		if e.isPast(&e.readBy) {
+			return 0, os.ErrDeadlineExceeded
+		}
 		n, wait, changed, err := e.tryRead(b)
 		if n > 0 || err != nil {
 			return n, err
 		}
-		if err := e.wait(&e.readBy, wait, changed); err != nil {
-			return 0, err
-		}
+		e.wait(&e.readBy, wait, changed)
 	}
 }
 
@@ -127,12 +128,12 @@ func (e *end) Write(b []byte) (int, error) {
 		switch {
 		case e.isClosed():
 			return written, net.ErrClosed
+		case e.isPast(&e.writeBy):
+			return written, os.ErrDeadlineExceeded
 		case broken:
 			return written, syscall.EPIPE
 		case room <= 0 || frozen:
-			if err := e.wait(&e.writeBy, 0, []<-chan struct{}{changed, networkChanged}); err != nil {
-				return written, err
-			}
+			e.wait(&e.writeBy, 0, []<-chan struct{}{changed, networkChanged})
 			continue
 		}
 		n := min(room, len(b)-written)
@@ -142,8 +143,8 @@ func (e *end) Write(b []byte) (int, error) {
 	return written, nil
 }
 
-// wait returns when one of the channels is closed, after d unless that is 0, or with an error at the deadline.
-func (e *end) wait(by *deadline, d time.Duration, changed []<-chan struct{}) error {
+// wait returns when one of the channels is closed, at the deadline, or after d unless that is 0.
+func (e *end) wait(by *deadline, d time.Duration, changed []<-chan struct{}) {
 	e.mu.Lock()
 	at := by.at
 	if by.changed == nil {
@@ -151,14 +152,8 @@ func (e *end) wait(by *deadline, d time.Duration, changed []<-chan struct{}) err
 	}
 	moved := by.changed
 	e.mu.Unlock()
-	if !at.IsZero() {
-		remaining := time.Until(at)
-		if remaining <= 0 {
-			return os.ErrDeadlineExceeded
-		}
-		if d == 0 || remaining < d {
-			d = remaining
-		}
+	if remaining := time.Until(at); !at.IsZero() && (d == 0 || remaining < d) {
+		d = max(remaining, 1)
 	}
 	var timeout <-chan time.Time
 	if d > 0 {
@@ -170,7 +165,12 @@ func (e *end) wait(by *deadline, d time.Duration, changed []<-chan struct{}) err
 	case <-moved:
 	case <-timeout:
 	}
-	return nil
+}
+
+func (e *end) isPast(by *deadline) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return !by.at.IsZero() && time.Until(by.at) <= 0
 }
 
 func (e *end) isClosed() bool {
