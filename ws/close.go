@@ -64,11 +64,8 @@ func (c *Conn) Close() error { return c.CloseWith(NormalClosure, "") }
 // not UTF-8, CloseWith returns an error and leaves the connection open. After
 // Close, CloseWith or CloseNow it returns an error that is net.ErrClosed.
 func (c *Conn) CloseWith(code CloseCode, reason string) error {
-	if code != NoStatus && !code.legal() {
-		return fmt.Errorf("ws: close: code %d must not be sent", code)
-	}
-	if !utf8.ValidString(reason) {
-		return errors.New("ws: close: the reason is not UTF-8")
+	if err := checkClose(code, reason); err != nil {
+		return err
 	}
 	if end := c.closeErr.Load(); end != nil && errors.Is(end.Err, syscall.ECONNRESET) && !c.isClosing.Load() {
 		c.CloseNow() // the peer has reset the connection: a Close frame would not arrive
@@ -97,18 +94,32 @@ func (c *Conn) CloseWith(code CloseCode, reason string) error {
 	return nil
 }
 
+// checkClose returns why a Close frame with code and reason must not be sent, or nil.
+func checkClose(code CloseCode, reason string) error {
+	if code != NoStatus && !code.legal() {
+		return fmt.Errorf("ws: close: code %d must not be sent", code)
+	}
+	if !utf8.ValidString(reason) {
+		return errors.New("ws: close: the reason is not UTF-8")
+	}
+	return nil
+}
+
 // CloseWrite sends a Close frame with NormalClosure and returns; Read and
 // WriteTo continue until the peer's Close. It is the nearest thing to the
 // half-close of TCP: the peer receives all that was written, but a WebSocket
 // peer answers with its own Close at once. On a server, a peer that has neither
 // sent nor acknowledged anything for CloseTimeout is disconnected. The program
-// still has to call Close or CloseNow.
+// still has to call Close or CloseNow; after those the error is net.ErrClosed.
 func (c *Conn) CloseWrite() error { return c.CloseWriteWith(NormalClosure, "") }
 
 // CloseWriteWith is CloseWrite with another code and a reason, as in CloseWith.
 func (c *Conn) CloseWriteWith(code CloseCode, reason string) error {
-	if !code.legal() || !utf8.ValidString(reason) {
-		return fmt.Errorf("ws: close: code %d must not be sent, or the reason is not UTF-8", code)
+	if err := checkClose(code, reason); err != nil {
+		return err
+	}
+	if c.isClosing.Load() {
+		return fmt.Errorf("ws: close: %w", net.ErrClosed)
 	}
 	err := c.sendClose(code, reason)
 	c.startCloseTimeout()

@@ -200,6 +200,21 @@ func TestLongReasonIsTruncated(t *testing.T) {
 	p.wantFrame(fin|clos, "\x03\xf0"+strings.Repeat("é", 61))
 }
 
+func TestCloseWriteWith(t *testing.T) {
+	c, p := serveClient(t, ws.Config{CloseTimeout: 50 * time.Millisecond})
+	if err := c.CloseWriteWith(ws.AbnormalClosure, ""); err == nil {
+		t.Error("a code was sent that must not be sent")
+	}
+	if err := c.CloseWriteWith(ws.NoStatus, ""); err != nil {
+		t.Errorf("an empty Close frame: %v", err)
+	}
+	p.wantFrame(fin|clos, "")
+	c.Close()
+	if err := c.CloseWriteWith(ws.NormalClosure, ""); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("after Close: %v, want net.ErrClosed", err)
+	}
+}
+
 // Close returns even if the peer does not answer, or reads nothing.
 func TestCloseIsBounded(t *testing.T) {
 	t.Parallel()

@@ -34,7 +34,8 @@ type readState struct {
 // whatever the code (see CloseError). It returns a *CloseError when the peer has
 // broken the protocol, when the connection ended without a Close frame, and with
 // ErrNotUTF8; io.EOF and a *CloseError come again with each further Read. After
-// Close or CloseNow the error is net.ErrClosed.
+// Close or CloseNow the error is net.ErrClosed, unless reading has ended before: the
+// peer's answer to Close is io.EOF.
 func (c *Conn) Read(p []byte) (n int, err error) {
 	if len(p) == 0 {
 		return 0, nil
