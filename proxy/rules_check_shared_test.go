@@ -8,30 +8,31 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// followed is a backend with slots shared by engines and frequent checks; follow passes it
+// followed is an engine with a backend whose slots are shared by engines, and frequent checks; follow passes it
 // other engines' verdicts.
-func followed(t *testing.T) (v *visit, d *doctor, follow func(place int, verdict *proxy.Verdict)) {
-	s, d := newServer(t, "a"), newDoctor(t)
-	f := newFakeShared(1, 1)
+func followed(t *testing.T, c proxy.CheckConfig, backend proxy.BackendConfig) (v *visit, f *fakeShared, follow func(place int, verdict *proxy.Verdict)) {
+	f = newFakeShared(1, 1)
 	f.calm = true
-	c := quick(1, 1)
-	c.Timeout = time.Second
 	v = start(t, proxy.ServiceConfig{Check: c, Lock: proxy.LockConfig{Slots: 1, Scope: proxy.ScopeCluster}, Shared: f.share,
-		Backends: []proxy.BackendConfig{d.of(s)}})
+		Backends: []proxy.BackendConfig{backend}})
 	v.untilUp()
-	return v, d, func(place int, verdict *proxy.Verdict) {
-		v.FollowCheck(proxy.FollowedCheck{Service: v.svc.Name(), Backend: "a", Addr: s.addr(), Place: place, By: "edge-2", Verdict: verdict})
+	return v, f, func(place int, verdict *proxy.Verdict) {
+		v.FollowCheck(proxy.FollowedCheck{Service: v.svc.Name(), Backend: "a", Addr: backend.Addr, Place: place, By: "edge-2", Verdict: verdict})
 	}
 }
 
-// checksOf returns how many checks this engine has made.
-func checksOf(v *visit) int64 { return v.backend("a").Checks.Total }
+// seen is a check that a server sees, for which an engine takes a slot. Verdicts are waited for longer than any test takes.
+func seen(rise, fall int) proxy.CheckConfig {
+	c := quick(rise, fall)
+	c.Type, c.Send, c.Want, c.Timeout = "send-expect", "check\n", "a check", patience
+	return c
+}
 
-// untilChecked waits until this engine's last check has ended, once another one checks.
-func untilChecked(v *visit) {
-	for was := int64(-1); was != checksOf(v); time.Sleep(300 * time.Millisecond) {
-		was = checksOf(v)
-	}
+// betweenChecks calls do while no check is under way, and returns afterwards. The checks are seen.
+func (m *fakeShared) betweenChecks(do func()) {
+	done := make(chan struct{})
+	m.between <- func() { do(); close(done) }
+	<-done
 }
 
 // verdict is a verdict of another engine.
@@ -47,10 +48,8 @@ func verdict(up bool) *proxy.Verdict {
 // another's. This engine's clients still find out for themselves.
 func TestRule25dAnothersVerdict(t *testing.T) {
 	t.Parallel()
-	v, _, follow := followed(t)
-	follow(1, nil)
-	untilChecked(v)
-	follow(1, verdict(false))
+	v, f, follow := followed(t, seen(1, 1), newServer(t, "a").backend())
+	f.betweenChecks(func() { follow(1, verdict(false)) })
 	down := v.backend("a")
 	if down.State != proxy.StateDown || down.Check.By != "edge-2" || down.Check.Detail != "connection refused" || down.Check.Reason != proxy.ReasonConnect || down.Check.Consecutive != 3 {
 		t.Errorf("it is %+v, %+v", down, down.Check)
@@ -80,7 +79,9 @@ func TestRule25dAnothersVerdict(t *testing.T) {
 // the result.
 func TestRule25dWhoFallsSilent(t *testing.T) {
 	t.Parallel()
-	v, d, follow := followed(t)
+	d, c := newDoctor(t), quick(1, 1)
+	c.Timeout = time.Second
+	v, _, follow := followed(t, c, d.of(newServer(t, "a")))
 	follow(1, verdict(true))
 	d.sick()
 	v.untilHealth("a", proxy.StateDown) // after waiting in vain for a verdict
@@ -101,21 +102,12 @@ func TestRule25dWhoFallsSilent(t *testing.T) {
 func TestRule25dWhoDoesNotReachIt(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "a")
-	f := newFakeShared(1, 1)
-	f.calm = true
-	c := quick(1, 3)
-	c.Type, c.Send, c.Want = "send-expect", "check\n", "a check"
-	v := start(t, proxy.ServiceConfig{Check: c, Lock: proxy.LockConfig{Slots: 1, Scope: proxy.ScopeCluster}, Shared: f.share}, s)
-	follow := func(verdict *proxy.Verdict) {
-		v.FollowCheck(proxy.FollowedCheck{Service: v.svc.Name(), Backend: "a", Addr: s.addr(), Place: 1, By: "edge-2", Verdict: verdict})
-	}
-	v.untilUp()
-	follow(verdict(true))
-	untilChecked(v)
+	v, f, follow := followed(t, seen(1, 3), s.backend())
+	f.betweenChecks(func() { follow(1, verdict(true)) })
 	s.kill()
 	one := v.queue("one")
 	v.untilHealth("a", proxy.StateDown)
-	follow(verdict(true))
+	follow(1, verdict(true))
 	if i := v.backend("a"); i.State != proxy.StateDown || i.Check.By != "" {
 		t.Errorf("it is %+v, %+v", i, i.Check)
 	}
@@ -129,7 +121,7 @@ func TestRule25dWhoDoesNotReachIt(t *testing.T) {
 // TestRule25dMaintIsNotChecked, whatever others say.
 func TestRule25dMaintIsNotChecked(t *testing.T) {
 	t.Parallel()
-	v, _, follow := followed(t)
+	v, _, follow := followed(t, seen(1, 1), newServer(t, "a").backend())
 	v.must(v.svc.Backend("a").Maint(proxy.DrainOptions{By: "ana"}))
 	if all := v.SharedChecks(); len(all) != 0 {
 		t.Errorf("the others get %+v", all)

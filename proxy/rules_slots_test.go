@@ -40,10 +40,12 @@ type fakeShared struct {
 	calm   bool // grant whatever is possible
 	wrong  []string
 	closed bool
+
+	between chan func() // what the next check calls, which then gets no slot
 }
 
 func newFakeShared(seed uint64, slots int) *fakeShared {
-	return &fakeShared{rng: rand.New(rand.NewPCG(seed, 1)), slots: slots, gone: map[uint64]bool{}, held: map[uint64]proxy.SharedGrant{}}
+	return &fakeShared{rng: rand.New(rand.NewPCG(seed, 1)), slots: slots, gone: map[uint64]bool{}, held: map[uint64]proxy.SharedGrant{}, between: make(chan func(), 1)}
 }
 
 func (m *fakeShared) share(u proxy.SharedUser) proxy.Shared {
@@ -132,8 +134,14 @@ func (m *fakeShared) State() proxy.SharedState {
 
 func (m *fakeShared) Number(arrival uint64) uint64 { return arrival }
 
-// CheckSlot grants each check a slot, and counts the checks.
+// CheckSlot grants each check a slot, except one that is used for betweenChecks, and counts the checks.
 func (m *fakeShared) CheckSlot(ctx context.Context, _ time.Duration, _ bool) (context.Context, func(), bool) {
+	select {
+	case do := <-m.between:
+		do()
+		return ctx, func() {}, false
+	default:
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.checks++
