@@ -138,8 +138,10 @@ func TestWebStall(t *testing.T) {
 		p.say([]byte(getFile))
 		resp := p.answer()
 		n, buf := 0, make([]byte, 512<<10)
+		const rate = 400 << 10 // bytes a second: so little that no Write ends within the limit, also after a time without a processor
 		for began := time.Now(); time.Since(began) < limit+limit/8; time.Sleep(5 * time.Millisecond) {
-			m, err := resp.Body.Read(buf[:2<<10]) // so little that no Write ends within the limit
+			due := int(time.Since(began).Seconds()*rate) - n
+			m, err := io.ReadFull(resp.Body, buf[:min(max(due, 0), len(buf))])
 			if n += m; err != nil {
 				t.Fatalf("after %d bytes: %v", n, err)
 			}
