@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 )
 
 // socketFile identifies the file of a Unix socket as it was made: a file that has
@@ -118,7 +117,7 @@ func ClearSocket(path string) error {
 	if info.Mode().Type() != fs.ModeSocket {
 		return fmt.Errorf("%s is in the way and is not a socket", path)
 	}
-	c, err := net.DialTimeout("unix", path, time.Second)
+	c, err := net.Dial("unix", path)
 	if err == nil {
 		c.Close()
 		return fmt.Errorf("listen unix %s: %w", path, syscall.EADDRINUSE)

@@ -39,7 +39,7 @@ func newPassing(dial dialFunc) *passing {
 		if err != nil {
 			return nil, err
 		}
-		return beginHTTP2(ctx, c)
+		return &begun{Conn: c, dial: ctx}, nil
 	}
 	return p
 }
@@ -129,44 +129,37 @@ func (b passingBody) Close() error {
 // errHTTP1 means that a server speaks only HTTP/1.
 var errHTTP1 = errors.New("control: no HTTP/2")
 
-// preface is the beginning of an HTTP/2 connection (RFC 9113, 3.4).
-const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+// begun is a connection whose first write, of the preface and the settings, waits for the first byte of the answer: 0, from
+// the length of a SETTINGS frame, or the beginning of a refusal in HTTP/1. So the protocol of each connection is known before
+// a request is sent, whichever process accepted it. The preface is not sent earlier, alone: a server gives up when the settings
+// are not there within two seconds of it.
+type begun struct {
+	net.Conn
+	dial  context.Context // in which the first write ends, too; nil: it has ended
+	first [1]byte
+	read  bool
+}
 
-// beginHTTP2 sends the preface, and reads the first byte of the answer: 0, from the length of a SETTINGS frame, or the beginning
-// of a refusal in HTTP/1. So the protocol of each connection is known before a request is sent, whichever process accepted it.
-func beginHTTP2(ctx context.Context, c net.Conn) (net.Conn, error) {
-	stop := context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })
-	b := &begun{Conn: c, sent: preface}
-	_, err := io.WriteString(c, preface)
-	if err == nil {
-		_, err = io.ReadFull(c, b.first[:])
+func (b *begun) Write(p []byte) (int, error) {
+	n, err := b.Conn.Write(p)
+	if ctx := b.dial; ctx != nil && err == nil {
+		b.dial = nil
+		err = b.answered(ctx)
 	}
+	return n, err
+}
+
+// answered waits for the first byte of the answer.
+func (b *begun) answered(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { b.SetDeadline(time.Unix(1, 0)) })
+	_, err := io.ReadFull(b.Conn, b.first[:])
 	switch {
 	case !stop():
 		err = ctx.Err()
 	case err == nil && b.first[0] != 0:
 		err = errHTTP1
 	}
-	if err != nil {
-		c.Close()
-		return nil, err
-	}
-	return b, nil
-}
-
-// begun is a connection on which the preface was sent, and the answer's first byte read.
-type begun struct {
-	net.Conn
-	sent  string // to be omitted from the next writes, as it was sent already
-	first [1]byte
-	read  bool
-}
-
-func (b *begun) Write(p []byte) (int, error) {
-	left := min(len(p), len(b.sent))
-	b.sent = b.sent[left:]
-	n, err := b.Conn.Write(p[left:])
-	return left + n, err
+	return err
 }
 
 func (b *begun) Read(p []byte) (int, error) {

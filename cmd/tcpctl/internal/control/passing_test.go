@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/connlimit"
 	"github.com/tcpctl/tcpctl/proxy/api"
@@ -86,6 +88,33 @@ func TestPeersThroughAnInstanceOfHTTP1(t *testing.T) {
 	t.Cleanup(second.Close)
 	if st, err := c.Peer("x").Status(t.Context()); err != nil || st.Node.Version != "HTTP/2.0" {
 		t.Errorf("after the upgrade: %+v, %v", st, err)
+	}
+}
+
+// TestThePrefaceComesWithTheSettings, before the server has answered: it may wait for them for two seconds alone, in which a
+// busy machine has not run the client again.
+func TestThePrefaceComesWithTheSettings(t *testing.T) {
+	at := socketPath(t)
+	ln, err := net.Listen("unix", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	c := Dial(at)
+	t.Cleanup(c.Close)
+	var asks sync.WaitGroup
+	defer asks.Wait()
+	asks.Go(func() { c.Peer("x").Status(t.Context()) }) // it gets no answer
+	nc, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	nc.SetDeadline(time.Now().Add(20 * time.Second)) // only a client that waits takes this long
+	const preface, settings = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 4
+	head := make([]byte, len(preface)+9)
+	if _, err := io.ReadFull(nc, head); err != nil || string(head[:len(preface)]) != preface || head[len(preface)+3] != settings {
+		t.Errorf("it sent %q, %v", head, err)
 	}
 }
 
