@@ -4,6 +4,7 @@ package command
 
 import (
 	"context"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -81,6 +82,19 @@ func TestAChildMayHoldTheOutput(t *testing.T) {
 		t.Error("the child, a service perhaps, was killed with its parent")
 	}
 	syscall.Kill(child, syscall.SIGKILL)
+}
+
+// TestStandardInputIsLate: a program that has succeeded has not failed because nobody came to write its standard input.
+func TestStandardInputIsLate(t *testing.T) {
+	var r Runner
+	defer r.Close()
+	for program, succeeds := range map[string]bool{"true": true, "false": false} {
+		in, w := io.Pipe()
+		time.AfterFunc(3*outputDelay, func() { w.Close() })
+		if got := r.Run(t.Context(), Command{Argv: []string{program}, Stdin: in}); (got.Err == nil) != succeeds {
+			t.Errorf("%s: %+v", program, got)
+		}
+	}
 }
 
 func TestTheContextEndsIt(t *testing.T) {
