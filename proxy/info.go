@@ -44,7 +44,8 @@ type ServiceInfo struct {
 	Listen   []string      `json:"listen"`        // listen addresses, with the actual port for ":0"; empty: closed
 	SNI      []string      `json:"sni,omitempty"` // TLS server names by which the service shares its addresses
 	State    string        `json:"state"`
-	Reason   Reason        `json:"reason,omitempty"` // why the head of the queue waits
+	Removing bool          `json:"removing,omitempty"` // a reload has removed the service, which is closed and serves its last clients
+	Reason   Reason        `json:"reason,omitempty"`   // why the head of the queue waits
 	Balance  string        `json:"balance"`
 	Scope    string        `json:"scope,omitempty"` // cluster: pauses, windows, admin states and weights apply on all nodes
 	Sessions SessionCounts `json:"sessions"`

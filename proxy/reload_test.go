@@ -123,6 +123,11 @@ func TestRule22AServiceThatIsGoneServesItsOwn(t *testing.T) {
 	}
 	fmt.Fprintln(live, "still here")
 	live.hears("still here")
+	for _, s := range v.Operator.Services() {
+		if s.Removing != (s.Name == "db") {
+			t.Errorf("%s is being removed: %v", s.Name, s.Removing)
+		}
+	}
 	live.Close()
 	for end := time.Now().Add(patience); v.Service("db") != nil; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {

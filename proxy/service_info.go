@@ -64,7 +64,7 @@ func (s *Service) addLive(i *ServiceInfo, backends []*Backend) {
 
 func (s *Service) infoLocked() ServiceInfo {
 	now := time.Now()
-	i := ServiceInfo{Name: s.name, Listen: s.listensLocked(), SNI: s.config().SNI, State: s.stateLocked(), Balance: s.config().Balance, Scope: s.cluster.scope(),
+	i := ServiceInfo{Name: s.name, Listen: s.listensLocked(), SNI: s.config().SNI, State: s.stateLocked(), Removing: s.quiet.retired, Balance: s.config().Balance, Scope: s.cluster.scope(),
 		Sessions: s.stats.counts, Queue: s.stats.queueCounts}
 	i.Sessions.Active, i.Sessions.Bypass, i.Sessions.Max = s.active, s.bypassing, s.config().MaxSessions
 	i.Queue.Waiting, i.Queue.Max = s.queue.Waiting()+s.predecessors.Waiting, max(s.config().Queue.Max, 0)

@@ -41,15 +41,16 @@ func (p *backendsPane) refresh(f *frame) {
 		if f.view != "" && s.Name != f.view {
 			continue
 		}
+		current := !s.Removing || f.stats.status.Service(s.Name) == s
 		if !isBare(f, s) {
-			rows = append(rows, &backendRow{target: s.Name, service: s, sign: serviceSign(s), flow: f.stats.flows[s.Name],
+			rows = append(rows, &backendRow{target: s.Name, service: s, sign: serviceSign(s), flow: f.stats.flowOf(s.Name, current),
 				pending: f.stats.pending[s.Name].act, second: secondText(f, s)})
 		}
 		for j := range s.Backends {
 			b := &s.Backends[j]
 			target := s.Name + "/" + b.Name
 			rows = append(rows, &backendRow{target: target, service: s, backend: b, sign: backendSign(b),
-				flow: f.stats.flows[target], since: f.stats.now().Sub(b.Since), pending: f.stats.pending[target].act, alone: p.table.Across})
+				flow: f.stats.flowOf(target, current && (!b.Removing || f.stats.status.Backend(target) == b)), since: f.stats.now().Sub(b.Since), pending: f.stats.pending[target].act, alone: p.table.Across})
 		}
 	}
 	p.table.Set(rows, f.clock())

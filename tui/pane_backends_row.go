@@ -45,7 +45,7 @@ func (r *backendRow) isTall() bool {
 // backend is worse than what an operator intends.
 func (r *backendRow) sickness() int {
 	switch {
-	case r.backend == nil && r.service.State == proxy.StateClosed:
+	case r.backend == nil && r.service.State == proxy.StateClosed && !r.service.Removing:
 		return 8
 	case r.backend == nil && r.service.Pause != nil:
 		return 5

@@ -17,14 +17,15 @@ type sign struct {
 func (s sign) text() string { return string(s.mark) + " " + s.word }
 
 var (
-	signUp    = sign{'+', "UP", themes.StateUp}
-	signDrain = sign{'~', "DRAIN", themes.StateDrain}
-	signMaint = sign{'=', "MAINT", themes.StateMaint}
-	signDown  = sign{'!', "DOWN", themes.StateDown}
-	signCheck = sign{'?', "CHECK", themes.StateCheck}
-	signEject = sign{'x', "EJECT", themes.StateError}
-	signError = sign{'x', "ERROR", themes.StateError}
-	signIdle  = sign{'o', "IDLE", themes.StateIdle}
+	signUp     = sign{'+', "UP", themes.StateUp}
+	signDrain  = sign{'~', "DRAIN", themes.StateDrain}
+	signMaint  = sign{'=', "MAINT", themes.StateMaint}
+	signRemove = sign{'~', "REMOVE", themes.StateDrain}
+	signDown   = sign{'!', "DOWN", themes.StateDown}
+	signCheck  = sign{'?', "CHECK", themes.StateCheck}
+	signEject  = sign{'x', "EJECT", themes.StateError}
+	signError  = sign{'x', "ERROR", themes.StateError}
+	signIdle   = sign{'o', "IDLE", themes.StateIdle}
 )
 
 // backendSign gives an operator's state precedence over checks: a drained backend that is also down
@@ -32,7 +33,7 @@ var (
 func backendSign(b *proxy.BackendInfo) sign {
 	switch {
 	case b.Removing:
-		return sign{'~', "REMOVE", themes.StateDrain}
+		return signRemove
 	case b.Admin == proxy.AdminDrain:
 		return signDrain
 	case b.Admin == proxy.AdminMaint:
@@ -50,6 +51,9 @@ func backendSign(b *proxy.BackendInfo) sign {
 }
 
 func serviceSign(s *proxy.ServiceInfo) sign {
+	if s.Removing {
+		return signRemove
+	}
 	switch s.State {
 	case proxy.StatePausing:
 		return sign{'~', "PAUSING", themes.StateDrain}
@@ -75,10 +79,10 @@ func totalsOf(s *api.Status) (c totals) {
 		svc := &s.Services[i]
 		c.waiting += svc.Queue.Waiting
 		c.active += svc.Sessions.Active
-		switch svc.State {
-		case proxy.StatePausing, proxy.StatePaused:
+		switch {
+		case svc.State == proxy.StatePausing, svc.State == proxy.StatePaused:
 			c.paused++
-		case proxy.StateClosed:
+		case svc.State == proxy.StateClosed && !svc.Removing:
 			c.closed++
 		}
 		for j := range svc.Backends {

@@ -151,11 +151,12 @@ func withoutLeases(all []proxy.ServiceInfo) []proxy.ServiceInfo {
 // updateHistory adds a point to the history of each service, and to that of all.
 func (s *stats) updateHistory() {
 	sum := point{at: s.now()}
-	for i := range s.status.Services {
-		p := pointOf(&s.status.Services[i], s.now())
-		s.history(s.status.Services[i].Name).add(p)
-		for j := range s.status.Services[i].Backends {
-			s.addBackend(s.status.Services[i].Name, &s.status.Services[i].Backends[j])
+	services := s.status.Named().Services
+	for i := range services {
+		p := pointOf(&services[i], s.now())
+		s.history(services[i].Name).add(p)
+		for j := range services[i].Backends {
+			s.addBackend(services[i].Name, &services[i].Backends[j])
 		}
 		sum = sum.plus(p)
 	}

@@ -37,14 +37,24 @@ func (s *stats) updateFlows() {
 			s.subtract(base, dt)
 		}
 	}
-	s.recent = append(s.recent, s.status)
+	s.recent = append(s.recent, s.status.Named())
+}
+
+// flowOf returns the flow of a service or backend. One that is being removed while another has its
+// name has none: flows are known by name.
+func (s *stats) flowOf(target string, current bool) flow {
+	if !current {
+		return flow{}
+	}
+	return s.flows[target]
 }
 
 func (s *stats) subtract(base *api.Status, dt float64) {
 	rate := func(now, then int64) float64 { return max(float64(now-then), 0) / dt }
 	var all flow
-	for i := range s.status.Services {
-		now := &s.status.Services[i]
+	services := s.status.Named().Services
+	for i := range services {
+		now := &services[i]
 		then := base.Service(now.Name)
 		if then == nil {
 			continue

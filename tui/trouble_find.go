@@ -95,7 +95,7 @@ func serviceTroubles(f *frame, s *proxy.ServiceInfo) (list []trouble) {
 		}
 		list = append(list, t)
 	}
-	if s.State == proxy.StateClosed {
+	if s.State == proxy.StateClosed && !s.Removing {
 		add(trouble{kind: troubleDown, state: "CLOSED", pane: paneBackends, row: s.Name, text: "its listeners are closed: new clients are refused"})
 	}
 	if p := s.Pause; p != nil {

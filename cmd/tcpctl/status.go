@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -98,13 +99,17 @@ func statusRows(before, now *api.Status) (t [][]string) {
 	seconds := now.Node.Now.Sub(before.Node.Now).Seconds()
 	for i := range now.Services {
 		s := &now.Services[i]
-		rate := rates(seconds, s.BytesIn, s.BytesOut, 0, 0)
-		if old := before.Service(s.Name); old != nil {
-			rate = rates(seconds, s.BytesIn, s.BytesOut, old.BytesIn, old.BytesOut)
+		old := s // 0 at first
+		if n := slices.IndexFunc(before.Services, func(o proxy.ServiceInfo) bool { return o.Name == s.Name && o.Removing == s.Removing }); n >= 0 {
+			old = &before.Services[n]
 		}
+		rate := rates(seconds, s.BytesIn, s.BytesOut, old.BytesIn, old.BytesOut)
 		note := ""
 		if s.Lock != nil {
 			note = s.Lock.Text()
+		}
+		if s.Removing {
+			note = "removed by a reload; serves its last clients"
 		}
 		if len(s.SNI) > 0 {
 			note = strings.TrimPrefix(note+", sni "+strings.Join(s.SNI, " "), ", ")
@@ -131,7 +136,7 @@ func statusRows(before, now *api.Status) (t [][]string) {
 			t = append(t, []string{"\x00          " + pauseLine(p, now.Node.Now)})
 		}
 		for _, b := range s.Backends {
-			t = append(t, backendRow(s, &b, before.Backend(s.Name+"/"+b.Name), seconds, now.Node.Now))
+			t = append(t, backendRow(s, &b, old, seconds, now.Node.Now))
 		}
 	}
 	for _, p := range now.Predecessors {
@@ -154,13 +159,17 @@ func clientNotes(s *proxy.ServiceInfo) (notes []string) {
 	return notes
 }
 
-func backendRow(s *proxy.ServiceInfo, b, old *proxy.BackendInfo, seconds float64, now time.Time) []string {
+// backendRow is a backend of a service, which was before some seconds ago.
+func backendRow(s *proxy.ServiceInfo, b *proxy.BackendInfo, before *proxy.ServiceInfo, seconds float64, now time.Time) []string {
 	active, rate := fmt.Sprint(b.Active), [2]string{"-", "-"}
 	if b.State == proxy.StateUp || b.Active > 0 {
-		rate = rates(seconds, b.BytesIn, b.BytesOut, b.BytesIn, b.BytesOut)
-		if old != nil {
-			rate = rates(seconds, b.BytesIn, b.BytesOut, old.BytesIn, old.BytesOut)
+		old := b
+		if n := slices.IndexFunc(before.Backends, func(o proxy.BackendInfo) bool {
+			return o.Name == b.Name && o.Addr == b.Addr && o.Removing == b.Removing
+		}); n >= 0 {
+			old = &before.Backends[n]
 		}
+		rate = rates(seconds, b.BytesIn, b.BytesOut, old.BytesIn, old.BytesOut)
 	} else {
 		active = "-"
 	}
@@ -227,5 +236,5 @@ func rates(seconds float64, in, out, oldIn, oldOut int64) [2]string {
 	if seconds <= 0 {
 		return [2]string{"0", "0"}
 	}
-	return [2]string{amount(float64(in-oldIn) / seconds), amount(float64(out-oldOut) / seconds)}
+	return [2]string{amount(float64(max(in-oldIn, 0)) / seconds), amount(float64(max(out-oldOut, 0)) / seconds)}
 }

@@ -253,7 +253,10 @@ func worse(before, now *api.Status) error {
 	for i := range before.Services {
 		was := &before.Services[i]
 		is := now.Service(was.Name)
-		if is == nil {
+		switch {
+		case was.Removing: // the new process does not have it
+			continue
+		case is == nil:
 			return api.NoAnswer(was.Name + " is not there")
 		}
 		eligible := 0

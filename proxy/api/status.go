@@ -55,14 +55,10 @@ type ReloadInfo struct {
 	Failed   int64     `json:"failed"`          // number of reloads that failed
 }
 
-// Service returns the service with a name, or nil.
+// Service returns the service with a name, or nil: of several, the one that is
+// not being removed.
 func (s *Status) Service(name string) *proxy.ServiceInfo {
-	for i := range s.Services {
-		if s.Services[i].Name == name {
-			return &s.Services[i]
-		}
-	}
-	return nil
+	return current(s.Services, name, serviceKey)
 }
 
 // Certificate returns the certificate of a service, or nil.
@@ -75,15 +71,12 @@ func (s *Status) Certificate(service string) *CertificateInfo {
 	return nil
 }
 
-// Backend returns the backend of a target, "service/backend", or nil.
+// Backend returns the backend of a target, "service/backend", or nil: of
+// several, the one that is not being removed.
 func (s *Status) Backend(target string) *proxy.BackendInfo {
 	service, name := SplitTarget(target)
 	if svc := s.Service(service); svc != nil {
-		for i := range svc.Backends {
-			if svc.Backends[i].Name == name {
-				return &svc.Backends[i]
-			}
-		}
+		return current(svc.Backends, name, backendKey)
 	}
 	return nil
 }

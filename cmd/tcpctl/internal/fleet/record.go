@@ -97,7 +97,7 @@ func (f *Fleet) publish() {
 
 func (f *Fleet) record(acts []operatorAct) record {
 	r := record{Version: recordVersion, Services: []api.PeerService{}, Checks: f.followChecks()}
-	all := f.source.Engine.Operator().Services()
+	all := (&api.Status{Services: f.source.Engine.Operator().Services()}).Named().Services
 	for i := range all[:min(len(all), maxServices)] {
 		r.Services = append(r.Services, api.Brief(&all[i]))
 	}

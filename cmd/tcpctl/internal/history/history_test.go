@@ -131,6 +131,42 @@ func TestAnIncidentIsRecorded(t *testing.T) {
 
 // TestNothingIsCountedTwiceOrLost: for any period, and from whatever steps it is read, the sum is
 // right.
+// TestWhatAReloadHasReplaced: a service and a backend that are being removed next to successors of
+// the same name are one line of history, and their being closed is no outage.
+func TestWhatAReloadHasReplaced(t *testing.T) {
+	t.Parallel()
+	e := &engine{now: start, services: []proxy.ServiceInfo{service("db", "a"), service("web", "a")}}
+	for i := range e.services {
+		e.services[i].Sessions.Active, e.services[i].Backends[0].Active = 2, 2
+	}
+	tp := newTape(t, Memory, e)
+	for n := range 20 {
+		tp.second(func(e *engine) {
+			switch n {
+			case 5: // db is removed, and web's backend
+				db, web := &e.services[0], &e.services[1]
+				db.Removing, db.State, db.Listen = true, proxy.StateClosed, nil
+				web.Backends[0].Removing, web.Backends[0].Eligible = true, false
+				web.Backends = append(web.Backends, service("", "a").Backends[0])
+			case 10:
+				e.services = append([]proxy.ServiceInfo{service("db", "a")}, e.services...)
+				e.services[0].Sessions.Active = 1
+			}
+		})
+	}
+	tp.flush()
+	for second, active := range map[int]int{8: 2, 15: 3} {
+		m := must(tp.Moment(ctx, at(second)))(t)
+		if db, web := m.Status.Service("db"), m.Status.Service("web"); db.Sessions.Active != active || web.Sessions.Active != 2 || db.Removing != (second == 8) ||
+			len(web.Backends) != 1 || web.Backends[0].Active != 2 || web.Backends[0].Admin != proxy.AdminReady {
+			t.Errorf("at %d: %+v %+v", second, db, web)
+		}
+	}
+	if i := must(tp.Incident(ctx, api.Stretch{Since: at(0), Until: at(20)}))(t); len(i.Outages) > 0 {
+		t.Errorf("%+v", i.Outages)
+	}
+}
+
 func TestNothingIsCountedTwiceOrLost(t *testing.T) {
 	t.Parallel()
 	e := &engine{now: at(3480), services: []proxy.ServiceInfo{service("db", "a")}}

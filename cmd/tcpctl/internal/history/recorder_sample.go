@@ -69,7 +69,7 @@ func (s *sampler) take(last, suspend bool) {
 	defer cancel()
 	b := &batch{now: time.Now(), suspend: suspend, waits: s.waits}
 	if status, err := s.r.source.Status(ctx); err == nil {
-		b.status, b.now = status, status.Node.Now
+		b.status, b.now = status.Named(), status.Node.Now
 		b.waiters = s.waiters(ctx, status)
 		s.every = interval(status)
 	}

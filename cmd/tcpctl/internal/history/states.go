@@ -27,6 +27,9 @@ func wordOf(words []string, code int) string {
 
 func serviceState(s *proxy.ServiceInfo) int {
 	word := s.State
+	if s.Removing { // no outage: a reload has removed it
+		word = proxy.StateOpen
+	}
 	serves := func(b proxy.BackendInfo) bool {
 		return b.Eligible || b.State == proxy.StateUp && b.Admin == proxy.AdminReady
 	}
@@ -60,7 +63,7 @@ type change struct {
 
 // serviceChange returns the service's state, without its numbers.
 func serviceChange(s *proxy.ServiceInfo, at time.Time) change {
-	i := proxy.ServiceInfo{Name: s.Name, Listen: s.Listen, State: s.State, Balance: s.Balance, Queue: proxy.QueueInfo{Max: s.Queue.Max}}
+	i := proxy.ServiceInfo{Name: s.Name, Listen: s.Listen, State: s.State, Removing: s.Removing, Balance: s.Balance, Queue: proxy.QueueInfo{Max: s.Queue.Max}}
 	c := change{at: at, state: serviceState(s)}
 	if s.Lock != nil {
 		i.Lock = &proxy.LockInfo{Slots: s.Lock.Slots, TTLSeconds: s.Lock.TTLSeconds}

@@ -29,7 +29,7 @@ var (
 	events  = desc("counter", "tcpctl_events_total", "Events since the start.")
 	dropped = desc("counter", "tcpctl_dropped_total", "Log lines, events and seconds of history that were dropped instead of blocking, because they came too fast or a disk did not take them.", "what")
 
-	serviceState = desc("gauge", "tcpctl_service_state", "1 for the current state of the service, 0 for the others.", "service", "state")
+	serviceState = desc("gauge", "tcpctl_service_state", "1 for the current state of the service, 0 for the others; absent once a reload has removed it.", "service", "state")
 	ended        = desc("counter", "tcpctl_sessions_ended_total", "Ended sessions, by the side that ended them, phase and reason.", "service", "by", "phase", "reason")
 	closes       = desc("counter", "tcpctl_websocket_closes_total", "WebSocket sessions that ended after their handshake, by close code; 1006: no Close frame.", "service", "code")
 	tlsFailures  = desc("counter", "tcpctl_tls_handshake_failures_total", "Failed TLS handshakes with clients and backends, except those of checks.", "service", "side", "reason")
@@ -67,6 +67,7 @@ func (c *collector) Collect(metrics chan<- prometheus.Metric) {
 		metrics <- prometheus.NewInvalidMetric(nodeInfo, err)
 		return
 	}
+	status = status.Named() // two metrics with the same labels make the whole scrape fail
 	ch := out{metrics}
 	ch.node(status)
 	if page, err := c.source.Events(ctx, c.lastSeen.Load(), false); err == nil {
@@ -84,7 +85,9 @@ func (c *collector) Collect(metrics chan<- prometheus.Metric) {
 type out struct{ ch chan<- prometheus.Metric }
 
 func (o out) service(s *proxy.ServiceInfo) {
-	o.states(serviceState, s.State, serviceStates, s.Name)
+	if !s.Removing { // it is not an operator who has closed it
+		o.states(serviceState, s.State, serviceStates, s.Name)
+	}
 	for _, m := range serviceMetrics {
 		o.send(m.desc, m.kind, m.value(s), s.Name)
 	}

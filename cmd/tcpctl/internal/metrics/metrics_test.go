@@ -271,6 +271,64 @@ func TestOfAnEngine(t *testing.T) {
 	scrape(t, s, "/healthz", 200)
 }
 
+// TestReplacedNames: a service and a backend that a reload has removed serve their clients next to
+// successors of the same name. Each has one metric.
+func TestReplacedNames(t *testing.T) {
+	backends := [2]string{proxytest.Listen(t).Addr().String(), proxytest.Listen(t).Addr().String()}
+	config := func(backends map[string]string) (c proxy.Config) { // by service
+		for name, addr := range backends {
+			c.Services = append(c.Services, proxy.ServiceConfig{Name: name, Listen: []string{"127.0.0.1:0"},
+				Backends: []proxy.BackendConfig{{Name: "a", Addr: addr}}, Check: proxy.CheckConfig{Type: "none"}})
+		}
+		return c
+	}
+	engine, err := proxy.New(config(map[string]string{"db": backends[0], "web": backends[0]}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := engine.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer engine.Close()
+	for _, name := range []string{"db", "web"} {
+		c, err := net.Dial("tcp", engine.Service(name).Info().Listen[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		for end := time.Now().Add(time.Minute); engine.Service(name).Info().Sessions.Active == 0; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal("the session was never admitted")
+			}
+		}
+	}
+	h := Handler(&api.Local{Engine: engine}, Options{})
+	for _, step := range []struct {
+		backends map[string]string
+		want     []string
+		not      string
+	}{
+		{map[string]string{"web": backends[1]}, []string{`tcpctl_sessions_active{service="db"} 1`}, `tcpctl_service_state{service="db"`},
+		{map[string]string{"web": backends[1], "db": backends[1]}, []string{
+			`tcpctl_sessions_active{service="db"} 1`, `tcpctl_service_state{service="db",state="open"} 1`, `tcpctl_sessions_total{service="db"} 0`,
+			`tcpctl_sessions_active{service="web"} 1`, `tcpctl_backend_sessions_active{backend="a",service="web"} 1`, `tcpctl_backend_sessions_total{backend="a",service="web"} 0`,
+		}, `state="closed"} 1`},
+	} {
+		if _, err := engine.Apply(config(step.backends)); err != nil {
+			t.Fatal(err)
+		}
+		code, body := get(t, h, "/metrics")
+		for _, want := range step.want {
+			if code != 200 || !strings.Contains(body, want) {
+				t.Errorf("%d, no %s", code, want)
+			}
+		}
+		if strings.Contains(body, step.not) {
+			t.Errorf("there is %s", step.not)
+		}
+	}
+}
+
 func scrape(t *testing.T, s *httpd.Server, path string, want int) string {
 	t.Helper()
 	client := http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
