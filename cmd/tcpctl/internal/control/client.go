@@ -25,13 +25,23 @@ import (
 // ErrNoInstance says that no instance answers.
 var ErrNoInstance = errors.New("no instance answers")
 
+// readTimeout is how long an instance may take to answer a question.
+const readTimeout = 30 * time.Second
+
+// errTimeout is the deadline of a request that has passed.
+type errTimeout string
+
+func (e errTimeout) Error() string { return string(e) }
+func (errTimeout) Unwrap() error   { return context.DeadlineExceeded }
+
 // Client is the Source of an instance behind a socket.
 type Client struct {
-	path string
-	peer string // "": the instance itself
-	host string // "": the instance behind the socket
-	http *http.Client
-	many *http.Client // for requests to peers
+	within time.Duration // readTimeout
+	path   string
+	peer   string // "": the instance itself
+	host   string // "": the instance behind the socket
+	http   *http.Client
+	many   *http.Client // for requests to peers
 }
 
 var _ api.Planner = (*Client)(nil)
@@ -41,14 +51,14 @@ var _ api.Planner = (*Client)(nil)
 func Dial(path string) *Client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return dialTrusted(ctx, path) }
 	one := &http.Transport{DialContext: dial, MaxIdleConns: 4, IdleConnTimeout: 30 * time.Second}
-	return &Client{path: path, http: &http.Client{Transport: one}, many: &http.Client{Transport: newPassing(dial)}}
+	return &Client{within: readTimeout, path: path, http: &http.Client{Transport: one}, many: &http.Client{Transport: newPassing(dial)}}
 }
 
 // Over makes a client that asks a host by a function, like an
 // http.RoundTripper's.
 func Over(ask func(*http.Request) (*http.Response, error), host string) *Client {
 	over := &http.Client{Transport: RoundTrip(ask)}
-	return &Client{path: host, host: host, http: over, many: over}
+	return &Client{within: readTimeout, path: host, host: host, http: over, many: over}
 }
 
 // RoundTrip is an http.RoundTripper of one function.
@@ -58,7 +68,7 @@ func (f RoundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f
 
 // Peer is a client of another node, through the instance's mesh.
 func (c *Client) Peer(node string) *Client {
-	return &Client{path: c.path, peer: node, http: c.many, many: c.many}
+	return &Client{within: c.within, path: c.path, peer: node, http: c.many, many: c.many}
 }
 
 // Path is the socket's.
@@ -130,7 +140,14 @@ func (c *Client) Do(ctx context.Context, r api.Request) (res api.Result, err err
 	return res, err
 }
 
+// get asks a question. A process that is stopped or hangs would never answer.
 func (c *Client) get(ctx context.Context, path string, v url.Values, into any) error {
+	within := c.within
+	if v.Get("wait") != "" {
+		within += maxWait
+	}
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
 	return c.call(ctx, http.MethodGet, path, v, nil, into)
 }
 
@@ -184,7 +201,7 @@ func (c *Client) send(ctx context.Context, by, method, path string, v url.Values
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, c.explain(err)
+		return nil, c.explain(method, err)
 	}
 	if resp.StatusCode == http.StatusOK {
 		return resp, nil
@@ -199,16 +216,22 @@ func (c *Client) send(ctx context.Context, by, method, path string, v url.Values
 	return nil, refusal
 }
 
-// explain turns an error of dialling into one that a person can act on.
-func (c *Client) explain(err error) error {
+// explain turns an error of a request without an answer into one that a person can act on.
+func (c *Client) explain(method string, err error) error {
 	refusal, refused := errors.AsType[*api.Error](err) // from a function passed to Over
 	switch {
 	case refused:
 		return refusal
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case errors.Is(err, context.DeadlineExceeded):
+		text := "no answer in time on " + c.path + ": its process is stopped or hangs"
+		if method == http.MethodPost {
+			text += "; it may still do what it was asked for: tcpctl events shows that once it answers"
+		}
+		return errTimeout(text)
+	case errors.Is(err, context.Canceled):
 		return err
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		hint := "start one (tcpctl demo, tcpctl proxy), or give its socket with --socket"
+		hint := "start one (tcpctl run, tcpctl demo), or give its socket with --socket"
 		if others := Others(); len(others) > 0 && c.path == DefaultPath() {
 			hint = "there is also --socket " + strings.Join(others, ", --socket ")
 		}

@@ -319,7 +319,7 @@ func TestClientExplainsErrors(t *testing.T) {
 		{os.NewSyscallError("connect", syscall.EACCES), nil, "run tcpctl as the user that runs the instance"},
 		{&url.Error{Op: "Get", URL: "http://tcpctl/", Err: errors.New("odd")}, nil, "no answer on /x/s: odd"},
 	} {
-		got := c.explain(tt.err)
+		got := c.explain(http.MethodGet, tt.err)
 		if tt.is != nil && !errors.Is(got, tt.is) || !strings.Contains(got.Error(), tt.say) {
 			t.Errorf("%v: %v", tt.err, got)
 		}
@@ -432,5 +432,28 @@ func TestSocketIsMadeAgain(t *testing.T) {
 		if time.Since(began) > 30*time.Second {
 			t.Fatal("the socket was not made again")
 		}
+	}
+}
+
+// TestAnInstanceThatDoesNotAnswer: its process is stopped, and the kernel still accepts for it.
+func TestAnInstanceThatDoesNotAnswer(t *testing.T) {
+	path := socketPath(t)
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c := Dial(path)
+	defer c.Close()
+	c.within = time.Millisecond
+	_, err = c.Status(t.Context())
+	if want := "no answer in time on " + path + ": its process is stopped or hangs"; !errors.Is(err, context.DeadlineExceeded) || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	_, err = c.Do(ctx, api.Request{Act: "pause"})
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.HasSuffix(err.Error(), "it may still do what it was asked for: tcpctl events shows that once it answers") {
+		t.Errorf("%v", err)
 	}
 }
