@@ -69,6 +69,10 @@ func pauseProgress(s *Status, target string, r *Request) Progress {
 	case svc.Pause.Scope == proxy.ScopeCluster && s.Cluster.Plan(target) != nil:
 		return s.Cluster.Plan(target).progress()
 	case svc.State == proxy.StatePaused:
+		live := svc.Sessions.Active - svc.Sessions.Bypass
+		if live > 0 { // then = "keep"
+			return Progress{Done: true, Text: fmt.Sprintf("%s is paused, %s still live", target, text.Plural(live, "session"))}
+		}
 		return Progress{Done: true, Text: target + " is paused, no session is live"}
 	}
 	return Progress{Text: fmt.Sprintf("pausing %s: %s remaining, %d held", target, text.Plural(svc.Sessions.Active, "session"), svc.Queue.Waiting)}
