@@ -83,13 +83,8 @@ func (s *store) putStatus(tx *sql.Tx, was *api.Status, b *batch, last map[thing]
 	}
 	before, at := was.Node.Now, b.second()
 	counts := [len(kinds)]*sql.Stmt{}
-	for i, k := range kinds {
-		stmt, err := tx.Prepare(k.insert())
-		if err != nil {
-			return err
-		}
-		defer stmt.Close()
-		counts[i] = stmt
+	for i := range counts {
+		counts[i] = tx.Stmt(s.inserts[i])
 	}
 	put := func(t thing, c change, stmt *sql.Stmt, counted []any) error {
 		last[t] = c
