@@ -1,9 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"log/slog"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -45,7 +45,7 @@ between closes both directions at once, as nginx does.`,
   tcpctl ws --listen 127.0.0.1:6379 --connect wss://ingress.example.com/redis --token-file token.txt`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := b.build(&c); err != nil {
+			if err := b.build(cmd.Flags(), &c); err != nil {
 				return err
 			}
 			return runService(cmd, c, &l)
@@ -92,8 +92,11 @@ func (b *bridge) flags(f *pflag.FlagSet, c *proxy.ServiceConfig) {
 }
 
 // build completes the service from the flags.
-func (b *bridge) build(c *proxy.ServiceConfig) (err error) {
+func (b *bridge) build(f *pflag.FlagSet, c *proxy.ServiceConfig) (err error) {
 	if b.connect.URL != "" || b.connect.listen != "" {
+		if err := forTCPClients(f); err != nil {
+			return err
+		}
 		if err := parseCheck(b.check, &c.Check); err != nil {
 			return err
 		}
@@ -108,11 +111,11 @@ func (b *bridge) build(c *proxy.ServiceConfig) (err error) {
 	}
 	if b.tls.Cert != "" {
 		if c.TLS, err = protocol.TLS(b.tls.Cert, b.tls.Key, b.tls.ClientCA, slog.Default()); err != nil {
-			return coded{exitUsage, err}
+			return usage("%s", protocol.WithHint(err))
 		}
 	}
 	if c.Protocol, err = protocol.NewWebSocket(b.ws, nil); err != nil {
-		return coded{exitUsage, err}
+		return usage("%s", protocol.WithHint(err))
 	}
 	return nil
 }
@@ -125,8 +128,14 @@ func (b *bridge) read(c *proxy.ServiceConfig) (err error) {
 	if (b.tls.Cert == "") != (b.tls.Key == "") || b.tls.ClientCA != "" && b.tls.Cert == "" {
 		return usage("TLS needs both --cert FILE and --key FILE; give both, or leave out TLS")
 	}
-	if !strings.HasPrefix(b.ws.Path, "/") {
-		return usage("--path %q does not begin with a slash; put one before it", b.ws.Path)
+	if b.connect.TokenFile != "" {
+		return usage("--token-file is what --connect sends; to ask WebSocket clients for a token, give --auth token:%s", b.connect.TokenFile)
+	}
+	if b.ws.DotFiles && b.ws.Web == "" {
+		return usage("--dot-files is of --web; give that, too")
+	}
+	if b.ws.Encoding != "binary" && b.ws.Encoding != "text" {
+		return usage("--encoding %q is not known; use binary or text", b.ws.Encoding)
 	}
 	if b.ws.InvalidText != "close" && b.ws.InvalidText != "replace" {
 		return usage("--invalid-text %q is not known; use close or replace", b.ws.InvalidText)
@@ -134,8 +143,11 @@ func (b *bridge) read(c *proxy.ServiceConfig) (err error) {
 	if b.ws.MaxHeader, err = config.ParseSize(b.maxHeader); err != nil {
 		return usage("--max-header: %v", err)
 	}
-	if b.ws.MaxHeader < 4<<10 {
-		return usage("--max-header %s is less than browsers send; use 4KiB or more", b.maxHeader)
+	b.ws.Check(func(key, hint, format string, args ...any) {
+		err = cmp.Or(err, usage(format+"; %s", append(args, hint)...))
+	})
+	if err != nil {
+		return err
 	}
 	for _, text := range b.trusted {
 		network, err := config.ParsePrefix(text)

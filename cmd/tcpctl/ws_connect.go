@@ -24,13 +24,22 @@ func (w *wsConnect) flags(f *pflag.FlagSet) {
 	f.BoolVar(&w.Insecure, "target-insecure", false, "with --ssl-target or wss: do not verify the target's certificate")
 }
 
+// forTCPClients refuses flags that do nothing with --connect: who gives --auth or --cert there must not believe that TCP
+// clients are asked for it.
+func forTCPClients(f *pflag.FlagSet) error {
+	for _, name := range []string{"local", "remote", "ssl-target", "path", "host", "auth", "origin", "subprotocol", "encoding", "invalid-text", "web",
+		"dot-files", "compression", "cert", "key", "client-ca", "header-timeout", "max-header", "trusted-proxy"} {
+		if f.Changed(name) {
+			return usage("--%s is for WebSocket clients, --listen and --connect are for TCP clients; give the ones or the others", name)
+		}
+	}
+	return nil
+}
+
 // build completes the service that connects to a WebSocket.
 func (w *wsConnect) build(b *bridge, c *proxy.ServiceConfig) error {
-	switch {
-	case w.URL == "" || w.listen == "":
+	if w.URL == "" || w.listen == "" {
 		return usage("ws needs both --listen ADDR and --connect URL; try: tcpctl ws --listen 127.0.0.1:6379 --connect wss://ingress.example.com/redis")
-	case b.local != "" || b.remote != "" || w.sslTarget:
-		return usage("--listen and --connect are for TCP clients, --local, --remote and --ssl-target for WebSocket clients; give the ones or the others")
 	}
 	c.Listen, w.Ping = []string{w.listen}, b.ws.Ping
 	if err := w.Apply(c); err != nil {

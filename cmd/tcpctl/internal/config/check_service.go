@@ -37,18 +37,8 @@ func (s *Service) check(r *report, path string) {
 	if len(s.SNI) > 0 && s.WS != nil && s.TLS == nil {
 		r.wrong(path+".sni", "give it a tls table as well, or take sni out", "service %q: sni needs TLS, which WebSocket clients without it do not speak", s.Name)
 	}
-	if w := s.WS; w != nil {
-		if !strings.HasPrefix(w.Path, "/") {
-			r.wrong(path+".ws.path", fmt.Sprintf("write %q", "/"+w.Path), "path %q does not begin with a slash", w.Path)
-		}
-		for i, host := range w.Hosts {
-			if host == "" || strings.ContainsAny(host, "/ \t") || strings.Count(host, ":") == 1 {
-				r.wrong(fmt.Sprintf("%s.ws.hosts[%d]", path, i), `write a name alone, such as "desk.example.com" or "*.example.com"`, "host %q is not a name", host)
-			}
-		}
-		if w.MaxHeader < 4<<10 {
-			r.wrong(path+".ws.max_header", `write "4KiB" or more`, "max_header = %q: browsers send more than that", w.MaxHeader)
-		}
+	if s.WS != nil {
+		s.WS.Check(func(key, hint, format string, args ...any) { r.wrong(path+".ws."+key, hint, format, args...) })
 	}
 	s.validate(r, path)
 }

@@ -55,6 +55,9 @@ func newAuth(spec string) (*auth, error) {
 	}
 	a := &auth{checking: make(chan struct{}, 2)}
 	a.kind, a.path, _ = strings.Cut(spec, ":")
+	if a.kind != authBasic && a.kind != authToken || a.path == "" {
+		return nil, &PartError{Key: "ws.auth", Hint: "write token:FILE or basic:FILE", Err: fmt.Errorf("%q does not name a kind and a file", spec)}
+	}
 	rand.Read(a.key[:])
 	a.stamp.Changed(a.path)
 	s, err := readSecrets(a.kind, a.path)
@@ -137,7 +140,7 @@ func (a *auth) Refresh() {
 		a.secrets.Store(s)
 		a.known.Clear()
 	} else {
-		ev.Level, ev.Text = proxy.LevelWarn, err.Error()+"; the secrets from before stay in force"
+		ev.Level, ev.Text = proxy.LevelWarn, WithHint(err)+"; the secrets from before stay in force"
 	}
 	if a.note != nil {
 		a.note(ev)

@@ -168,8 +168,8 @@ func TestRule50bTheFileChanges(t *testing.T) {
 	v.asked(401, bearer, opening("localhost", "/?token=secret-1"))
 	v.asked(101, "", opening("localhost", "/?token=secret-2"))
 	v.record()
-	change("secret 3\n", path+":1: a token has no space; the secrets from before stay in force")
-	change("", path+":1: there is no secret in it: no client could come; the secrets from before stay in force")
+	change("secret 3\n", path+":1: a token has no space; write one token a line; the secrets from before stay in force")
+	change("", path+":1: there is no secret in it: no client could come; write one a line; the secrets from before stay in force")
 	v.asked(101, "", opening("localhost", "/?token=secret-2"))
 	v.record()
 }

@@ -21,6 +21,14 @@ type PartError struct {
 func (e *PartError) Error() string { return e.Err.Error() }
 func (e *PartError) Unwrap() error { return e.Err }
 
+// WithHint returns what an error says, with the hint if it is a *PartError, which leaves that to a report on a file.
+func WithHint(err error) string {
+	if part, ok := errors.AsType[*PartError](err); ok && part.Hint != "" {
+		return err.Error() + "; " + part.Hint
+	}
+	return err.Error()
+}
+
 // Build gives a service what its table in the file asks for and names files of: the
 // lists of clients, TLS and the WebSocket protocol. A nil file asks for none of
 // them. An error is a *PartError.
