@@ -138,7 +138,7 @@ func (e *Engine) logEvent(ev Event, missed uint64) {
 }
 
 // noteThrottled notes one event per kind and service in ten seconds, with the number of
-// similar ones.
+// similar ones since the last, which may be long ago.
 func (e *Engine) noteThrottled(ev Event) { e.noteThrottledAs(ev.Kind+" "+ev.Service, ev) }
 
 // noteThrottledAs is noteThrottled with another key than kind and service.
@@ -155,7 +155,7 @@ func (e *Engine) noteThrottledAs(key string, ev Event) {
 		return
 	}
 	if missed > 0 {
-		ev.Text += fmt.Sprintf(" (and %d more like it)", missed)
+		ev.Text += fmt.Sprintf(" (and %d more like it before)", missed)
 	}
 	e.note(ev)
 }

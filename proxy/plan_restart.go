@@ -165,6 +165,7 @@ func (b *Backend) drainStep(p *Plan) (detail string, err error) {
 	s := b.service
 	h := &hold{state: AdminDrain, by: p.opt.By, reason: p.opt.Reason, since: time.Now(), then: p.opt.Then, quiet: p.opt.Quiet, plan: p}
 	h.until = p.limit(h.since)
+	cut := p.cuts()
 	s.queue.Update(func() {
 		if !s.backends.othersServeLocked(b) {
 			if err = p.pauseLocked(PlanRestart); err != nil {
@@ -199,7 +200,7 @@ func (b *Backend) drainStep(p *Plan) (detail string, err error) {
 		p.endPause()
 		return "", err
 	}
-	return fmt.Sprintf("%s drained%s", text.Plural(h.startedWith, "session"), detail), nil
+	return drainedText(h.startedWith, p.cuts()-cut) + detail, nil
 }
 
 // commandStep runs the backend's restart command, on this host, as our user.

@@ -463,3 +463,21 @@ func TestRule18aUntilMax(t *testing.T) {
 	}
 	v.dial("next").hears("a next")
 }
+
+// TestRule18TheStepSaysWhoWasCut: a session that was cut has not drained.
+func TestRule18TheStepSaysWhoWasCut(t *testing.T) {
+	t.Parallel()
+	v := start(t, proxy.ServiceConfig{}, newServer(t, "a"))
+	v.untilUp()
+	live := v.dial("live")
+	live.hears("a live")
+	p := v.window(proxy.PlanOptions{By: "ana", Limit: 30 * time.Millisecond, Then: proxy.ThenCut})
+	if detail := p.Report().Steps[0].Detail; detail != "1 session ended, 1 of them cut" {
+		t.Errorf("the step says %q", detail)
+	}
+	p.CommandEnded(p.Token(), nil)
+	if report := v.ended(p, nil); report.Numbers.Cut != 1 {
+		t.Errorf("%+v", report)
+	}
+	live.isReset()
+}

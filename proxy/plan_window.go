@@ -93,7 +93,7 @@ func (p *Plan) endPause() {
 func windowPause(p *Plan) (string, error) {
 	s := p.service
 	var err error
-	live := 0
+	live, cut := 0, p.cuts()
 	s.queue.Update(func() {
 		live = s.active - s.bypassing
 		err = p.pauseLocked(PlanWindow)
@@ -111,7 +111,24 @@ func windowPause(p *Plan) (string, error) {
 		p.endPause()
 		return "", err
 	}
-	return text.Plural(live, "session") + " drained", nil
+	return drainedText(live, p.cuts()-cut), nil
+}
+
+// cuts returns how many sessions of the service were cut.
+func (p *Plan) cuts() (n int) {
+	p.service.queue.View(func() {
+		counts, _ := p.tally.totalsLocked()
+		n = int(counts.Cut)
+	})
+	return n
+}
+
+// drainedText says how many sessions were live, and how many of them did not end by themselves.
+func drainedText(live, cut int) string {
+	if cut = min(cut, live); cut > 0 {
+		return fmt.Sprintf("%s ended, %d of them cut", text.Plural(live, "session"), cut)
+	}
+	return text.Plural(live, "session") + " drained"
 }
 
 func windowCommand(p *Plan) (string, error) {

@@ -59,7 +59,7 @@ func foldKey(e *entry) string {
 // fast.
 func alike(e *entry) int {
 	_, more, ok := strings.Cut(e.Text, " (and ")
-	number, _, _ := strings.Cut(more, " more like it)")
+	number, _, _ := strings.Cut(more, " more like it")
 	n, err := strconv.Atoi(number)
 	if !ok || err != nil {
 		return 1

@@ -20,7 +20,7 @@ func TestSimilarEventsAreOneLine(t *testing.T) {
 	engine.events = nil
 	note(proxy.EventRefused, "10.2.0.1:4000 refused: the queue is full")
 	note(proxy.EventBackendDown, "backend office/soffice is down: reset")
-	note(proxy.EventRefused, "10.2.0.7:4010 refused: the queue is full (and 40 more like it)")
+	note(proxy.EventRefused, "10.2.0.7:4010 refused: the queue is full (and 40 more like it before)")
 	note(proxy.EventBackendDown, "backend office/soffice is down: reset")
 	c := newConsole(t, engine, 100, 30)
 	c.press("5")
