@@ -312,7 +312,7 @@ func TestMarkRange(t *testing.T) {
 func TestConfirmLevels(t *testing.T) {
 	for _, x := range []struct{ confirm, keys, want string }{
 		{"default", "u", ""}, {"always", "u", "ready db-front/pg-b? [y/N]"}, {"less", "d", ""},
-		{"less", "P", "pause db-front? [y/N]"}, {"default", "w 5 enter", ""}, {"always", "w 5 enter", "weight db-front/pg-b 1005? [y/N]"},
+		{"less", "P", "pause db-front? [y/N]"}, {"default", "w 5 enter", ""}, {"always", "w 5 enter", "weight db-front/pg-b 5? [y/N]"},
 	} {
 		c := healthy(t, 100, 30, func(cfg *Config) { cfg.Confirm = x.confirm })
 		if x.keys[0] != 'd' && x.keys[0] != 'P' {

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -188,7 +189,7 @@ func (m *model) key(k tea.KeyMsg) tea.Cmd {
 		return nil
 	}
 	if why := b.disabled(&m.frame); why != "" {
-		m.message.say(api.AsError(refusal(b.help + ": " + why)))
+		m.message.say(api.AsError(refusal(strings.ReplaceAll(b.name, "_", " ") + ": " + why)))
 		return nil
 	}
 	return m.carryOut(b.run(&m.frame))

@@ -7,21 +7,23 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 )
 
+// at returns a click on a text of the screen.
+func at(c *console, text string) tea.MouseMsg {
+	c.t.Helper()
+	for y, line := range strings.Split(c.screen(), "\n") {
+		if i := strings.Index(line, text); i >= 0 {
+			return tea.MouseMsg{X: len([]rune(line[:i])), Y: y, Action: tea.MouseActionPress, Button: tea.MouseButtonLeft}
+		}
+	}
+	c.t.Fatalf("not on the screen: %s\n%s", text, c.screen())
+	return tea.MouseMsg{}
+}
+
 // TestTheMouse: it selects once it is switched on, and does nothing else.
 func TestTheMouse(t *testing.T) {
 	for _, size := range [][2]int{{80, 24}, {140, 45}} {
 		c := newConsole(t, edge(), size[0], size[1])
-		at := func(text string) tea.MouseMsg {
-			t.Helper()
-			for y, line := range strings.Split(c.screen(), "\n") {
-				if i := strings.Index(line, text); i >= 0 {
-					return tea.MouseMsg{X: len([]rune(line[:i])), Y: y, Action: tea.MouseActionPress, Button: tea.MouseButtonLeft}
-				}
-			}
-			t.Fatalf("not on the screen: %s\n%s", text, c.screen())
-			return tea.MouseMsg{}
-		}
-		click := at("10.0.0.13:5432")
+		click := at(c, "10.0.0.13:5432")
 		before := c.backends.table.CurrentID()
 		c.send(click)
 		if id := c.backends.table.CurrentID(); id != before {
@@ -30,15 +32,15 @@ func TestTheMouse(t *testing.T) {
 		c.press(":")
 		c.write("mouse on")
 		c.press("enter esc")
-		c.send(at("10.0.0.13:5432"))
+		c.send(at(c, "10.0.0.13:5432"))
 		if id := c.backends.table.CurrentID(); id != "db-front/pg-c" {
 			t.Errorf("%v: a click on pg-c is one on %s", size, id)
 		}
-		c.send(at("38/210 remaining")) // the second line of pg-b
+		c.send(at(c, "38/210 remaining")) // the second line of pg-b
 		if id := c.backends.table.CurrentID(); id != "db-front/pg-b" {
 			t.Errorf("%v: a click on the drain of pg-b is one on %s", size, id)
 		}
-		wheel := at("10.0.0.13:5432")
+		wheel := at(c, "10.0.0.13:5432")
 		wheel.Button = tea.MouseButtonWheelDown
 		c.send(wheel)
 		if id := c.backends.table.CurrentID(); id != "office" {
@@ -46,17 +48,33 @@ func TestTheMouse(t *testing.T) {
 		}
 		if size[0] > 100 {
 			c.look() // the Queue pane follows the service under the cursor
-			c.send(at("10.2.0.8:41877"))
+			c.send(at(c, "10.2.0.8:41877"))
 			if c.focus != paneQueue || c.queue.table.CurrentID() != "s4721" {
 				t.Errorf("a click on a waiter: pane %d, %s", c.focus, c.queue.table.CurrentID())
 			}
 		}
 		c.press("1 g j d")
-		c.send(at("Cancel (esc)"))
+		c.send(at(c, "Cancel (esc)"))
 		c.send(click)
 		if c.overlay() == nil || len(c.engine.acts()) > 0 {
 			t.Errorf("%v: a click answers a question", size)
 		}
 		c.press("esc")
+	}
+}
+
+// TestHeatHasTheTablesRows: the cursor is visible on a service, too, and a click selects what it
+// hits.
+func TestHeatHasTheTablesRows(t *testing.T) {
+	c := newConsole(t, edge(), 80, 24)
+	c.mouse = true
+	c.press("H g")
+	c.sees("> db-front ")
+	for _, target := range []string{"db-front/pg-c", "db-front/pg-a", "office"} {
+		c.send(at(c, "  "+target+" "))
+		if id := c.backends.table.CurrentID(); id != target {
+			t.Errorf("a click on %s is one on %s", target, id)
+		}
+		c.sees("> " + target + " ")
 	}
 }

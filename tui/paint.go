@@ -32,7 +32,7 @@ func (m *model) paint() *screen.Canvas {
 	}
 	c.Draw(0, 0, body)
 	m.drawHeader(c)
-	m.message.draw(m.workspace, c)
+	m.message.draw(m.workspace, c, m.overlay() == nil)
 	m.drawKeys(c)
 	if o := m.overlay(); o != nil {
 		o.draw(&m.frame, c)
@@ -192,8 +192,8 @@ func (w *workspace) drawTiny(c *screen.Canvas) {
 	if w.past != nil {
 		list = append(list, screen.Segment{Text: "REWIND " + w.timeOf(w.past.at), Role: themes.Warn, Prio: 1})
 	}
-	if age := w.staleFor(); age > 0 {
-		list = append(list, screen.Segment{Text: "STALE " + staleText(age), Role: themes.Stale, Prio: 1})
+	if old := w.staleFor(); old > 0 {
+		list = append(list, screen.Segment{Text: "STALE " + age(old), Role: themes.Stale, Prio: 1})
 	}
 	list = append(list, screen.Segment{Text: fmt.Sprintf("UP %d/%d", n.up, n.backends), Role: role, Prio: 2, Gap: 1})
 	if len(w.watch.list) == 0 {

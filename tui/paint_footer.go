@@ -2,6 +2,7 @@ package tui
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/charmbracelet/bubbles/help"
 	"github.com/charmbracelet/bubbles/key"
@@ -19,20 +20,37 @@ func messageLine(h int) int {
 	return h - 2
 }
 
-func (l *message) draw(w *workspace, c *screen.Canvas) {
+// messageLines bounds how many lines a message takes.
+const messageLines = 3
+
+// draw draws the message. A warning or an error has more lines, over those of the panes, if one
+// does not hold it: what to do next is at its end. Other messages are cut; Events has all of them.
+func (l *message) draw(w *workspace, c *screen.Canvas, alone bool) {
 	if l.text == "" {
 		return
 	}
-	y := messageLine(c.H)
-	c.Fill(0, y, c.W, ' ', themes.Text)
 	hint := "[" + w.keyOf("dismiss", "esc") + "] dismiss"
-	room := c.W - 4
+	room := max(c.W-4, 0)
 	if c.W >= 60 {
 		room -= screen.Width(hint) + 2
-		c.Right(c.W-1, y, hint, themes.TextDim)
+	}
+	lines := []string{l.text}
+	if alone && c.H >= 12 && (l.role == themes.Warn || l.role == themes.Error) && screen.Width(l.text) > room {
+		lines = screen.Wrap(l.text, room)
+	}
+	if len(lines) > messageLines {
+		lines[messageLines-1] = strings.Join(lines[messageLines-1:], " ")
+		lines = lines[:messageLines]
+	}
+	y := messageLine(c.H) - len(lines) + 1
+	for i, line := range lines {
+		c.Fill(0, y+i, c.W, ' ', themes.Text)
+		c.Text(3, y+i, screen.Clip(line, room, w.theme.Glyphs.Ellipsis), l.role)
 	}
 	c.Text(1, y, ">", themes.Prompt)
-	c.Text(3, y, screen.Clip(l.text, max(room, 0), w.theme.Glyphs.Ellipsis), l.role)
+	if c.W >= 60 {
+		c.Right(c.W-1, y, hint, themes.TextDim)
+	}
 }
 
 // drawKeys draws the keys that work here and now.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/tcpctl/tcpctl/themes"
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
@@ -60,11 +59,11 @@ func (w *workspace) drawHeader(c *screen.Canvas) {
 
 // liveText says whether what is shown is current.
 func liveText(f *frame) (string, themes.Role) {
-	switch age := f.staleFor(); {
+	switch old := f.staleFor(); {
 	case !f.stats.known():
 		return "WAIT", themes.Warn
-	case age > 0:
-		return "STALE " + staleText(age), themes.Stale
+	case old > 0:
+		return "STALE " + age(old), themes.Stale
 	}
 	return "LIVE", themes.Live
 }
@@ -188,15 +187,4 @@ func tabsWidth(tabs []screen.Segment) (n int) {
 		n += screen.Width(t.Text)
 	}
 	return n
-}
-
-// staleText formats an age: 8s, 2m, 3h.
-func staleText(d time.Duration) string {
-	switch {
-	case d < time.Minute:
-		return fmt.Sprintf("%.0fs", d.Seconds())
-	case d < time.Hour:
-		return fmt.Sprintf("%.0fm", d.Minutes())
-	}
-	return fmt.Sprintf("%.0fh", d.Hours())
 }

@@ -114,7 +114,7 @@ func rowsFoot(f *frame, g grid, noun string) string {
 		s = "sort " + names[by-1] + " " + string(arrow) + dot + s
 	}
 	if filter := g.Filter(); filter != "" {
-		s = "filter: " + screen.Safe(filter) + dot + s
+		s = "filter: " + screen.Middle(screen.Safe(filter), max(f.width/3, 8), f.theme.Glyphs.Ellipsis) + dot + s
 	}
 	if marked > 0 {
 		s += fmt.Sprintf("%s%d marked", dot, marked)

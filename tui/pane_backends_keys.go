@@ -58,10 +58,20 @@ func (p *backendsPane) askWeight(f *frame) intent {
 		return api.Request{Act: "weight", Targets: []string{target}, Args: []string{s}}
 	}
 	check := func(s string) error {
+		if s == "" {
+			return nil // it stays
+		}
 		req := request(s)
 		return api.Lookup("weight").Check(&req)
 	}
-	return ask("weight of "+screen.Safe(target)+": ", strconv.Itoa(r.backend.Weight), check, func(s string) intent {
+	weight := newPrompt("weight of "+screen.Safe(target)+": ", "")
+	weight.empty = strconv.Itoa(r.backend.Weight) // not in the line: a 9 typed behind 1 would make 19 of it
+	weight.check = check
+	weight.done = func(s string) intent {
+		if s == "" {
+			return notice{"info", "weight: nothing was done"}
+		}
 		return propose{req: request(s), gone: gone}
-	})
+	}
+	return open{weight}
 }

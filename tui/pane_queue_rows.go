@@ -106,10 +106,11 @@ func drawQueueFoot(f *frame, c *screen.Canvas, s *proxy.ServiceInfo) {
 		}
 		text = fmt.Sprintf("here: %s%d waiting, p50 %s  p99 %s", share, q.Waiting, screen.Clock(screen.Seconds(q.WaitP50Seconds)), screen.Clock(screen.Seconds(q.WaitP99Seconds)))
 	}
+	room := ""
 	if q.Max > 0 {
-		text += fmt.Sprintf("   room %d of %d", max(q.Max-q.Waiting, 0), q.Max)
+		room = fmt.Sprintf("   room %d of %d", max(q.Max-q.Waiting, 0), q.Max)
 	}
-	c.Text(1, c.H-1, screen.Cut(text, c.W-2), themes.TextDim)
+	c.Text(1, c.H-1, screen.Clip(screen.FirstFit(c.W-2, text+room, text), c.W-2, f.theme.Glyphs.Ellipsis), themes.TextDim) // a number must not lose its end
 }
 
 // nextGrant estimates when the next waiter is admitted: from the rate of the last minute, at the

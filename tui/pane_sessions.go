@@ -137,7 +137,19 @@ func (p *sessionsPane) title(f *frame) string {
 	return strings.TrimSpace(screen.Safe(f.view) + " " + sessionTabs[p.show])
 }
 
-func (p *sessionsPane) foot(f *frame) string { return rowsFoot(f, &p.table, "session") }
+// foot says how many of the rows wait: the tab counts only those that are live.
+func (p *sessionsPane) foot(f *frame) string {
+	text, waiting := rowsFoot(f, &p.table, "session"), 0
+	for i := range p.table.Len() {
+		if r := p.table.Row(i); r.Ended == nil && r.Phase == proxy.PhaseQueue {
+			waiting++
+		}
+	}
+	if waiting > 0 {
+		text += fmt.Sprintf(" %c %d waiting", f.theme.Glyphs.Dot, waiting)
+	}
+	return text
+}
 
 func (p *sessionsPane) draw(f *frame, c *screen.Canvas, focused bool) {
 	if len(p.table.Rows()) == 0 {

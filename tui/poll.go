@@ -30,6 +30,9 @@ const (
 	// restFactor times the duration of a query is the minimum pause before the next: five thousand
 	// waiters are not worth a core.
 	restFactor = 10
+	// restMost bounds this pause, and restStatus that of the status: it must come before the screen
+	// counts as stale, also over a slow line.
+	restMost, restStatus = fetchLimit, tickQuiet
 	// staleAfter is the age at which the screen counts as stale.
 	staleAfter = 2500 * time.Millisecond
 	// sessionLimit bounds the list of sessions, here and in transit.
@@ -229,7 +232,11 @@ func (m *model) onFetched(a fetched) tea.Cmd {
 	a.workspace = cmp.Or(a.workspace, m.workspace)
 	f := &a.workspace.fetches[a.kind]
 	f.busy = false
-	f.next = now.Add(min(restFactor*now.Sub(a.begun), fetchLimit))
+	rest := restMost
+	if a.kind == fetchStatus {
+		rest = restStatus
+	}
+	f.next = now.Add(min(restFactor*now.Sub(a.begun), rest))
 	if a.err != nil {
 		f.next = now.Add(tickUsual)
 	} else if a.kind == fetchSessions && !a.workspace.isShown(paneSessions) {

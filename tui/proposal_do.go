@@ -36,6 +36,7 @@ func (m *model) do(p *proposal) tea.Cmd {
 		for _, t := range req.Targets {
 			m.stats.pending[t] = pending{act: req.Act}
 		}
+		m.message.show(proxy.LevelInfo, strings.TrimSuffix(p.question(), "?")+": not answered yet")
 	}
 	m.backends.refresh(&m.frame)
 	m.changed()
@@ -83,8 +84,13 @@ func (m *model) onAct(a actMsg) tea.Cmd {
 	switch {
 	case a.err != nil && open:
 		d.busy, d.err = false, screen.Safe(errorText(a.err))
+		m.message.dismiss() // it says that there is no answer
 	case a.err != nil:
-		m.message.say(refusal(a.p.act.Name + a.p.on() + ": " + errorText(a.err)))
+		what := a.p.act.Name + a.p.on()
+		if a.p.undo {
+			what = "not undone"
+		}
+		m.message.say(refusal(what + ": " + errorText(a.err)))
 	case a.answers != nil:
 		m.showAnswers(a)
 	case req.DryRun:

@@ -115,7 +115,7 @@ func (p *proposal) warnings() []string {
 	return lines
 }
 
-func (p *proposal) oldText() string { return "what you see is " + staleText(p.old) + " old" }
+func (p *proposal) oldText() string { return "what you see is " + age(p.old) + " old" }
 
 // notDone says that the operator has not confirmed the act.
 func (p *proposal) notDone() intent { return notice{"info", p.act.Name + ": nothing was done"} }

@@ -308,9 +308,9 @@ func TestIncidentReport(t *testing.T) {
 func TestHeatAndTalkers(t *testing.T) {
 	c, _ := rewinding(t, 140, 45)
 	c.write("H")
-	c.sees("latency, 10 s a cell", "who talks", "by client, in bytes", "10.2.0.44", "71%")
+	c.sees("latency, 10 s a cell", "who talks", "by client, bytes in 5m", "10.2.0.44", "71%")
 	c.press("b c")
-	c.sees("by /24, in sessions")
+	c.sees("by /24, sessions in 5m")
 	c.write(":top db-front")
 	c.press("enter")
 	c.sees("who talks")

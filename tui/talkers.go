@@ -15,7 +15,7 @@ var groupWords = map[string]string{"client": "client", "net": "/24", "service": 
 func (p *backendsPane) drawTalkers(f *frame, c *screen.Canvas) {
 	h := &p.heat
 	x := c.Text(0, 0, "who talks ", themes.Title)
-	c.Text(x+1, 0, "by "+groupWords[h.group]+", in "+h.by, themes.TextDim)
+	c.Text(x+1, 0, "by "+groupWords[h.group]+", "+h.by+" in 5m", themes.TextDim)
 	switch {
 	case h.err != "":
 		return

@@ -186,12 +186,19 @@ func (f *frame) dated(t time.Time) string {
 	return t.Format("15:04")
 }
 
-// age formats a duration in one unit: 8s, 26m, 3h, 4d.
+// age formats a duration in one unit: 8s, 26m, 3h, 4d. What is left over is not rounded up: a
+// certificate must not have a day that it has not, and columns of clocks show whole units too.
 func age(d time.Duration) string {
-	if d >= 24*time.Hour {
-		return fmt.Sprintf("%.0fd", d.Hours()/24)
+	switch s := int64(d.Seconds()); {
+	case s < 60:
+		return fmt.Sprintf("%ds", s)
+	case s < 3600:
+		return fmt.Sprintf("%dm", s/60)
+	case s < 24*3600:
+		return fmt.Sprintf("%dh", s/3600)
+	default:
+		return fmt.Sprintf("%dd", s/(24*3600))
 	}
-	return staleText(d)
 }
 
 // ago returns how long ago a time was, 0 if it is unknown.

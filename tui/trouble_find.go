@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"sort"
@@ -66,6 +67,7 @@ func backendTrouble(f *frame, s *proxy.ServiceInfo, b *proxy.BackendInfo) (troub
 			eta += limitText(f, d)
 		}
 		t.text = fmt.Sprintf("%d of %d remaining%s", d.Remaining, d.StartedWith, eta)
+		t.brief = cmp.Or(t.brief, t.text)
 		if d.By != "" {
 			t.text += " by " + screen.Safe(operatorName(d.By)) + cutReason(d.Reason)
 		}
@@ -133,8 +135,12 @@ func queueTrouble(s *proxy.ServiceInfo) trouble {
 	switch l := s.Lock; {
 	case l != nil && len(l.Holders) > 0:
 		h := &l.Holders[0]
-		who := " by " + screen.Safe(hostOf(h.Client))
-		t.text, t.brief = oldest+"slot "+heldText(l, h)+who+" "+screen.Safe(h.ID), oldest+strings.TrimPrefix(heldText(l, h), "held ")+who
+		who, id := screen.Safe(hostOf(h.Client)), screen.Safe(h.ID)
+		t.text = oldest + "slot " + heldText(l, h) + " by " + who + " " + id
+		if screen.Width(who) > len("255.255.255.255") {
+			who = id // the beginning of an IPv6 address tells little
+		}
+		t.brief = oldest + strings.TrimPrefix(heldText(l, h), "held ") + " by " + who
 		t.key, t.verb, t.kick = "kick", "kick holder", h.ID
 	case s.Reason != "":
 		t.text = oldest + reasonText(s.Reason)
