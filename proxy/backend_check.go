@@ -297,7 +297,11 @@ func (b *Backend) turnedLocked(r health.Result) {
 	if by := b.sharedCheck.by; by != "" {
 		ev.Text += ", checked by " + by
 	}
-	b.service.engine.note(ev)
+	if r.OK && b.service.hooks.running != "" { // after each client's hook, mostly without a down before
+		b.service.engine.noteThrottledAs(ev.Kind+" "+b.target(), ev)
+	} else {
+		b.service.engine.note(ev)
+	}
 	switch {
 	case r.OK && b.everUp:
 		b.slowStartSince = b.history.At

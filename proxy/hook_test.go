@@ -60,6 +60,23 @@ func TestBeforeNextRunsEveryNthTime(t *testing.T) {
 	}
 }
 
+// TestHooksDoNotFillTheEvents: the checks after each hook pass, which is one event in ten seconds.
+func TestHooksDoNotFillTheEvents(t *testing.T) {
+	t.Parallel()
+	began, d := time.Now(), &diary{}
+	v := start(t, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 1}, Check: proxy.CheckConfig{Interval: 10 * time.Millisecond, Rise: 1},
+		Hooks: proxy.Hooks{BeforeNext: proxy.Hook{Func: d.hook}}}, newServer(t, "a"))
+	for n := range 6 {
+		c := v.dial(fmt.Sprint(n))
+		c.hears(fmt.Sprint("a ", n))
+		c.Close()
+	}
+	page, _ := v.Events(0)
+	if n := countEvents(page, proxy.EventBackendUp, "backend db/a is up"); len(d.counts()) != 6 || n > 2+int(time.Since(began)/(10*time.Second)) {
+		t.Errorf("%d hooks, %d times it was up", len(d.counts()), n)
+	}
+}
+
 func TestOneHookAtATimeAndAlone(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "a")
