@@ -2,6 +2,7 @@ package instance
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -60,40 +61,51 @@ func (in *Instance) Serve() error {
 	return nil
 }
 
-// shutDown ends the engine within the grace, or at the next signal or order. It waits as long for
-// earlier processes, if they must end, too.
+// shutDown ends the engine within the grace, or at the next signal. It waits as long for earlier
+// processes, if they must end, too.
 func (in *Instance) shutDown(order stopOrder) {
 	if order.grace <= 0 {
 		order.grace = in.currentGrace()
 	}
 	in.log.Info("stopping: "+order.reason, "grace", order.grace)
-	ctx, cancel := context.WithTimeout(context.Background(), order.grace)
-	defer cancel()
-	go in.cancelAtSignal(cancel)
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	end := time.AfterFunc(order.grace, func() { cancel(errors.New("the grace ended before all sessions did")) })
+	defer end.Stop()
+	go in.changeGrace(ctx, cancel, end, order.all)
 	if order.all {
 		in.predecessors.end(order.grace)
 	}
 	in.sources.Close() // no more backends come or go
 	if in.engine.Shutdown(ctx) != nil {
-		why := "the grace ended before all sessions did"
-		if ctx.Err() == context.Canceled {
-			why = "a second signal or stop has ended the grace"
-		}
-		in.log.Warn(why + ": the remaining sessions were reset")
+		in.log.Warn(context.Cause(ctx).Error() + ": the remaining sessions were reset")
 	}
 	if order.all {
 		in.predecessors.wait(ctx)
 	}
 }
 
-// cancelAtSignal ends the grace at a second signal or order.
-func (in *Instance) cancelAtSignal(now context.CancelFunc) {
-	select {
-	case <-in.signals.Stop:
-		now()
-	case <-in.stop:
-		now()
-	case <-in.signals.closed:
+// changeGrace ends the grace at a second signal. Another order to stop is safe to repeat: it changes
+// nothing, or, with a grace of its own, when the grace ends.
+func (in *Instance) changeGrace(ctx context.Context, now context.CancelCauseFunc, end *time.Timer, all bool) {
+	for {
+		select {
+		case <-in.signals.Stop:
+			now(errors.New("a second signal has ended the grace"))
+		case order := <-in.stop:
+			if order.grace <= 0 {
+				continue
+			}
+			in.log.Info("stopping: "+order.reason, "grace", order.grace)
+			end.Reset(order.grace)
+			if all {
+				in.predecessors.end(order.grace)
+			}
+		case <-in.signals.closed:
+			return
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
