@@ -84,16 +84,20 @@ func (s *Session) detachedHandshake(g PendingClient, err error) bool {
 	return false
 }
 
-// reattach makes it a new session, unless there is no room or the service has ended.
+// reattach makes it a new session, unless there is no room or the service ends. It must
+// not take the engine's lock: who has that may wait for this loop to close a listener.
 func (s *Session) reattach() bool {
-	e := s.service.engine
-	e.mu.Lock() // so that Shutdown does not miss it
-	defer e.mu.Unlock()
-	if e.stopped || s.service.retired || s.share().Acquire() != nil {
+	if s.share().Acquire() != nil {
 		return false
 	}
-	s.detached, s.accessChecked, s.opened = false, false, time.Now()
+	s.opened = time.Now()
 	s.service.live.add(s)
+	if s.service.ends.Load() { // after it has been added: an end that begins later waits for it
+		s.service.live.remove(s, func() {})
+		s.share().Release()
+		return false
+	}
+	s.detached, s.accessChecked = false, false
 	s.service.detached.remove(s)
 	return true
 }

@@ -110,6 +110,7 @@ func (e *Engine) retireLocked(s *Service) {
 		return
 	}
 	s.retired = true
+	s.ends.Store(true)
 	if s.listeners != nil {
 		// Its addresses are already drained or taken by another service.
 		e.drainLocked(e.unshareLocked(s, slices.DeleteFunc(slices.Clone(s.listeners.sockets), func(sk *socket) bool { return sk.key != "" })))

@@ -26,6 +26,7 @@ type Service struct {
 	detached detachedSet
 	share    *relay.Share // of the sessions that the process can hold; set by start
 	arriving atomic.Int32 // clients of shared sockets that are not live yet
+	ends     atomic.Bool  // retired, or the engine is stopped: no detached connection returns
 	perIP    ratelimit.Limiter
 	queue    *lock.Queue
 

@@ -31,6 +31,9 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 	e.mu.Lock()
 	first := !e.stopped
 	e.stopped = true
+	for _, s := range e.services {
+		s.ends.Store(true)
+	}
 	started := e.started
 	if first && e.opened && !started {
 		e.undoOpenLocked()
