@@ -41,6 +41,7 @@ func (s *Session) Seal(dst, plain []byte) []byte {
 		n := min(len(plain), maxContent)
 		dst = s.out.seal(dst, typeData, plain[:n])
 		plain = plain[n:]
+		s.ignored = 0 // a peer that only receives may update its keys again and again
 	}
 	return dst
 }

@@ -19,7 +19,7 @@ const (
 	// MaxPlain is how much room Open needs for any record: its content and type.
 	MaxPlain = maxContent + 1
 
-	// maxIgnored bounds consecutive records that bring no data, as crypto/tls does.
+	// maxIgnored bounds consecutive records that bring no data, while we send none either.
 	maxIgnored = 16
 )
 
@@ -41,7 +41,7 @@ type Session struct {
 	readErr  error   // why reading has ended
 	message  [4]byte // the header of a handshake message, incomplete
 	got      uint8   // bytes in message
-	ignored  uint8   // consecutive records without data
+	ignored  uint8   // consecutive records without data, in either direction
 	isClient bool
 	owed     bool   // a key update, which the peer has asked for
 	ended    bool   // we have sent close_notify or another alert

@@ -332,6 +332,19 @@ func TestOneAnswerIsEnoughForSeveralKeyUpdates(t *testing.T) {
 	}
 }
 
+// TestAPeerThatOnlyReceivesUpdatesItsKeys as often as it likes: clients do so after a
+// number of bytes received, too.
+func TestAPeerThatOnlyReceivesUpdatesItsKeys(t *testing.T) {
+	eachSuite(t, func(t *testing.T, server, client *Session) {
+		for n := range 3 * maxIgnored {
+			if got := openAll(t, client, server.Seal(nil, []byte("bulk"))); string(got) != "bulk" {
+				t.Fatalf("got %q", got)
+			}
+			openAll(t, server, update(client, byte(n&1)))
+		}
+	})
+}
+
 func TestAKeyUpdateMayComeInPieces(t *testing.T) {
 	server, client := pair(t, &suites[0])
 	var records []byte
