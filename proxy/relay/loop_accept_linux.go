@@ -17,7 +17,7 @@ import (
 // arrival.
 type loopListener struct {
 	*Listener
-	fd      int32
+	fd      int32 // -1 before begin
 	slot    int32
 	accept  func(*Side)
 	path    *string // of a Unix socket
@@ -38,11 +38,21 @@ func (r *Loop) Serve(l *Listener, accept func(*Side)) {
 		l.report(err)
 		return
 	}
-	ln := &loopListener{Listener: l, accept: accept, backoff: firstBackoff}
+	ln := &loopListener{Listener: l, fd: -1, accept: accept, backoff: firstBackoff}
 	on := r.loops[int(r.listeners.Add(1)-1)%len(r.loops)]
-	if err := l.takeOver(ln, on); err != nil {
+	switch err := ln.begin(on); {
+	case LackOf(err) != "":
+		on.inbox.post(message{do: func(on *loop) { ln.retryLater(on, err) }}, nil)
+	case err != nil:
 		l.report(err)
-		return
+	}
+}
+
+// begin takes over the socket, and has the loop accept from it.
+func (ln *loopListener) begin(on *loop) error {
+	l := ln.Listener
+	if err := l.takeOver(ln, on); err != nil {
+		return err
 	}
 	if u, ok := l.Addr().(*net.UnixAddr); ok {
 		ln.path = &u.Name
@@ -55,6 +65,7 @@ func (r *Loop) Serve(l *Listener, accept func(*Side)) {
 	if !on.inbox.post(message{do: ln.arm}, nil) {
 		ln.release()
 	}
+	return nil
 }
 
 // arm asks epoll for clients. It is level-triggered: a client that is not
@@ -132,7 +143,13 @@ func (ln *loopListener) retryLater(l *loop, err error) {
 	ln.backoff = min(2*ln.backoff, lastBackoff)
 }
 
-func (ln *loopListener) onTimer(l *loop) { ln.arm(l) }
+func (ln *loopListener) onTimer(l *loop) {
+	if ln.fd >= 0 {
+		ln.arm(l)
+	} else if err := ln.begin(l); err != nil && !ln.isClosing() {
+		ln.retryLater(l, err)
+	}
+}
 
 // waitShare waits for a session to end; clients wait in the kernel's backlog.
 func (ln *loopListener) waitShare(l *loop, free <-chan struct{}) {

@@ -15,6 +15,9 @@ import (
 func (l *Listener) takeOver(ln *loopListener, on *loop) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.isClosing() { // a close that begins later will find what is set here
+		return net.ErrClosed
+	}
 	fd, err := dupOf(l.Listener)
 	if err != nil {
 		return err

@@ -21,10 +21,6 @@ func TestOutOfDescriptorsIsWaitedOut(t *testing.T) {
 		say(t, first, "hello")
 		hear(t, first, "hello")
 
-		var limit unix.Rlimit
-		if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-			t.Fatal(err)
-		}
 		// Sockets of our own, connected only once there are no free descriptors.
 		var mine []int
 		for range 3 {
@@ -34,12 +30,7 @@ func TestOutOfDescriptorsIsWaitedOut(t *testing.T) {
 			}
 			mine = append(mine, fd)
 		}
-		none := limit
-		none.Cur = 3
-		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &none); err != nil {
-			t.Fatal(err)
-		}
-		restore := func() { unix.Setrlimit(unix.RLIMIT_NOFILE, &limit) }
+		restore := noDescriptors(t)
 		defer restore()
 		at := &unix.SockaddrInet4{Port: h.l.Addr().(*net.TCPAddr).Port, Addr: [4]byte{127, 0, 0, 1}}
 		for _, fd := range mine {
@@ -68,5 +59,65 @@ func TestOutOfDescriptorsIsWaitedOut(t *testing.T) {
 		for range 1 + len(mine) {
 			next(t, h.over)
 		}
+	})
+}
+
+// noDescriptors leaves this process no free descriptor until restore is called.
+func noDescriptors(t *testing.T) (restore func()) {
+	t.Helper()
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	none := limit
+	none.Cur = 3
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &none); err != nil {
+		t.Fatal(err)
+	}
+	return func() { unix.Setrlimit(unix.RLIMIT_NOFILE, &limit) }
+}
+
+// TestOutOfDescriptorsAsServingBegins is waited out, too: a loop needs a descriptor of its
+// own for the listener.
+func TestOutOfDescriptorsAsServingBegins(t *testing.T) {
+	eachRunnerAlone(t, func(t *testing.T, r relay.Runner) {
+		restore, trouble, b := func() {}, make(chan error, 100), newBackend(t)
+		defer func() { restore() }()
+		h := open(t, r, "tcp", b.addr(), func(h *harness) {
+			if l, ok := r.(interface{ Start() error }); ok && l.Start() != nil {
+				t.Fatal("the loops did not start")
+			}
+			h.l.OnError = func(err error) { trouble <- err }
+			restore = noDescriptors(t)
+		})
+		if err := receive(t, trouble); !errors.Is(err, unix.EMFILE) {
+			t.Errorf("the error was %v", err)
+		}
+		restore()
+		c := h.come()
+		say(t, b.take(), "hello")
+		hear(t, c, "hello")
+		reset(c)
+		next(t, h.over)
+		if n := len(trouble); n > 0 {
+			t.Errorf("it was reported %d more times: %v", n, <-trouble)
+		}
+	})
+}
+
+// TestAListenerThatIsClosedBeforeServingBegins leaves nothing behind.
+func TestAListenerThatIsClosedBeforeServingBegins(t *testing.T) {
+	eachRunnerAlone(t, func(t *testing.T, r relay.Runner) {
+		restore := func() {}
+		defer func() { restore() }()
+		h := open(t, r, "tcp", newBackend(t).addr(), func(h *harness) {
+			if l, ok := r.(interface{ Start() error }); ok && l.Start() != nil {
+				t.Fatal("the loops did not start")
+			}
+			restore = noDescriptors(t)
+		})
+		h.l.Close()
+		<-h.l.Done()
+		restore()
 	})
 }
