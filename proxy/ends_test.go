@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -241,4 +242,29 @@ func oneWay(t *testing.T, relay string, idle time.Duration) bool {
 		}
 	}
 	return one.hear() == "EOF"
+}
+
+// TestAConnectionThatItsDialCloses ends the session, as a reset of the backend would:
+// nobody else will end the client's side.
+func TestAConnectionThatItsDialCloses(t *testing.T) {
+	t.Parallel()
+	dialled := make(chan net.Conn, 1)
+	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, network, addr)
+		if err == nil {
+			dialled <- c
+		}
+		return c, err
+	}
+	v := start(t, proxy.ServiceConfig{Dial: dial, Check: proxy.CheckConfig{Type: "none"}}, newServer(t, "a"))
+	c := v.dial("one")
+	c.hears("a one")
+	(<-dialled).Close()
+	c.isReset()
+	if r := v.record(); r.By != proxy.ByBackend || r.Reason != proxy.ReasonReset {
+		t.Errorf("record %+v", r)
+	}
+	if i := v.untilIdle(); i.Sessions.Cut != 1 || i.Backends[0].Active != 0 {
+		t.Errorf("counted %+v, and %d at the backend", i.Sessions, i.Backends[0].Active)
+	}
 }

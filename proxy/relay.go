@@ -61,6 +61,9 @@ func (s *Session) sideEnded(ev relay.Event) {
 	if ev.Side == s.server {
 		by, other = other, by
 	}
+	if ev.End == relay.Closed && s.ending == nil { // not by us: by its own code, and nothing else would end the other side
+		ev.End = relay.Reset
+	}
 	reason, detail := ReasonReset, ""
 	if ev.End == relay.FIN {
 		reason = ReasonFIN
