@@ -58,12 +58,15 @@ func (d *Dial) secure(ctx context.Context, c net.Conn, err error) (net.Conn, err
 		return c, err
 	}
 	keepUrgentOf(c)
+	done := false
+	defer func() {
+		if !done { // also after a panic
+			c.Close()
+		}
+	}()
 	over, err := d.Secure(ctx, c)
-	if err != nil {
-		c.Close()
-		return nil, err
-	}
-	return over, nil
+	done = err == nil
+	return over, err
 }
 
 // connectTo tries one address, for its share of the time.

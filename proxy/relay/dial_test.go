@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -50,6 +51,26 @@ func TestAnAbortedDialReportsOnce(t *testing.T) {
 		})
 		if s := next(t, h.over); !errors.Is(s.failed, context.Canceled) && !errors.Is(s.failed, net.ErrClosed) && s.failed.Error() == "" {
 			t.Errorf("it failed with %v", s.failed)
+		}
+	})
+}
+
+// TestAPanicInSecure is the error of its dial, and the connection is closed.
+func TestAPanicInSecure(t *testing.T) {
+	eachRunner(t, func(t *testing.T, r relay.Runner) {
+		b := newBackend(t)
+		h := open(t, r, "tcp", b.addr(), func(h *harness) {
+			h.dial.Secure = func(context.Context, net.Conn) (net.Conn, error) { panic("injected") }
+		})
+		h.come()
+		var panicked *relay.PanicError
+		if s := next(t, h.over); !errors.As(s.failed, &panicked) || panicked.Value != "injected" {
+			t.Errorf("it failed with %v", s.failed)
+		}
+		server := b.take()
+		server.SetReadDeadline(time.Now().Add(patience))
+		if _, err := server.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) || err == nil {
+			t.Errorf("the server reads %v", err)
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"math"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -93,7 +94,7 @@ func (l *loop) timeout() int {
 		return -1
 	}
 	d := time.Duration(l.timers[0].at) - time.Since(start)
-	return int(max(0, (d+time.Millisecond-1)/time.Millisecond))
+	return int(min(max(0, (d+time.Millisecond-1)/time.Millisecond), math.MaxInt32)) // the kernel takes 32 bits
 }
 
 // resumePending continues the sides that stopped at maxReads, and steps the tasks for

@@ -26,7 +26,11 @@ func (c *loopDial) secure(l *loop) {
 
 func (c *loopDial) callSecure(ctx context.Context, l *loop, conn *openingConn) {
 	defer l.runner.goroutines.Done()
-	over, err := c.dial.Secure(ctx, conn)
+	var over net.Conn
+	var err error
+	if panicked := recovered(func() { over, err = c.dial.Secure(ctx, conn) }); panicked != nil {
+		err = panicked
+	}
 	l.inbox.post(message{do: func(l *loop) { c.secured(l, conn.side, over, err) }}, nil)
 }
 
