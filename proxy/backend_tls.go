@@ -10,6 +10,7 @@ import (
 	"os"
 	"reflect"
 	"syscall"
+	"time"
 
 	"github.com/tcpctl/tcpctl/proxy/health"
 	"github.com/tcpctl/tcpctl/proxy/internal/tlsclient"
@@ -134,6 +135,7 @@ func (b *Backend) secured(header []byte, isCheck bool) func(context.Context, net
 		if len(header) > 0 {
 			if until, ok := ctx.Deadline(); ok {
 				conn.SetWriteDeadline(until)
+				defer conn.SetWriteDeadline(time.Time{}) // the session writes to it, too
 			}
 			if _, err := conn.Write(header); err != nil {
 				return nil, err

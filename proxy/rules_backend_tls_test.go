@@ -247,7 +247,7 @@ func testRule51FailedHandshakesAreRetried(t *testing.T) {
 }
 
 // TestRule51HeaderBeforeTLS: the PROXY header of a session and of checks is sent in the
-// clear.
+// clear, and its time limit ends with the dial.
 func TestRule51HeaderBeforeTLS(t *testing.T) { onEach(t, testRule51HeaderBeforeTLS) }
 
 func testRule51HeaderBeforeTLS(t *testing.T) {
@@ -268,10 +268,11 @@ func testRule51HeaderBeforeTLS(t *testing.T) {
 		said, _ := r.ReadString('\n')
 		headers <- string(line) + said
 		io.WriteString(over, "heard "+said)
-		io.Copy(io.Discard, r)
+		io.Copy(over, r)
 		over.Close()
 	})
-	v := start(t, proxy.ServiceConfig{SendProxy: 1, Backends: []proxy.BackendConfig{{Name: "a", Addr: addr, TLS: a.spoken("db.example.org")}}})
+	const limit = 500 * time.Millisecond
+	v := start(t, proxy.ServiceConfig{SendProxy: 1, ConnectTimeout: limit, Backends: []proxy.BackendConfig{{Name: "a", Addr: addr, TLS: a.spoken("db.example.org")}}})
 	v.untilUp()
 	if h := <-headers; h != "PROXY UNKNOWN\r\n" {
 		t.Errorf("a check said %q", h)
@@ -284,6 +285,9 @@ func testRule51HeaderBeforeTLS(t *testing.T) {
 			break
 		}
 	}
+	<-time.After(limit)
+	c.says("still here")
+	c.hears("still here")
 }
 
 // TestRule51ChecksSpeakTLS: each type of check that connects, at the backend's own
