@@ -77,7 +77,7 @@ func asksOnce(addr string) error {
 func TestAResettingBackendIsMetByNoClient(t *testing.T) {
 	t.Parallel()
 	var backends [3]*backend
-	file := "[services.db]\nlisten = \"127.0.0.1:0\"\npassive = {}\nbackends = ["
+	file := "[services.db]\nlisten = \"127.0.0.1:0\"\npassive = { eject = \"1h\" }\nbackends = [" // longer than the test takes on a busy machine
 	for i, name := range []string{"a", "b", "c"} {
 		b := startBackend(t, name)
 		backends[i] = b
