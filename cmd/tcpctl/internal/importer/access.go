@@ -148,6 +148,8 @@ func network(text string) (clients, error) {
 	return clients{net: p}, err
 }
 
+var everybody = []string{"0.0.0.0/0", "::/0"}
+
 // String returns a network as it is written in the configuration.
 func (c clients) String() string {
 	if c.net.IsSingleIP() {
@@ -172,7 +174,7 @@ func (a *accessRules) set(keys *table) {
 			}
 		}
 		if l.name == "deny" && a.bounded && len(a.allowed()) == 0 {
-			addrs = []string{"0.0.0.0/0", "::/0"}
+			addrs = everybody
 		}
 		setIf(keys, l.name, len(addrs) > 0, array(addrs))
 		setIf(keys, l.name+"_file", file != "", quote(file))

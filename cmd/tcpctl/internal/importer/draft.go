@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
 )
 
 // draft is a tcpctl configuration under construction.
@@ -98,10 +100,10 @@ func serviceName(name string) string {
 	return name[:min(len(name), 60)]
 }
 
-// dropEmpty removes services without backends. Their notes say why.
+// dropEmpty removes services without backends, or without addresses. Their notes say why.
 func (d *draft) dropEmpty() {
 	d.services = slices.DeleteFunc(d.services, func(s *service) bool {
-		empty := len(s.backends) == 0 && len(*s.table("discover")) == 0
+		empty := len(s.listen) == 0 || len(s.backends) == 0 && len(*s.table("discover")) == 0
 		if empty {
 			d.notes = append(d.notes, s.notes...)
 		}
@@ -126,7 +128,7 @@ func (s *service) write(w io.Writer, source string) {
 	head := "services." + tomlKey(s.name)
 	fmt.Fprintf(w, "\n[%s]\n", head)
 	writeNotes(w, source, s.notes)
-	fmt.Fprintf(w, "listen = %s\n", list(listens(s.listen)))
+	fmt.Fprintf(w, "listen = %s\n", list(s.listen))
 	for _, k := range s.keys {
 		fmt.Fprintf(w, "%s = %s\n", k.name, k.value)
 	}
@@ -161,16 +163,64 @@ func (s *service) trustAll() {
 	if s.keys.get("accept_proxy") != "true" || s.keys.get("trusted_proxies") != "" {
 		return
 	}
-	s.keys.set("trusted_proxies", array([]string{"0.0.0.0/0", "::/0"})+" # name your proxies: another client could lie about its address")
+	s.keys.set("trusted_proxies", array(everybody)+" # name your proxies: another client could lie about its address")
 }
 
-// listens drops addresses that ":PORT" covers, which is every address of the machine in both
-// families.
-func listens(all []string) []string {
-	return slices.DeleteFunc(slices.Compact(slices.Clone(all)), func(addr string) bool {
-		port, any := strings.CutPrefix(addr, "[::]")
-		return any && slices.Contains(all, port)
-	})
+// listens drops addresses that another covers. 0.0.0.0 and [::] together are ":PORT": every address of the
+// machine in both families.
+func listens(all []string) (kept []string) {
+	any := func(addr string) bool {
+		host := addr[:max(strings.LastIndexByte(addr, ':'), 0)]
+		return host == "" || host == "0.0.0.0" || host == "[::]"
+	}
+	for _, addr := range all {
+		port := addr[strings.LastIndexByte(addr, ':')+1:]
+		both := slices.Contains(all, "0.0.0.0:"+port) && slices.Contains(all, "[::]:"+port) || slices.Contains(all, ":"+port)
+		if both && any(addr) {
+			addr = ":" + port
+		} else if both || slices.Contains(all, "0.0.0.0:"+port) && !any(addr) && addr[0] != '[' {
+			continue
+		}
+		if !slices.Contains(kept, addr) {
+			kept = append(kept, addr)
+		}
+	}
+	return kept
+}
+
+// settle leaves out addresses at which an earlier service listens, and gives each backend a name of its own.
+func (d *draft) settle() {
+	for i, s := range d.services {
+		s.listen = slices.DeleteFunc(listens(s.listen), func(addr string) bool {
+			for _, other := range d.services[:i] {
+				if !(s.keys.get("sni") != "" && other.keys.get("sni") != "") && slices.ContainsFunc(other.listen, func(o string) bool { return overlap(o, addr) }) {
+					s.notes = append(s.notes, note{0, "listen " + addr, "the service " + other.name + " listens there"})
+					return true
+				}
+			}
+			return false
+		})
+		names := map[string]bool{}
+		for _, b := range s.backends {
+			name := b.get("name")
+			for n := 2; names[b.get("name")]; n++ {
+				b.set("name", strings.TrimSuffix(name, `"`)+"-"+strconv.Itoa(n)+`"`)
+			}
+			names[b.get("name")] = true
+		}
+	}
+}
+
+func overlap(one, two string) bool {
+	a, err1 := proxy.ParseAddress(one, true)
+	b, err2 := proxy.ParseAddress(two, true)
+	return err1 == nil && err2 == nil && a.Overlaps(b)
+}
+
+// isNoServerName reports whether no client can ask for a name.
+func isNoServerName(name string) bool {
+	c := proxy.ServiceConfig{SNI: []string{name}}
+	return slices.ContainsFunc(c.Validate(), func(e *proxy.ValueError) bool { return e.Key == "sni[0]" })
 }
 
 func writeNotes(w io.Writer, source string, notes []note) {

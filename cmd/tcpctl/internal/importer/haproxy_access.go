@@ -17,7 +17,7 @@ type haAccess struct {
 }
 
 // haSets are the sets of rules in the order in which haproxy asks them, wherever they stand in the file.
-var haSets = []string{"tcp-request connection", "tcp-request session", "tcp-request content", "http-request"}
+var haSets = []string{"tcp-request connection", "tcp-request session", "tcp-request content", "http-request", "use_backend"}
 
 const (
 	unknownRule  = "accept and reject are translated for all clients, and by the client's address; see also new_sessions_per_ip"
@@ -59,7 +59,12 @@ func (p *haParser) access(s *service, sections ...*haSection) {
 				if r.set != set {
 					continue
 				}
-				reason := r.apply(&a, &hello)
+				reason := oneCondition
+				if set != "use_backend" {
+					reason = r.apply(&a, &hello)
+				} else if p.nowhere(r.words[1]) {
+					reason = strings.Replace(r.apply(&a, &hello), unknownRule, oneCondition, 1)
+				}
 				if reason != "" && !r.noted {
 					r.noted = true
 					p.translated--
@@ -71,6 +76,21 @@ func (p *haParser) access(s *service, sections ...*haSection) {
 		}
 	}
 	a.set(&s.keys)
+}
+
+// untranslated returns notes about the section's own rules, for a section that no service comes from.
+func (s *haSection) untranslated() (all []note) {
+	for _, r := range s.settings.access {
+		if r.in.name == s.name && !r.noted {
+			all = append(all, note{r.line, strings.Join(r.words, " "), "no service comes from this section"})
+		}
+	}
+	return all
+}
+
+// rejectsAll reports whether the rule rejects all clients who come to it.
+func (r *haAccess) rejectsAll() bool {
+	return !r.accept && !slices.Contains(r.words, "if") && !slices.Contains(r.words, "unless")
 }
 
 // apply applies the rule, and returns how tcpctl's decision differs, if it does. Where it cannot be the same, an

@@ -27,21 +27,53 @@ func (p *haParser) build() {
 	}
 }
 
-// front makes the services of a frontend: one for each backend that it selects by a name in the
-// ClientHello, and one for the other clients.
+// front makes the services of a frontend, for each of its binds that differ in TLS or in PROXY headers.
 func (p *haParser) front(s *haSection) {
+	groups := [][]haBind{nil}
+	for _, b := range s.binds {
+		i := slices.IndexFunc(groups, func(g []haBind) bool {
+			return g == nil || g[0].acceptProxy == b.acceptProxy && g[0].cert == b.cert && g[0].clientCA == b.clientCA
+		})
+		if i < 0 {
+			i, groups = len(groups), append(groups, nil)
+		}
+		groups[i] = append(groups[i], b)
+	}
+	for i, g := range groups {
+		one := *s
+		if one.binds = g; i > 0 {
+			one.notes = nil
+		}
+		p.frontOf(&one)
+	}
+}
+
+// frontOf makes the services of some of a frontend's binds: one for each backend that it selects by a name in
+// the ClientHello, and one for the other clients.
+func (p *haParser) frontOf(s *haSection) {
 	listen := len(s.servers) > 0
-	if len(s.binds) == 0 || s.stats && !listen && s.settings.defaultBackend == "" && len(s.rules) == 0 {
+	if s.settings.disabled || len(s.binds) == 0 || s.stats && !listen && s.settings.defaultBackend == "" && len(s.rules) == 0 {
 		p.notes = append(p.notes, s.notes...)
 		return
 	}
 	notes := s.notes
 	byBackend, names := map[string]*service{}, map[string][]string{}
+	others := p.backend(s.settings.defaultBackend)
+	if listen {
+		others = s
+	}
+	taken := map[string]bool{} // the first rule for a name decides
 	for _, r := range s.rules {
-		back := p.backend(r.backend)
-		if back == nil {
-			notes = append(notes, note{0, "use_backend " + r.backend, "there is no such backend"})
+		back, nowhere := p.backend(r.backend), p.nowhere(r.backend)
+		if nowhere {
+			back = others // whose clients come to it by all other names
+		}
+		r.names = slices.DeleteFunc(r.names, func(name string) bool { return taken[name] })
+		if back == nil || len(r.names) == 0 {
 			continue
+		}
+		for _, name := range r.names {
+			taken[name] = true
 		}
 		made := byBackend[r.backend]
 		if made == nil {
@@ -51,18 +83,17 @@ func (p *haParser) front(s *haSection) {
 		}
 		names[r.backend] = append(names[r.backend], r.names...)
 		made.keys.set("sni", array(names[r.backend]))
+		if nowhere {
+			made.keys.set("deny", array(everybody))
+		}
 	}
-	back := p.backend(s.settings.defaultBackend)
-	if listen {
-		back = s
-	}
-	if back == nil {
+	if others == nil {
 		if len(byBackend) == 0 {
-			p.notes = append(p.notes, notes...)
+			p.notes = append(append(p.notes, notes...), s.untranslated()...)
 		}
 		return
 	}
-	made := p.service(s.name, s, back)
+	made := p.service(s.name, s, others)
 	if len(byBackend) > 0 {
 		made.keys.set("sni", array([]string{"*"}))
 	}
@@ -76,9 +107,15 @@ func (p *haParser) give(s *service, notes []note) []note {
 	return nil
 }
 
+// nowhere reports whether clients of a backend are rejected, since it has no servers, or rejects all.
+func (p *haParser) nowhere(name string) bool {
+	back := p.backend(name)
+	return back == nil || len(back.servers) == 0 || slices.ContainsFunc(back.settings.access, (*haAccess).rejectsAll)
+}
+
 func (p *haParser) backend(name string) *haSection {
 	for _, s := range p.sections {
-		if s.kind == "backend" && s.name == name && name != "" {
+		if s.kind == "backend" && s.name == name && name != "" && !s.settings.disabled {
 			return s
 		}
 	}
@@ -161,7 +198,7 @@ func (p *haParser) timeouts(s *service, clients, servers *haSettings) {
 // servers adds the backends, and how they are checked.
 func (p *haParser) servers(s *service, front, back *haSection) {
 	checked := false
-	*s.table("check") = slices.Clone(back.settings.check)
+	*s.table("check") = back.settings.checks()
 	for _, server := range back.servers {
 		if p.server(s, front, back, server) {
 			checked = true
@@ -299,11 +336,11 @@ func checkOption(check *table, o haOption) bool {
 	var one table
 	switch o.name {
 	case "inter":
-		setIf(&one, "interval", timed, duration(d))
+		setIf(&one, "interval", timed && d >= 10*time.Millisecond, duration(d))
 	case "slowstart":
 		setIf(&one, "slow_start", timed, duration(d))
 	case "rise", "fall", "port":
-		setNumber(&one, o.name, o)
+		setIf(&one, o.name, isNumber(o.value) && number(o.value) != "0", number(o.value))
 	case "on-marked-down":
 		setIf(&one, "on_down", o.value == "shutdown-sessions", quote("cut"))
 	case "check-ssl":

@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -10,6 +11,9 @@ func (s *haSection) checkDirective(w []string) string {
 		return "tcpctl has no such setting"
 	}
 	c := &s.settings.check
+	if slices.Contains(checkOptions, w[1]) && w[0] == "option" {
+		s.settings.checkOption = w[1]
+	}
 	switch w[0] + " " + w[1] {
 	case "option tcp-check":
 		return ""
@@ -17,7 +21,6 @@ func (s *haSection) checkDirective(w []string) string {
 		s.settings.checkTLS = true
 		return ""
 	case "option redis-check":
-		c.set("type", quote("send-expect"))
 		c.set("send", quote("PING\r\n"))
 		c.set("expect_bytes", quote("+PONG"))
 		return ""
@@ -51,7 +54,6 @@ func (s *haSection) checkDirective(w []string) string {
 // httpCheck translates "option httpchk [METHOD] [URI [VERSION]]".
 func (s *haSection) httpCheck(args []string) string {
 	c := &s.settings.check
-	c.set("type", quote("http"))
 	switch len(args) {
 	case 0:
 		return ""
@@ -107,9 +109,30 @@ func (s *haSection) sendExpect(w []string) string {
 	if len(w) <= at || at == 3 && w[2] != "string" || c.get(name) != "" {
 		return "a check sends one text and expects one string"
 	}
-	c.set("type", quote("send-expect"))
 	c.set(name, quote(w[at]))
 	return ""
+}
+
+// checkOptions say how servers are checked. The last one of a section decides.
+var checkOptions = []string{"tcp-check", "ssl-hello-chk", "redis-check", "mysql-check", "pgsql-check", "ldap-check", "smtpchk", "external-check", "httpchk"}
+
+// checks returns the check with its type, without the keys of other types.
+func (s *haSettings) checks() table {
+	kind, without := "", []string{"send", "expect_bytes", "method", "path", "host", "expect"}
+	switch s.checkOption {
+	case "httpchk":
+		kind, without = "http", without[:2]
+	case "tcp-check", "redis-check":
+		if without = without[2:]; s.check.get("send")+s.check.get("expect_bytes") != "" {
+			kind = "send-expect"
+		}
+	}
+	var all table
+	setIf(&all, "type", kind != "", quote(kind))
+	for _, k := range s.check {
+		setIf(&all, k.name, !slices.Contains(without, k.name), k.value)
+	}
+	return all
 }
 
 // valued are the server options that have a value.

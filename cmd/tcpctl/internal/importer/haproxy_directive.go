@@ -51,6 +51,9 @@ func (s *haSection) directive(d *draft, n int, w []string) (reason string) {
 	switch w[0] {
 	case "mode":
 		return s.mode(args)
+	case "disabled":
+		s.settings.disabled = true
+		return "what is disabled is left out"
 	case "bind":
 		return s.bind(args)
 	case "server":
@@ -156,7 +159,7 @@ func (s *haSection) bind(args []string) (reason string) {
 		return "bind has an address"
 	}
 	var b haBind
-	verify := ""
+	verify, tls := "", false
 	for _, addr := range strings.Split(args[0], ",") {
 		listen, ok := haAddrs(addr)
 		if !ok {
@@ -168,20 +171,27 @@ func (s *haSection) bind(args []string) (reason string) {
 		switch arg := args[i]; arg {
 		case "accept-proxy":
 			b.acceptProxy = true
+		case "ssl":
+			tls = true
 		case "crt":
+			if b.cert != "" {
+				reason = "of this bind, the last crt is translated"
+			}
 			if i++; i < len(args) {
 				b.cert = args[i]
 			}
+		case "interface", "namespace":
+			return "tcpctl listens at an address, whichever interface has it"
 		case "ca-file", "verify":
 			if i++; i < len(args) {
 				to := map[string]*string{"ca-file": &b.clientCA, "verify": &verify}[arg]
 				*to = args[i]
 			}
-		case "ssl", "v4v6", "tfo", "defer-accept", "transparent":
+		case "v4v6", "tfo", "defer-accept", "transparent":
 		case "v6only", "strict-sni":
 			reason = "of this bind, " + arg + " has no counterpart"
 		default:
-			if i+1 < len(args) && !slices.Contains([]string{"ssl", "crt", "accept-proxy"}, args[i+1]) {
+			if i+1 < len(args) && !strings.HasPrefix(arg, "no-") && !slices.Contains([]string{"ssl", "crt", "accept-proxy"}, args[i+1]) {
 				i++ // its value
 			}
 			reason = "of this bind, " + arg + " has no counterpart"
@@ -192,6 +202,12 @@ func (s *haSection) bind(args []string) (reason string) {
 		if verify == "optional" {
 			reason = "of this bind, verify optional has no counterpart: tls.client_ca requires a certificate"
 		}
+	}
+	switch {
+	case tls && b.cert == "":
+		return "tcpctl speaks TLS with one certificate: crt FILE"
+	case !tls:
+		b.cert = ""
 	}
 	s.binds = append(s.binds, b)
 	return reason

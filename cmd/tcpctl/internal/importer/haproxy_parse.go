@@ -24,7 +24,9 @@ type haSection struct {
 
 // haSettings are the settings that a section inherits from defaults.
 type haSettings struct {
+	disabled       bool
 	http, checkTLS bool
+	checkOption    string // the last that says how servers are checked, such as httpchk
 	balance        string
 	source         string
 	maxSessions    string

@@ -25,7 +25,7 @@ func (s *haSection) rule(n int, w []string) (reason string) {
 		s.settings.defaultBackend = w[1]
 		return ""
 	case "use_backend":
-		return s.useBackend(w)
+		return s.useBackend(n, w)
 	}
 	return s.accessRule(n, w)
 }
@@ -91,27 +91,31 @@ func (s *haSection) terms(w []string) (alternatives [][]haTerm, ok bool) {
 
 const oneCondition = "only a single condition, on the client's address or the name in its ClientHello, is translated"
 
-// useBackend translates "use_backend NAME if CONDITION".
-func (s *haSection) useBackend(w []string) string {
+// useBackend translates "use_backend NAME if CONDITION". By another condition than a name, clients can only be rejected.
+func (s *haSection) useBackend(n int, w []string) string {
 	if len(w) == 2 {
 		s.settings.defaultBackend = w[1]
 		return ""
 	}
-	if len(w) < 4 || w[2] != "if" || strings.ContainsAny(w[1], "%[") {
+	if len(w) < 4 || strings.ContainsAny(w[1], "%[") {
 		return oneCondition
 	}
+	other := func() string {
+		s.settings.access = append(slices.Clip(s.settings.access), &haAccess{in: s, line: n, words: w, set: w[0]})
+		return ""
+	}
 	alternatives, ok := s.terms(w[3:])
-	if !ok {
-		return oneCondition
+	if !ok || w[2] != "if" {
+		return other()
 	}
 	r := haRule{backend: w[1]}
 	for _, all := range alternatives {
 		if len(all) > 1 || all[0].not {
-			return oneCondition
+			return other()
 		}
 		for _, c := range all[0].any {
 			if !isNameCondition(c) {
-				return oneCondition
+				return other()
 			}
 			names, ok := haNames(c[1:])
 			if !ok {
@@ -147,5 +151,5 @@ func haNames(w []string) (names []string, ok bool) {
 			names = append(names, strings.ToLower(w[i]))
 		}
 	}
-	return names, len(names) > 0
+	return names, len(names) > 0 && !slices.ContainsFunc(names, isNoServerName)
 }

@@ -51,6 +51,8 @@ func Import(name, format string, text []byte) (Result, error) {
 		return Result{}, err
 	}
 	d.dropEmpty()
+	d.settle()
+	d.dropEmpty()
 	if len(d.services) == 0 {
 		return Result{}, d.nothing()
 	}

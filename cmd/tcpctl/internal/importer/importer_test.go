@@ -264,3 +264,59 @@ func TestClientCertificates(t *testing.T) {
 		}
 	}
 }
+
+// TestOpensNothing: who did not reach a backend does not reach it here, and what check would refuse is not written. want
+// are lines of the result, and not are texts that it has not.
+func TestOpensNothing(t *testing.T) {
+	const front, back = "frontend web\n default_backend web\n bind :80\n ", "\nbackend web\n server a 10.0.0.1:80"
+	for _, c := range []struct {
+		text string
+		want []string
+		not  string
+	}{
+		{front + "bind :443 ssl crt /us.pem\n bind :81 accept-proxy\n bind :444 ssl crt /us.pem" + back, // each kind is a service
+			[]string{`listen = ":80"`, `listen = [":443", ":444"]`, `listen = ":81"`, "[services.web-2.tls]", "accept_proxy = true"}, "[services.web.tls]"},
+		{front + "bind :443 ssl ca-file /ca.pem verify required" + back, []string{`listen = ":80"`, "# f:4: bind :443 ssl ca-file /ca.pem verify required"}, ""},
+		{front + "bind :443 interface eth0" + back, []string{`listen = ":80"`, "# f:4: bind :443 interface eth0"}, ""},
+		{front + "bind :81 crt /us.pem" + back, []string{`listen = [":80", ":81"]`}, ".tls]"},
+		{front + "bind :443 ssl crt /a.pem crt /us.pem no-sslv3 ciphers HIGH" + back, []string{`cert = "/us.pem"`, "#   of this bind, ciphers has no counterpart"}, ""},
+		{front + "disabled" + back + "\nlisten b\n bind :81\n server b 10.0.0.2:80", []string{"[services.b]", "# f:4: disabled"}, "services.web"},
+		{front + "bind 10.0.0.1:80\n bind 0.0.0.0:25\n bind :::25 v6only" + back, []string{`listen = [":80", ":25"]`}, ""},
+		{front + back + "\nlisten b\n bind 10.0.0.1:80\n bind :81\n server b 10.0.0.2:80", []string{`listen = ":80"`, `listen = ":81"`, "#   the service web listens there"}, ""},
+		{front + "use_backend none if { src 10.0.0.0/8 }\n use_backend other if { src 192.168.0.0/16 }" + back + "\nbackend none\n tcp-request content reject\nbackend other\n server b 10.0.0.2:80",
+			[]string{`deny = ["10.0.0.0/8"]`, "# f:5: use_backend other if { src 192.168.0.0/16 }"}, ""},
+		{front + "use_backend none if { req_ssl_sni -i a.org } || { req_ssl_sni b.org }\n use_backend web if { req_ssl_sni a.org }" + back + "\nbackend none",
+			[]string{`sni = ["a.org", "b.org"]`, `deny = ["0.0.0.0/0", "::/0"]`, `sni = ["*"]`}, "services.web-web"},
+		{front + "use_backend other if { src 10.0.0.0/8 }\n use_backend other if { req_ssl_sni \"\" }" + back + "\nbackend other", []string{"# f:5: use_backend other if { req_ssl_sni  }"}, "sni ="},
+		{"frontend web\n bind :80\n use_backend b if { src 10.0.0.0/8 }\nbackend b\n server b 10.0.0.2:80\nlisten c\n bind :81\n server c 10.0.0.3:80", []string{"# f:3: use_backend b if { src 10.0.0.0/8 }"}, "services.web"},
+		{front + back + " check inter 0 rise 0 fall 2", []string{"# f:6: server a: inter 0, rise 0", "fall = 2"}, "interval"},
+		{front + back + " check\n tcp-check send x\n option httpchk GET /x\n tcp-check expect string y", []string{`type = "http"`, `path = "/x"`}, "send ="},
+		{front + back + " check\n option httpchk GET /x\n option tcp-check\n tcp-check expect string y", []string{`type = "send-expect"`, `expect_bytes = "y"`}, "path"},
+		{front + back + " check\n option httpchk GET /x\n option mysql-check", nil, "path"},
+
+		{"stream { ssl_certificate /us.pem; ssl_certificate_key /us.pem; server { listen 80; listen 443 ssl; listen 81 proxy_protocol; proxy_pass 10.0.0.1:80; } }",
+			[]string{"[services.tcp-80]", "[services.tcp-443.tls]", "[services.tcp-81]", "accept_proxy = true"}, "[services.tcp-80.tls]"},
+		{"stream { server { listen 443 ssl; proxy_pass 10.0.0.1:80; } server { listen 80; proxy_pass 10.0.0.1:80; } }", []string{`listen = ":80"`, "#   tcpctl speaks TLS with one certificate: ssl_certificate"}, ":443"},
+		{"stream { server { listen 80; js_access x.y; proxy_pass 10.0.0.1:80; } }", []string{`deny = ["0.0.0.0/0", "::/0"]`}, ""},
+		{"stream { upstream a { server 10.0.0.1:80; server 10.0.0.1:80; } server { listen 80; proxy_pass a; } server { listen 80; listen 81; proxy_pass a; } }",
+			[]string{`name = "10.0.0.1-80"`, `name = "10.0.0.1-80-2"`, `listen = ":80"`, `listen = ":81"`}, ""},
+		{"stream { map $ssl_preread_server_name $n { \"\" 10.0.0.1:80; a.org 10.0.0.2:80; } server { listen 80; proxy_pass $n; } }", []string{`sni = ["a.org"]`, `# f:1: 10.0.0.1:80`}, ""},
+	} {
+		r, err := Import("f", "", []byte(c.text))
+		if err != nil {
+			t.Errorf("%s: %v", c.text, err)
+			continue
+		}
+		for _, want := range c.want {
+			if !strings.Contains(string(r.Text), want) {
+				t.Errorf("%s: no %s in\n%s", c.text, want, r.Text)
+			}
+		}
+		if c.not != "" && strings.Contains(string(r.Text), c.not) {
+			t.Errorf("%s: %s in\n%s", c.text, c.not, r.Text)
+		}
+		if err := accepted(r); err != nil {
+			t.Errorf("%s: %v in\n%s", c.text, err, r.Text)
+		}
+	}
+}

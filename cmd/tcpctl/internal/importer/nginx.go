@@ -99,6 +99,7 @@ func (p *ngParser) stream(all []directive) {
 func (p *ngParser) server(d *directive) {
 	var s service
 	var to *directive
+	var listens []ngListen
 	udp := false
 	for _, one := range p.inherited {
 		p.setting(&s, &one, false)
@@ -110,7 +111,10 @@ func (p *ngParser) server(d *directive) {
 	for i := range d.block {
 		switch one := &d.block[i]; one.words[0] {
 		case "listen":
-			udp = p.listen(&s, one) || udp
+			l, isUDP := p.listen(&s, one)
+			if udp = udp || isUDP; l.addr != "" {
+				listens = append(listens, l)
+			}
 		case "proxy_pass":
 			to = one
 		default:
@@ -126,12 +130,41 @@ func (p *ngParser) server(d *directive) {
 		p.lost(&s, d, "it is UDP")
 	case to == nil || len(to.words) != 2:
 		p.lost(&s, d, "it has no proxy_pass")
-	case len(s.listen) == 0:
+	case len(listens) == 0:
 		p.lost(&s, d, "it has no listen that tcpctl could have")
+	case s.table("tls").get("cert") == "" && slices.ContainsFunc(listens, func(l ngListen) bool { return l.tls }):
+		p.lost(&s, d, "tcpctl speaks TLS with one certificate: ssl_certificate")
 	default:
 		p.translated++
-		p.pass(&s, to)
+		for _, kind := range []ngListen{{}, {tls: true}, {proxy: true}, {tls: true, proxy: true}} {
+			if one := s.at(kind, listens); len(one.listen) > 0 {
+				p.pass(one, to)
+				s.notes = nil // they are at the first
+			}
+		}
 	}
+}
+
+// ngListen is an address at which a server listens.
+type ngListen struct {
+	addr       string
+	tls, proxy bool
+}
+
+// at returns the service at the addresses of a kind: TLS and PROXY headers are for all clients of a service.
+func (s *service) at(kind ngListen, listens []ngListen) *service {
+	one := *s
+	one.keys, one.tables = slices.Clone(s.keys), maps.Clone(s.tables)
+	for _, l := range listens {
+		if l.tls == kind.tls && l.proxy == kind.proxy {
+			one.listen = append(one.listen, l.addr)
+		}
+	}
+	setIf(&one.keys, "accept_proxy", kind.proxy, "true")
+	if !kind.tls {
+		delete(one.tables, "tls")
+	}
+	return &one
 }
 
 // lost keeps a whole server block as a comment.
@@ -201,7 +234,7 @@ func sniNames(d *directive) []string {
 		return []string{"*"}
 	case strings.HasPrefix(name, "."):
 		return []string{name[1:], "*" + name}
-	case strings.HasPrefix(name, "~"), strings.Contains(strings.TrimPrefix(name, "*."), "*"):
+	case strings.HasPrefix(name, "~"), isNoServerName(name), strings.Contains(strings.TrimPrefix(name, "*."), "*"):
 		return nil
 	}
 	return []string{name}

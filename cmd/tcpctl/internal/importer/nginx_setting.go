@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// listen adds an address, and reports whether it is for UDP.
-func (p *ngParser) listen(s *service, d *directive) (udp bool) {
+// listen returns an address, if tcpctl can have it, and whether it is for UDP.
+func (p *ngParser) listen(s *service, d *directive) (l ngListen, udp bool) {
 	if len(d.words) < 2 {
-		return false
+		return l, false
 	}
 	addr, ok := ngAddr(d.words[1], 0)
 	if !ok {
 		p.note(s, d, "tcpctl listens on host:port or unix:PATH")
-		return false
+		return l, false
 	}
 	reason := ""
 	for _, w := range d.words[2:] {
@@ -22,23 +22,24 @@ func (p *ngParser) listen(s *service, d *directive) (udp bool) {
 		case "udp":
 			udp = true
 		case "proxy_protocol":
-			s.keys.set("accept_proxy", "true")
+			l.proxy = true
+		case "ssl":
+			l.tls = true
 		case "backlog":
 			if n := strings.TrimPrefix(w, "backlog="); isNumber(n) {
 				s.keys.set("backlog", number(n))
 			}
-		case "ssl", "reuseport", "so_keepalive", "deferred", "default_server", "bind", "ipv6only", "fastopen":
+		case "reuseport", "so_keepalive", "deferred", "default_server", "bind", "ipv6only", "fastopen":
 		default:
 			reason = "of this listen, " + name + " has no counterpart"
 		}
 	}
-	s.listen = append(s.listen, addr)
-	if reason != "" {
+	if l.addr = addr; reason != "" {
 		p.note(s, d, reason)
-		return udp
+		return l, udp
 	}
 	p.translated++
-	return udp
+	return l, udp
 }
 
 func (p *ngParser) note(s *service, d *directive, reason string) {
@@ -102,6 +103,9 @@ func (s *service) nginxSetting(d *directive) (reason string) {
 		if s.verifyClients = value == "on"; value != "on" && value != "off" {
 			return "tls.client_ca requires a certificate of each client"
 		}
+	case "js_access":
+		s.access.all(false)
+		return "it may reject any client, so all are rejected: take deny out, and put those to admit into allow"
 	case "proxy_half_close":
 		if value != "on" {
 			return "tcpctl passes on the end of each direction"
