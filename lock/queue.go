@@ -116,10 +116,14 @@ type Permit Waiter
 
 // Join appends w to the queue. If w is admitted at once, granted is true: the caller
 // owns w.Permit, and Granted is not called. Otherwise w waits until Granted or
-// Remove. The error is ErrFull if w would have to wait and the queue is full.
+// Remove. The error is ErrFull if w would have to wait and the queue is full. Join
+// panics if w waits or is admitted already.
 func (q *Queue) Join(w *Waiter) (granted bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if w.state != detached {
+		panic("lock: Join: the waiter waits or is admitted already")
+	}
 	q.arrivals++
 	w.queue, w.arrival, w.since, w.reason, w.state = q, q.arrivals, time.Now(), "", waiting
 	w.joining = true // if it is admitted at once, the result says so

@@ -132,6 +132,30 @@ func TestRemoveAfterGrantHoldsAPermit(t *testing.T) {
 	}
 }
 
+// TestJoinOfAWaiterThatHasJoined panics, and the queue goes on.
+func TestJoinOfAWaiterThatHasJoined(t *testing.T) {
+	q := NewQueue(&testGate{slots: 1}, 0)
+	var log []int
+	waiters := []*testWaiter{newTestWaiter(0, &log), newTestWaiter(1, &log)}
+	for _, w := range waiters {
+		q.Join(&w.Waiter)
+	}
+	for _, w := range waiters {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("waiter %d has joined twice", w.n)
+				}
+			}()
+			q.Join(&w.Waiter)
+		}()
+	}
+	waiters[0].Permit().Release()
+	if !slices.Equal(log, []int{1}) || q.Len() != 0 {
+		t.Errorf("admitted %v, waiting %d", log, q.Len())
+	}
+}
+
 func TestAgeOfAWaiter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := NewSemaphore(0)
