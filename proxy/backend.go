@@ -236,7 +236,7 @@ func (b *Backend) changeAdmin(state string, o DrainOptions) (text string, err er
 	b.service.queue.Update(func() {
 		h := b.holds[holdOperator]
 		if h != nil && h.state == state && (b.active == 0 || o.Limit == 0 && (o.Quiet == 0 || o.Quiet == h.quiet)) { // otherwise another limit is requested
-			err = already("%s: already %s%s, by %s", b.target(), pastOf(state, b.active), remaining(b.active), h.by)
+			err = already("%s: already %s%s, by %s", b.target(), pastOf(state, b.active), remaining(b.active), nameOf(h.by))
 			return
 		}
 		if text = b.holdLocked(state, o); b.active == 0 {
@@ -296,7 +296,7 @@ func (b *Backend) Ready(by, reason string) (text string, err error) {
 		}
 		if b.ejected() && !b.removing { // the operator knows better
 			b.ejection.forget()
-			b.returnLocked("ready by " + cmp.Or(by, "an operator"))
+			b.returnLocked("ready by " + nameOf(by))
 			b.service.servingChangedLocked()
 			if b.holds.top() == nil {
 				text = fmt.Sprintf("ready %s: %s, no longer ejected", b.target(), b.stateLocked())

@@ -91,7 +91,10 @@ type ServiceConfig struct {
 	// Listeners are used in addition to Listen; the engine owns them.
 	Listeners []net.Listener
 	// Dial, if set, connects to backends in place of net.Dialer, for sessions and
-	// checks, for example through a mesh. The engine owns the connection.
+	// checks, for example through a mesh. The engine owns the connection. Dial has to
+	// return once ctx is done. To a connection without CloseWrite, such as a mesh's
+	// stream, a client's end of stream cannot be passed on: if the backend does not end
+	// the session by itself, HalfCloseTimeout does. The same holds for Listeners.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 
 	// Source are local addresses for connections to backends, used in turn; each has

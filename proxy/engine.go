@@ -61,6 +61,17 @@ type Engine struct {
 // errNotRunning is the error before Start of what needs a running engine.
 var errNotRunning = errors.New("proxy: the engine is not running")
 
+// runsLocked returns why the engine does not run, or nil. The engine is locked.
+func (e *Engine) runsLocked() error {
+	switch {
+	case e.stopped:
+		return ErrClosed
+	case !e.started:
+		return errNotRunning
+	}
+	return nil
+}
+
 // New returns an engine for a configuration, or an error that names what is wrong
 // with it. The engine opens nothing before Start.
 func New(c Config) (*Engine, error) {

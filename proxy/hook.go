@@ -49,11 +49,11 @@ type Hooks struct {
 // Hook is a command or a Go function. TCPLock's onActivateNextConnection and
 // onTimeoutOccurred are hooks with a Func.
 type Hook struct {
-	Run     []string // command with its arguments, run without a shell
-	Func    func(context.Context, HookCall) error
-	Every   int           // for BeforeNext: run before every Nth client; 0: 1
-	Timeout time.Duration // then a command gets TERM and later KILL, and the context of a Func ends; 0: 30 s
-	OnError string        // "" is OnErrorCheck
+	Run     []string                              // command with its arguments, run without a shell
+	Func    func(context.Context, HookCall) error // instead of Run; it has to return once its context ends
+	Every   int                                   // for BeforeNext: run before every Nth client; 0: 1
+	Timeout time.Duration                         // then a command gets TERM and later KILL, and the context of a Func ends; 0: 30 s
+	OnError string                                // "" is OnErrorCheck
 }
 
 // HookCall is the argument of a hook; a command gets it in TCPCTL_SERVICE and so on.

@@ -1,5 +1,7 @@
 package proxy
 
+import "cmp"
+
 // Operator is what tools of an operator need of an engine beyond one service: its
 // plans, events and sessions, and acts on these. It is a value, valid as long as
 // the engine, and may be used by any goroutine.
@@ -7,6 +9,9 @@ type Operator struct{ engine *Engine }
 
 // Operator returns the Operator of the engine.
 func (e *Engine) Operator() Operator { return Operator{e} }
+
+// nameOf returns the name of an operator for a sentence; a program may give none.
+func nameOf(by string) string { return cmp.Or(by, "an operator") }
 
 // ServiceNames returns the names of all services, in the order of the
 // configuration.

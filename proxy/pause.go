@@ -113,7 +113,7 @@ func (s *Service) Pause(o PauseOptions) (did string, err error) {
 			err = already("%s: already paused by you, until %s", s.name, clockTime(p.until))
 			return
 		default:
-			err = fmt.Errorf("proxy: %s is paused already, by %s for %s", s.name, p.owner, time.Since(p.since).Round(time.Second))
+			err = fmt.Errorf("proxy: %s is paused already, by %s for %s", s.name, nameOf(p.owner), time.Since(p.since).Round(time.Second))
 			return
 		}
 		if s.stateLocked() == StateClosed {
@@ -154,7 +154,7 @@ func (s *Service) Resume(o ResumeOptions) (did string, err error) {
 		setDefault(&o.Rate, s.config().Pause.ReleaseRate)
 		switch {
 		case s.pause.current != nil && s.pause.current.ofWindow() && !o.Force:
-			err = fmt.Errorf("proxy: %s is paused by a %s of %s; it resumes by itself, use --force to resume it now", s.name, s.pause.current.by, s.pause.current.owner)
+			err = fmt.Errorf("proxy: %s is paused by a %s of %s; it resumes by itself, use --force to resume it now", s.name, s.pause.current.by, nameOf(s.pause.current.owner))
 		case s.pause.current != nil:
 			n := s.queue.Waiting()
 			s.pause.waivePlanLocked()

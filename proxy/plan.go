@@ -217,7 +217,7 @@ func (p *Plan) Next() { p.steps.Next() }
 
 // Abort ends the plan. A draining backend becomes ready again; a running command
 // is ended, and its backend stays drained.
-func (p *Plan) Abort(by string) { p.steps.Abort(fmt.Errorf("%w by %s", errAborted, by)) }
+func (p *Plan) Abort(by string) { p.steps.Abort(fmt.Errorf("%w by %s", errAborted, nameOf(by))) }
 
 // until waits until over returns true or an error, or the plan is aborted. over is
 // called with the queue locked.

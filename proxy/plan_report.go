@@ -110,7 +110,7 @@ func (ps *plans) enter(p *Plan) error {
 	for _, o := range ps.last {
 		if o.service == p.service && !o.over() {
 			r := &o.report
-			return fmt.Errorf("proxy: a %s of %s is running already (%s), by %s for %s", r.Kind, r.Service, r.ID, r.Owner,
+			return fmt.Errorf("proxy: a %s of %s is running already (%s), by %s for %s", r.Kind, r.Service, r.ID, nameOf(r.Owner),
 				time.Since(r.Started).Round(time.Second))
 		}
 	}

@@ -50,7 +50,7 @@ func (p *Plan) pauseLocked(by string) error {
 		if was.owner == p.opt.By && by == PlanRestart {
 			return nil // inside the owner's own pause
 		}
-		return fmt.Errorf("%s is paused already, by %s for %s", s.name, was.owner, time.Since(was.since).Round(time.Second))
+		return fmt.Errorf("%s is paused already, by %s for %s", s.name, nameOf(was.owner), time.Since(was.since).Round(time.Second))
 	}
 	if s.listeners == nil {
 		return fmt.Errorf("%s is closed", s.name)
@@ -228,7 +228,7 @@ func (p *Plan) running() bool {
 // command; 0 if there is none yet.
 func (p *Plan) Heartbeat(token string, pid int) error {
 	if token != p.token {
-		return fmt.Errorf("proxy: the window of %s is %s's", p.service.name, p.opt.By)
+		return fmt.Errorf("proxy: the window of %s belongs to %s", p.service.name, nameOf(p.opt.By))
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

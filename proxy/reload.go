@@ -18,7 +18,7 @@ import (
 // change. It applies everything or nothing: if an address cannot be opened, it
 // returns an error and the old configuration stays in force. No waiter, session,
 // pause, plan or admin state is lost; a removed service serves its waiters and
-// ends (rule 22).
+// ends (rule 22). It fails before Start, and with ErrClosed after Shutdown or Close.
 func (e *Engine) Apply(c Config) (changes []string, err error) {
 	all, err := c.complete()
 	if err != nil {
@@ -29,8 +29,8 @@ func (e *Engine) Apply(c Config) (changes []string, err error) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !e.started || e.stopped {
-		return nil, errNotRunning
+	if err := e.runsLocked(); err != nil {
+		return nil, err
 	}
 	services, err := e.servicesLocked(all)
 	if err != nil {

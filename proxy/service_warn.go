@@ -26,7 +26,7 @@ func (ps *pauseState) warnLocked(now time.Time) {
 	}
 	p.warned = true
 	s.engine.note(Event{Kind: EventPauseNear, Level: LevelWarn, Service: s.name, By: p.owner,
-		Text: fmt.Sprintf("pause of %s by %s ends in %s: %s waiting", s.name, p.owner,
+		Text: fmt.Sprintf("pause of %s by %s ends in %s: %s waiting", s.name, nameOf(p.owner),
 			p.until.Sub(now).Round(time.Second), text.Plural(s.queue.Waiting(), "client"))})
 }
 

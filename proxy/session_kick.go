@@ -78,8 +78,8 @@ func (o Operator) KickSlowly(by, reason string, rate float64, ids ...string) err
 	found := o.find(ids)
 	o.engine.mu.Lock()
 	defer o.engine.mu.Unlock()
-	if !o.engine.started || o.engine.stopped {
-		return errNotRunning
+	if err := o.engine.runsLocked(); err != nil {
+		return err
 	}
 	o.engine.retiring.Go(func() { o.kickSlowly(by, reason, rate, found, len(ids)) })
 	return nil

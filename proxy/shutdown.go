@@ -8,7 +8,8 @@ import (
 )
 
 // ErrClosed is returned by Shutdown if Close, or another Shutdown whose context
-// was done first, ended it early; and by Start after Shutdown or Close.
+// was done first, ended it early; and, after Shutdown or Close, by Start, Apply and
+// others that need a running engine.
 var ErrClosed = errors.New("proxy: the engine is closed")
 
 // shutdown is an engine's end, which begins once and can be waited for by many.
@@ -27,6 +28,8 @@ func (s *shutdown) force() { s.once.Do(func() { close(s.now) }) }
 // waits at most two seconds. It may be called more than once, and at the same
 // time: all calls wait for the same end, and the first whose ctx is done resets
 // the remaining sessions. Before Start, it only keeps the engine from starting.
+// Shutdown and Close wait for the functions of the Config that are running (hooks,
+// Dial, OnRecord), which therefore must not call them.
 func (e *Engine) Shutdown(ctx context.Context) error {
 	e.mu.Lock()
 	first := !e.stopped

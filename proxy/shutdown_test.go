@@ -65,6 +65,12 @@ func TestCloseDuringShutdown(t *testing.T) {
 		if _, err := v.svc.StartWindow(proxy.PlanOptions{}); !errors.Is(err, proxy.ErrClosed) {
 			t.Errorf("a window: %v", err)
 		}
+		if _, err := v.Apply(proxy.Config{}); !errors.Is(err, proxy.ErrClosed) {
+			t.Errorf("apply: %v", err)
+		}
+		if err := v.Engine.Operator().KickSlowly("ana", "", 1, "s1"); !errors.Is(err, proxy.ErrClosed) {
+			t.Errorf("kicks: %v", err)
+		}
 	})
 }
 

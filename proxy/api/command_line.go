@@ -14,6 +14,9 @@ import (
 // ParseWords parses a request from the words and flags of a command line: drain
 // db/a --limit 5m. Call Check once its targets are complete.
 func ParseWords(words []string) (Request, error) {
+	if len(words) == 0 {
+		return Request{}, Wrong("there is no act", "name one, with its target: drain SERVICE/BACKEND")
+	}
 	act, err := findAct(words[0])
 	if err != nil {
 		return Request{}, err

@@ -163,7 +163,7 @@ func (l *Local) Queue(ctx context.Context, service string) ([]proxy.WaiterInfo, 
 // It delays the data path no longer than that takes.
 func (l *Local) Waiters(ctx context.Context, service string, most int) ([]proxy.WaiterInfo, error) {
 	all := append(l.earlierQueue(ctx, service), l.Engine.Operator().Waiters(service, most)...)
-	all = all[:min(len(all), most)]
+	all = all[:min(len(all), max(most, 0))]
 	for i := range all {
 		all[i].Position = i + 1
 	}

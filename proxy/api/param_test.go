@@ -61,7 +61,7 @@ func TestEachParamOfEachAct(t *testing.T) {
 // TestWordsThatAreNoRequest are refused as wrong usage, with a hint what is right.
 func TestWordsThatAreNoRequest(t *testing.T) {
 	for _, words := range [][]string{
-		{"plan", "bogus"}, {"plan"}, {"weight", "db/a", "-1"}, {"weight", "db/a", "1.5"}, {"weight", "db/a"}, {"mark", ""}, {"mark", " "}, {"mark"},
+		{}, {"plan", "bogus"}, {"plan"}, {"weight", "db/a", "-1"}, {"weight", "db/a", "1.5"}, {"weight", "db/a"}, {"mark", ""}, {"mark", " "}, {"mark"},
 		{"pause", "db", "--max", "0s"}, {"pause", "db", "--max", "-1s"}, {"pause", "db", "--max", "5"}, {"pause", "db", "--max"},
 		{"pause", "db", "--max", "1:75"}, {"pause", "db", "--bogus"}, {"resume", "db", "--rate", "0/s"}, {"resume", "db", "--rate", "NaN"},
 		{"resume", "db", "--rate", "5/d"}, {"resume", "db", "--rate", "+Inf"}, {"drain", "db/a", "--then", "stop"}, {"drain"}, {"drain", "db/a", "--force=maybe"},
@@ -69,7 +69,7 @@ func TestWordsThatAreNoRequest(t *testing.T) {
 	} {
 		r, err := ParseWords(words)
 		if err == nil {
-			err = Lookup(words[0]).Check(&r)
+			err = Lookup(r.Act).Check(&r)
 		}
 		if e := AsErrorOrNil(err); e == nil || e.Status != 400 || e.Hint == "" && len(e.Text) < 20 {
 			t.Errorf("%q: %v", words, err)
