@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
@@ -33,6 +34,7 @@ type InheritedSocket struct {
 type RemainingSessions struct {
 	Active   int            `json:"active"`             // admitted sessions, and slots that are not free yet
 	Waiting  int            `json:"waiting"`            // clients accepted and not admitted
+	Oldest   time.Time      `json:"oldest,omitzero"`    // when the first in the queue began to wait; zero: the queue is empty
 	Backends map[string]int `json:"backends,omitempty"` // active sessions by backend
 }
 
@@ -303,6 +305,10 @@ func (r *Remaining) keepLater(was *Remaining) {
 // remainingLocked returns what the service still has in this process.
 func (s *Service) remainingLocked() (r RemainingSessions) {
 	r.Active = s.active - s.predecessors.Active + s.checking + len(s.hooks.ttl)
+	for w := range s.queue.Waiters() {
+		r.Oldest = w.Since()
+		break
+	}
 	r.Backends = map[string]int{}
 	for _, b := range s.backends.all {
 		if n := b.active - s.predecessors.Backends[b.name]; n > 0 {
@@ -400,6 +406,9 @@ func (h Handover) Idle() bool { return h.engine.budget.Used() == 0 }
 func (r *RemainingSessions) add(o RemainingSessions) {
 	r.Active += o.Active
 	r.Waiting += o.Waiting
+	if r.Oldest.IsZero() || !o.Oldest.IsZero() && o.Oldest.Before(r.Oldest) {
+		r.Oldest = o.Oldest
+	}
 	for name, n := range o.Backends {
 		if r.Backends == nil {
 			r.Backends = map[string]int{}

@@ -73,6 +73,9 @@ func TestOneEngineFollowsAnother(t *testing.T) {
 		if w := next.svc.Waiters(); w[0].Reason != "upgrade" {
 			t.Errorf("%+v", w)
 		}
+		if two, all := old.svc.Info().Queue.OldestSeconds, next.svc.Info().Queue.OldestSeconds; all < two {
+			t.Errorf("the oldest of both processes has waited %vs, and the one at the first %vs", all, two)
+		}
 		if _, err := old.svc.StartListening("", ""); err == nil {
 			t.Error("the first engine opened again")
 		}

@@ -71,10 +71,15 @@ func (s *Service) infoLocked() ServiceInfo {
 	i.Times = TimesInfo{Connect: histogramOf(s.stats.connect), Wait: histogramOf(s.stats.wait), Session: histogramOf(s.stats.session)}
 	i.Endings, i.Closes = endingsOf(s.stats.endings), closesOf(s.stats.closes)
 	i.TLSFailures, i.Plans = kindsOf(s.stats.tlsFailures), kindsOf(s.stats.plans)
+	oldest := s.predecessors.Oldest
 	for w := range s.queue.Waiters() {
-		i.Queue.OldestSeconds = now.Sub(w.Since()).Seconds()
-		i.Reason = w.Reason()
+		if i.Reason = w.Reason(); oldest.IsZero() || w.Since().Before(oldest) {
+			oldest = w.Since()
+		}
 		break
+	}
+	if !oldest.IsZero() {
+		i.Queue.OldestSeconds = max(now.Sub(oldest).Seconds(), 0)
 	}
 	if s.pause.current != nil {
 		i.Pause = s.pause.current.info(i.Queue.Waiting)
