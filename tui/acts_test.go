@@ -2,6 +2,7 @@ package tui
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -374,6 +375,12 @@ func TestStaleAndLiveAgain(t *testing.T) {
 	c.pass(time.Second)
 	c.look()
 	c.sees("the engine was restarted")
+	c.engine.change(func(f *fake) {
+		f.status.Predecessors = []api.PredecessorInfo{{PID: f.status.Node.PID, Active: 2, Waiting: 1}}
+		f.status.Node.PID++
+	})
+	c.pass(time.Second)
+	c.sees(fmt.Sprintf("the engine was upgraded: process %d still serves 3 clients", c.stats.status.Predecessors[0].PID))
 	if c.stats.journal.seen != 1 {
 		t.Errorf("events are read from %d on", c.stats.journal.seen)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
 )
@@ -65,4 +66,21 @@ func TestTheWeightIsTypedAnew(t *testing.T) {
 	c.did()
 	c.press("w 5 enter")
 	c.did("tcpctl weight db-front/pg-a 5")
+}
+
+// TestWhyTheEngineIsSilent: STALE alone does not say whether its process hangs or has gone.
+func TestWhyTheEngineIsSilent(t *testing.T) {
+	c := newConsole(t, edge(), 80, 24)
+	c.engine.change(func(f *fake) { f.err = errors.New("no instance answers on the socket") })
+	c.look()
+	c.seesNot("no instance answers") // yet: it may be an upgrade
+	c.now = c.now.Add(staleAfter + time.Second)
+	c.look()
+	c.sees("STALE 3s", "> no instance answers on the socket")
+	c.press("n")
+	c.look()
+	c.seesNot("no instance answers") // once is enough
+	c.engine.change(func(f *fake) { f.err = nil })
+	c.pass(time.Second)
+	c.sees("live again")
 }

@@ -31,6 +31,7 @@ type model struct {
 	blurred bool
 	pressed time.Time // time of the last key
 	stale   bool
+	silent  bool  // the engine does not answer, and a message has said why
 	second  int64 // of STALE's age, as last drawn
 
 	version uint64 // changes when there is something new to draw besides message and colours

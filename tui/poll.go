@@ -13,6 +13,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/proxy/text"
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
@@ -253,7 +254,8 @@ func (m *model) onFetched(a fetched) tea.Cmd {
 		return nil // too late: another node is shown now
 	}
 	if a.err != nil {
-		if a.kind == fetchStatus && !m.stats.known() && m.message.text == "" && !errors.Is(a.err, context.Canceled) {
+		if a.kind == fetchStatus && !errors.Is(a.err, context.Canceled) && (m.staleFor() > 0 && !m.silent || !m.stats.known() && m.message.text == "") {
+			m.silent = true
 			m.message.say(a.err)
 		}
 		return nil // STALE shows it
@@ -306,14 +308,28 @@ func takeAnswer(m *model, a *fetched, now time.Time) {
 	}
 }
 
+// showRestart says that the engine's process is another one. After an upgrade the old process still
+// serves its clients; after a restart they are lost.
+func (m *model) showRestart(old int) {
+	for _, p := range m.stats.status.Predecessors {
+		if p.PID == old {
+			m.message.show(proxy.LevelInfo, fmt.Sprintf("the engine was upgraded: process %d still serves %s", old, text.Plural(p.Active+p.Waiting, "client")))
+			return
+		}
+	}
+	m.message.show(proxy.LevelWarn, "the engine was restarted")
+}
+
 func (m *model) onStatus(a fetched, now time.Time) tea.Cmd {
 	away := m.staleFor()
 	before := m.stats.version
 	first := !m.stats.known()
+	m.silent = false
+	old := m.stats.status.Node.PID
 	restarted := m.stats.take(a.status, a.begun, now)
 	if restarted {
 		m.workspace.restarted()
-		m.message.show(proxy.LevelWarn, "the engine was restarted")
+		m.showRestart(old)
 	} else if away > 0 {
 		m.message.show(proxy.LevelGood, fmt.Sprintf("live again after %s", age(away)))
 	}
