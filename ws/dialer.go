@@ -74,6 +74,9 @@ func (e *HandshakeError) Error() string {
 	if e.Text != "" {
 		said = ": " + quote(e.Text)
 	}
+	if to, err := e.Response.Location(); err == nil && e.Response.StatusCode/100 == 3 { // without what may have a password or a token
+		said = fmt.Sprintf(" and redirects to %s, which is not followed", quote((&url.URL{Scheme: to.Scheme, Host: to.Host, Path: to.Path}).String()))
+	}
 	return fmt.Sprintf("ws: dial: %s (the server answered %s%s)", e.Reason, e.Response.Status, said)
 }
 
@@ -182,10 +185,16 @@ func (d *Dialer) handshake(conn net.Conn, u *url.URL, maxHeader int) (a negotiat
 	limited := &io.LimitedReader{R: conn, N: int64(maxHeader)}
 	br := bufio.NewReader(limited)
 	resp, err := http.ReadResponse(br, req)
-	if err != nil {
-		if limited.N == 0 {
-			err = fmt.Errorf("the headers of the response are longer than %d bytes", maxHeader)
-		}
+	for err == nil && resp.StatusCode < 200 && resp.StatusCode != http.StatusSwitchingProtocols {
+		resp, err = http.ReadResponse(br, req) // after 100 or 103 (RFC 9110, section 15.2); maxHeader bounds them all
+	}
+	switch {
+	case err == nil:
+	case limited.N == 0:
+		return a, nil, fmt.Errorf("the headers of the response are longer than %d bytes", maxHeader)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return a, nil, fmt.Errorf("the server ended the connection without a response: %w", err)
+	default:
 		return a, nil, err
 	}
 	a, reason := d.checkResponse(resp, key)

@@ -129,6 +129,36 @@ func TestBadResponses(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a redirect", func(t *testing.T) {
+		url := fakeServer(t, func(string) string {
+			return "HTTP/1.1 302 Found\r\nLocation: https://u:hush@login.test/in?token=hush\r\nContent-Length: 0\r\n\r\n"
+		})
+		if _, err := ws.Dial(context.Background(), url); err == nil || !strings.Contains(err.Error(), `302 Found and redirects to "https://login.test/in", which`) || strings.Contains(err.Error(), "hush") {
+			t.Fatal(err)
+		}
+	})
+	t.Run("an end", func(t *testing.T) {
+		url := "ws://" + proxytest.Serve(t, func(c net.Conn) { http.ReadRequest(bufio.NewReader(c)) })
+		if _, err := ws.Dial(context.Background(), url); err == nil || !strings.Contains(err.Error(), "the server ended the connection without a response") {
+			t.Fatal(err)
+		}
+	})
+	t.Run("early hints", func(t *testing.T) {
+		url := fakeServer(t, func(key string) string {
+			return "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + strings.Replace(okAnswer, "KEY", ws.AcceptKey(key), 1) + "\r\n"
+		})
+		c, err := ws.Dial(context.Background(), url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.CloseNow()
+	})
+	t.Run("endless early hints", func(t *testing.T) {
+		url := fakeServer(t, func(string) string { return strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 1000) })
+		if _, err := ws.Dial(context.Background(), url); err == nil || !strings.Contains(err.Error(), "longer than") {
+			t.Fatal(err)
+		}
+	})
 	t.Run("endless headers", func(t *testing.T) {
 		url := fakeServer(t, func(string) string { return "HTTP/1.1 101 X\r\n" + strings.Repeat("X: y\r\n", 10_000) })
 		if _, err := ws.Dial(context.Background(), url); err == nil || !strings.Contains(err.Error(), "longer than") {

@@ -3,7 +3,9 @@ package ws
 import (
 	"bytes"
 	"crypto/tls"
+	"fmt"
 	"net"
+	"net/http"
 	"strconv"
 	"strings"
 	"sync"
@@ -42,6 +44,7 @@ type handshakeConn struct {
 	closed  chan struct{}
 	once    sync.Once
 
+	hasRead    bool        // Read has returned bytes
 	inHandler  atomic.Bool // ServeHTTP was called for a request of it
 	readFailed atomic.Bool // Read has returned an error
 	webOnce    sync.Once
@@ -52,15 +55,19 @@ type handshakeConn struct {
 // NetConn returns the connection under f, which can be asked about its progress.
 func (f *handshakeConn) NetConn() net.Conn { return f.Conn }
 
-func (f *handshakeConn) Read(p []byte) (int, error) {
+func (f *handshakeConn) Read(p []byte) (n int, err error) {
 	if len(f.prefix) > 0 {
-		n := copy(p, f.prefix)
+		n = copy(p, f.prefix)
 		f.prefix = f.prefix[n:]
-		return n, nil
-	}
-	n, err := f.Conn.Read(p)
-	if err != nil {
+	} else if n, err = f.Conn.Read(p); err != nil {
 		f.readFailed.Store(true)
+	}
+	if n > 0 && !f.hasRead {
+		f.hasRead = true
+		if f.tls == nil && isClientHello(p[:n]) {
+			f.refuse(&RefusedError{Kind: RefusedMalformed, Status: http.StatusBadRequest, Reason: "the client speaks TLS, and this port does not: use ws:// here"})
+			return 0, net.ErrClosed
+		}
 	}
 	return n, err
 }
@@ -104,6 +111,17 @@ func (f *handshakeConn) SetReadDeadline(t time.Time) error {
 func (f *handshakeConn) CloseWrite() error {
 	halfClose(f.Conn)
 	return nil
+}
+
+// isClientHello reports whether a connection begins with a TLS handshake. It may have no end of line, for which net/http
+// would wait until the deadline.
+func isClientHello(read []byte) bool { return len(read) > 1 && read[0] == 22 && read[1] == 3 }
+
+// refuse answers what is no HTTP request, and closes the connection.
+func (f *handshakeConn) refuse(bad *RefusedError) {
+	f.refused.Store(bad)
+	fmt.Fprintf(f.Conn, "HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n%s\n", bad.Status, http.StatusText(bad.Status), bad.Reason)
+	f.Close()
 }
 
 // Close gives a refused client time to read the response: closing a socket with

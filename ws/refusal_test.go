@@ -82,6 +82,27 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestTLSIsRefusedAtOnce: a ClientHello has no end of line, for which an HTTP server would wait.
+func TestTLSIsRefusedAtOnce(t *testing.T) {
+	t.Parallel()
+	l := listen(t, ws.Config{HandshakeTimeout: time.Hour})
+	client, server := tcpPair(t)
+	client.SetDeadline(time.Now().Add(patience))
+	refused := make(chan error, 1)
+	go func() {
+		_, err := l.Handshake(server, ws.HandshakeOptions{})
+		refused <- err
+	}()
+	io.WriteString(client, "\x16\x03\x01\x02\x00\x01\x00\x01")
+	if answer, err := io.ReadAll(client); err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 400 Bad Request\r\n") || !strings.Contains(string(answer), "use ws://") {
+		t.Errorf("answered %q, %v", answer, err)
+	}
+	client.Close()
+	if bad, ok := errors.AsType[*ws.RefusedError](<-refused); !ok || bad.Kind != ws.RefusedMalformed || !strings.Contains(bad.Reason, "TLS") {
+		t.Errorf("refused with %+v", bad)
+	}
+}
+
 // Without Handshake, refusals are logged.
 func TestRefusalsAreLogged(t *testing.T) {
 	var mu sync.Mutex

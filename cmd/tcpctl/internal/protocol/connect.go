@@ -6,6 +6,8 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -100,6 +102,20 @@ func (k Connect) header() (http.Header, error) {
 
 // connected is a WebSocket as a backend's connection.
 type connected struct{ *ws.Conn }
+
+// WriteTo is ws.Conn's. Its error resets the client where the stream is certainly not complete: the other end has said so by its Close
+// code (1011: its backend reset it, 1013: it never had one), or ended inside a message. 1001 is orderly: it is also how a drain
+// ends quiet sessions.
+func (c connected) WriteTo(dst io.Writer) (int64, error) {
+	n, err := c.Conn.WriteTo(dst)
+	if errors.Is(err, ws.ErrTruncated) {
+		return n, &proxy.EndError{Reason: proxy.ReasonTruncated, Err: errors.New(err.Error())} // no io.ErrUnexpectedEOF, which is a FIN to the relay
+	}
+	if end := c.CloseError(); err == nil && end.Code > ws.GoingAway && end.Code < 3000 && end.Code != ws.NoStatus {
+		err = &proxy.EndError{Reason: proxy.ReasonReset, Err: fmt.Errorf("the other end closed with %d, %s", end.Code, quote(end.Reason))}
+	}
+	return n, endError(err)
+}
 
 // CloseWrite brings the end of the client's stream to the other end.
 func (c connected) CloseWrite() error {

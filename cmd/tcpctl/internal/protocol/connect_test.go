@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,18 +17,22 @@ import (
 
 const switching = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 
-// answers is a server that reads a request, writes answer with KEY replaced by the
-// Sec-WebSocket-Accept value, and reads until its client leaves.
+// answers is a server that answers as respond does, and reads until its client leaves.
 func answers(answer string) func(*net.TCPConn) {
 	return func(c *net.TCPConn) {
-		r, err := http.ReadRequest(bufio.NewReader(c))
-		if err != nil {
-			return
-		}
-		sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
-		io.WriteString(c, strings.ReplaceAll(answer, "KEY", base64.StdEncoding.EncodeToString(sum[:])))
+		respond(c, answer)
 		io.Copy(io.Discard, c)
 	}
+}
+
+// respond reads a request, and writes answer with KEY replaced by the Sec-WebSocket-Accept value.
+func respond(c *net.TCPConn, answer string) {
+	r, err := http.ReadRequest(bufio.NewReader(c))
+	if err != nil {
+		return
+	}
+	sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	io.WriteString(c, strings.ReplaceAll(answer, "KEY", base64.StdEncoding.EncodeToString(sum[:])))
 }
 
 // connecting is a service that connects TCP clients to a WebSocket backend: that of a testBridge.
@@ -102,5 +107,45 @@ func TestConnectToAServerThatSpeaksFirst(t *testing.T) {
 	client.Close()
 	if r := v.record(); r.By != proxy.ByBackend || r.Reason != proxy.ReasonFIN || r.BytesOut != int64(len(b)) {
 		t.Errorf("record %+v", r)
+	}
+}
+
+// TestConnectToAServerThatFails: a Close that is no orderly end resets the client, after all data; the record says what the other
+// end gave as its reason. It used to be the same FIN as that of a complete stream.
+func TestConnectToAServerThatFails(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		frames string
+		reason proxy.Reason
+		detail string
+	}{
+		{"\x88\x02\x03\xe8", proxy.ReasonFIN, ""}, {"\x88\x02\x03\xe9", proxy.ReasonFIN, ""}, {"\x88\x00", proxy.ReasonFIN, ""}, {"\x88\x02\x0f\xa0", proxy.ReasonFIN, ""},
+		{"\x88\x06\x03\xf3gone", proxy.ReasonReset, `the other end closed with 1011, "gone"`},
+		{"\x88\x02\x03\xf5", proxy.ReasonReset, `the other end closed with 1013, ""`},
+		{"\x88\x02\x03\xf0", proxy.ReasonReset, `the other end closed with 1008, ""`},
+		{"\x83\x00", proxy.ReasonProtocolError, "reserved opcode 3"},
+		{"\x82\x05", proxy.ReasonTruncated, "inside a message"},
+	} {
+		t.Run(strconv.Quote(c.frames), func(t *testing.T) {
+			t.Parallel()
+			v := connecting(t, func(conn *net.TCPConn) {
+				respond(conn, switching+"Sec-WebSocket-Accept: KEY\r\n\r\n\x82\x05hello")
+				conn.Read(make([]byte, 100)) // the client has its connection, which a reset would not let it have
+				io.WriteString(conn, c.frames)
+				if c.reason != proxy.ReasonTruncated {
+					io.Copy(io.Discard, conn)
+				}
+			})
+			client := v.connect()
+			io.WriteString(client, "x")
+			b, err := io.ReadAll(client.r)
+			if string(b) != "hello" || (err != nil) != (c.reason != proxy.ReasonFIN) {
+				t.Errorf("the client reads %q, %v", b, err)
+			}
+			client.Close()
+			if r := v.record(); r.By != proxy.ByBackend || r.Reason != c.reason || !strings.Contains(r.Detail, c.detail) {
+				t.Errorf("record %+v", r)
+			}
+		})
 	}
 }

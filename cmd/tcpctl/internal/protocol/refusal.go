@@ -48,6 +48,10 @@ func refusal(bad *ws.RefusedError, spec *config.WS) *proxy.Refusal {
 		}
 	case ws.RefusedUpgrade:
 		r.Hint = "a proxy before this one must pass on Upgrade and Connection; to serve pages, set web"
+	case ws.RefusedVersion:
+		if !bad.Request.ProtoAtLeast(1, 1) {
+			r.Hint = "a proxy before this one must use HTTP/1.1 (nginx: proxy_http_version 1.1)"
+		}
 	case ws.RefusedEncoding:
 		r.Hint = "ask with ?encoding=text or ?encoding=binary"
 	case ws.RefusedMalformed:

@@ -41,6 +41,7 @@ func TestRefusalsAreReported(t *testing.T) {
 		{"method", strings.Replace(opening("localhost", "/desk"), "GET", "PUT", 1), 405, proxy.ReasonMethod, []string{`PUT "/desk"`}},
 		{"a page", "GET /desk HTTP/1.1\r\nHost: localhost\r\n\r\n", 426, proxy.ReasonNoUpgrade, []string{"pass on Upgrade", "web"}},
 		{"version", strings.Replace(opening("localhost", "/desk"), "Version: 13", "Version: 8", 1), 426, proxy.ReasonVersion, nil},
+		{"a proxy's HTTP/1.0", strings.Replace(opening("localhost", "/desk"), "HTTP/1.1", "HTTP/1.0", 1), 400, proxy.ReasonVersion, []string{"HTTP/1.1 (nginx: proxy_http_version 1.1)"}},
 		{"subprotocol", opening("localhost", "/desk", "Sec-WebSocket-Protocol: a b"), 400, proxy.ReasonSubprotocol, nil},
 		{"encoding", opening("localhost", "/desk?encoding=utf7"), 400, proxy.ReasonEncoding, []string{"utf7", "?encoding=text"}},
 		{"no key", strings.Replace(opening("localhost", "/desk"), "Key: d", "Key: ", 1), 400, proxy.ReasonMalformed, nil},
