@@ -233,9 +233,10 @@ func TestAConsoleOverSSHIsAsItsKeyLeftIt(t *testing.T) {
 	c.running = runInstance(t, []string{"env", "STATE_DIRECTORY=" + c.path("state")}, "run", "-c", c.configured.path, "--no-ui")
 	o := c.open(ana)
 	o.sees("LIVE")
-	o.types(":theme dark\r") // first: the theme is read while the next is typed
 	o.types(":sort act\r")
 	o.sees("sort ACT")
+	o.types(":theme dark\r")
+	o.sees(" theme dark") // once it has been read, and not as typed, behind a colon
 	o.types("q")
 	o.sess.Wait()
 
