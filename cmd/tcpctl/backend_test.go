@@ -132,8 +132,9 @@ const slowPace = 10 * pace
 // client is a client that talks in lines.
 type client struct {
 	*net.TCPConn
-	r    *bufio.Reader
-	gone string // how the connection ended, if a write failed
+	r        *bufio.Reader
+	gone     string        // how the connection ended, if a write failed
+	patience time.Duration // for each line and for the end, however long it lives
 }
 
 func dial(addr string) (*client, error) {
@@ -142,12 +143,15 @@ func dial(addr string) (*client, error) {
 		return nil, err
 	}
 	c.SetDeadline(time.Now().Add(patience))
-	return &client{TCPConn: c.(*net.TCPConn), r: bufio.NewReader(c)}, nil
+	return &client{TCPConn: c.(*net.TCPConn), r: bufio.NewReader(c), patience: patience}, nil
 }
+
+func (c *client) renew() { c.SetDeadline(time.Now().Add(c.patience)) }
 
 // says also records a reset: the failed write consumes the error, and a later read would see only
 // the end.
 func (c *client) says(line string) error {
+	c.renew()
 	_, err := fmt.Fprintln(c, line)
 	if errors.Is(err, syscall.ECONNRESET) {
 		c.gone = "reset"
@@ -156,6 +160,7 @@ func (c *client) says(line string) error {
 }
 
 func (c *client) hears(line string) error {
+	c.renew()
 	got, err := c.r.ReadString('\n')
 	if err == nil && got != line+"\n" {
 		err = fmt.Errorf("heard %q, not %q", got, line)
@@ -168,6 +173,7 @@ func (c *client) sees() (string, error) {
 	if c.gone != "" {
 		return c.gone, nil
 	}
+	c.renew()
 	_, err := io.Copy(io.Discard, c.r)
 	switch {
 	case err == nil:

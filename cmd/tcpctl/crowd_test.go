@@ -82,7 +82,7 @@ func TestACrowdAtTheLock(t *testing.T) {
 	for n, c := range crowd {
 		wg.Go(func() {
 			defer c.Close()
-			c.SetDeadline(time.Now().Add(4 * patience))
+			c.patience = 4 * patience
 			if err := c.hears(strconv.Itoa(n + 1)); err != nil {
 				t.Errorf("client %d: %v", n+1, err)
 			}

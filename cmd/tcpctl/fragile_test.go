@@ -12,7 +12,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
@@ -38,7 +37,7 @@ func TestRule09AThousandWaitForABackendThatDies(t *testing.T) {
 		}
 		clients.Go(func() {
 			defer c.Close()
-			c.SetDeadline(time.Now().Add(4 * patience))
+			c.patience = 4 * patience
 			err := c.hears(strconv.Itoa(n))
 			if dies := n%(crowd/kills) == crowd/kills/2; dies != (err != nil) {
 				t.Errorf("client %d: %v", n, err)

@@ -104,7 +104,6 @@ backends = ["%s"]
 			defer c.Close()
 			for n := 0; ; n++ {
 				line := fmt.Sprintf("%d in %s", n, service)
-				c.SetDeadline(time.Now().Add(patience))
 				err := c.says(line)
 				if err == nil {
 					_, line, err = cutName(c)
@@ -206,8 +205,8 @@ func (d *download) fetch(addr string, stop <-chan struct{}) error {
 		return err
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(10 * patience))
 	c.says("all")
+	c.SetDeadline(time.Now().Add(10 * patience))
 	go func() { <-stop; c.CloseWrite() }()
 	noise, got := rand.NewChaCha8([32]byte{7}), int64(0)
 	b, want := make([]byte, 64<<10), make([]byte, 64<<10)

@@ -128,7 +128,6 @@ func (l *clientLog) visit(addr string, stays time.Duration) {
 	c.r.ReadByte() // until the deadline, or until it is cut
 	add("leaves")
 	c.CloseWrite()
-	c.SetReadDeadline(time.Now().Add(patience))
 	c.sees()
 	add("closed")
 }
