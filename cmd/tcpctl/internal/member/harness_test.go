@@ -523,6 +523,7 @@ func (n *node) queue(name string) *visitor {
 // hears waits for the backend's answer, and returns the token.
 func (v *visitor) hears(backend string) (token uint64) {
 	v.t.Helper()
+	v.SetReadDeadline(time.Now().Add(patience))
 	line, err := v.r.ReadString('\n')
 	if err != nil {
 		i := v.n.svc.Info()
@@ -539,6 +540,7 @@ func (v *visitor) hears(backend string) (token uint64) {
 // ends waits for the end of the connection, and reports whether it was a reset.
 func (v *visitor) ends() (reset bool) {
 	v.t.Helper()
+	v.SetReadDeadline(time.Now().Add(patience))
 	_, err := io.Copy(io.Discard, v.r)
 	if os.IsTimeout(err) {
 		v.t.Fatalf("%s has not ended", v.name)

@@ -140,6 +140,7 @@ func (n *scoped) dial() net.Conn {
 
 func (n *scoped) hears(c net.Conn) {
 	n.Helper()
+	c.SetReadDeadline(time.Now().Add(patience))
 	if line, err := bufio.NewReader(c).ReadString('\n'); line != "hello\n" {
 		n.Fatalf("a client heard %q, %v", line, err)
 	}
