@@ -2,8 +2,10 @@ package proxy_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"sync"
 	"testing"
@@ -177,6 +179,33 @@ func TestAWaiterThatHasLeftGetsNoHook(t *testing.T) {
 	if got := d.counts(); !slices.Equal(got, []int{1, 2}) {
 		t.Errorf("hooks before %v", got)
 	}
+}
+
+// TestAHookLooksAtAClientOverTLS, from the goroutine that admits it, while the loop that has
+// it may read its end.
+func TestAHookLooksAtAClientOverTLS(t *testing.T) {
+	onEach(t, func(t *testing.T) {
+		d := &diary{}
+		c := oneSlot(onRunner(t))
+		c.TLS = &tls.Config{Certificates: []tls.Certificate{certificate(t)}}
+		c.Queue.OnClientFin = proxy.FinKeep
+		c.Hooks = proxy.Hooks{BeforeNext: proxy.Hook{Func: d.hook}, Ready: proxy.ReadyNone}
+		v := start(t, c, newServer(t, "a"))
+		for n := range 20 {
+			v.must(v.svc.Pause(proxy.PauseOptions{By: "ana"}))
+			one := v.speaks(nil, nil)
+			one.says("one")
+			v.untilWaiting(1)
+			if n%2 == 1 {
+				one.fin()
+				one.Conn.(*tls.Conn).NetConn().(*net.TCPConn).CloseWrite()
+			}
+			v.must(v.svc.Resume(proxy.ResumeOptions{By: "ana"}))
+			one.hears("a one")
+			one.Close()
+			v.untilIdle()
+		}
+	})
 }
 
 func TestRule06TheSlotIsFreeAfterOnTTL(t *testing.T) {

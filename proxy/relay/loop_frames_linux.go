@@ -238,6 +238,6 @@ func (s *Side) rawStopWatch() {
 	case s.use == relaying && s.isFramed():
 		s.loop.endFrames(s)
 	case s.use == watched && s.connSide != nil && s.opening != nil:
-		s.use = opening
+		s.setUse(opening)
 	}
 }

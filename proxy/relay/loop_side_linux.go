@@ -157,12 +157,21 @@ func (r *Loop) Watch(t Task, s *Side) {
 
 // watch makes epoll report the side's end, but not its data.
 func (l *loop) watch(s *Side) {
-	s.use = watched
+	s.setUse(watched)
 	if e := l.arm(s); e != 0 {
-		s.use = unused // not watched; it is probed before it is admitted
+		s.setUse(unused) // not watched; it is probed before it is admitted
 	} else if s.peerEnded {
 		s.checkWaiter(l) // epoll has reported the end during the opening
 	}
+}
+
+// setUse sets the use of a side that waits: the queue may probe it at any time.
+func (s *Side) setUse(u use) {
+	if s.connSide != nil {
+		s.probing.Lock()
+		defer s.probing.Unlock()
+	}
+	s.use = u
 }
 
 func (s *Side) checkWaiter(l *loop) {
@@ -181,17 +190,24 @@ func (s *Side) rawProbe() End {
 	case s.has(sideReset):
 		return Reset
 	}
+	if s.connSide == nil {
+		return probe(uintptr(s.fd))
+	}
+	s.probing.Lock()
+	defer s.probing.Unlock()
+	over := s.overTLS()
+	if over != nil {
+		over.mu.Lock()
+		defer over.mu.Unlock()
+	}
 	end := probe(uintptr(s.fd))
 	switch {
-	case s.connSide == nil:
 	case end == HalfFIN && s.use == watched && s.isSecure():
 		return s.readToEnd()
-	case end == FIN && s.use == watched && s.overTLS() != nil && len(s.overTLS().plain) > 0:
+	case end == FIN && s.use == watched && over != nil && len(over.plain) > 0:
 		return HalfFIN
-	default:
-		end = s.behindEarly(end)
 	}
-	return end
+	return s.behindEarly(end)
 }
 
 func (s *Side) rawLocal() netip.AddrPort {

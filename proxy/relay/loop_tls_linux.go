@@ -82,12 +82,9 @@ func (l *loop) readSecure(src *Side) {
 
 // readToEnd returns the end of a waiting side that speaks TLS and whose FIN follows
 // unread bytes: if these are few, it reads them, since they may be only a close_notify.
+// What it changes is locked: see rawProbe.
 func (s *Side) readToEnd() End {
 	t, over := s.secure, s.overTLS()
-	if over != nil {
-		over.mu.Lock()
-		defer over.mu.Unlock()
-	}
 	if len(t.partial) > smallRecord || unread(s.fd) > smallRecord {
 		return HalfFIN
 	}

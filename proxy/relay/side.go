@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -39,6 +40,7 @@ type heard struct {
 // connSide is the part of a side that is a net.Conn, or that is raw and had an opening.
 type connSide struct {
 	conn    net.Conn     // nil: it is raw
+	probing sync.Mutex   // of a raw side that waits: its loop and the queue may probe it at once
 	opening *openingConn // of a raw side, until the relay begins, or beyond it with frames; nil: none
 	local   netip.AddrPort
 	early   []byte // read before the relay began; delivered first
