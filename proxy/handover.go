@@ -150,7 +150,7 @@ func (h Handover) State(self string) HandoverState {
 	e := h.engine
 	state := HandoverState{Saved: h.Save(), Up: e.up(), Sessions: e.sessions.Load(), Hooks: map[string]HooksState{}, Past: h.Past(),
 		Discovered: map[string][]Discovered{}, Ejected: map[string]map[string]EjectionState{}, Predecessors: map[string]Remaining{self: h.Remaining(true)}}
-	for _, s := range e.all() {
+	for _, s := range e.allInForce() { // one that is being removed may have a successor of its name
 		s.queue.View(func() {
 			if s.stateLocked() == StateClosed {
 				state.Closed = append(state.Closed, s.name)
@@ -204,11 +204,11 @@ func (h Handover) TakeOver(state HandoverState) {
 // up returns the backends that are up.
 func (e *Engine) up() map[string]map[string]string {
 	all := map[string]map[string]string{}
-	for _, s := range e.all() {
+	for _, s := range e.allInForce() {
 		all[s.name] = map[string]string{}
 		s.queue.View(func() {
 			for _, b := range s.backends.all {
-				if b.tracker.Up() {
+				if b.tracker.Up() && !b.removing {
 					all[s.name][b.name] = b.addr
 				}
 			}
@@ -282,7 +282,9 @@ func (h Handover) Remaining(counters bool) Remaining {
 		var r RemainingSessions
 		s.queue.View(func() { r = s.remainingLocked() })
 		if r.Active != 0 || r.Waiting != 0 {
-			all.Services[s.name] = r
+			sum := all.Services[s.name] // not empty if a reload has replaced the service
+			sum.add(r)
+			all.Services[s.name] = sum
 		}
 		if counters {
 			all.Counters = append(all.Counters, s.ownInfo())
@@ -311,10 +313,12 @@ func (s *Service) remainingLocked() (r RemainingSessions) {
 	}
 	r.Backends = map[string]int{}
 	for _, b := range s.backends.all {
-		if n := b.active - s.predecessors.Backends[b.name]; n > 0 {
-			r.Backends[b.name] = n
-		}
+		r.Backends[b.name] += b.active // several may have the name, if all but one are being removed
 	}
+	for name, n := range s.predecessors.Backends {
+		r.Backends[name] -= n
+	}
+	maps.DeleteFunc(r.Backends, func(_ string, n int) bool { return n <= 0 })
 	c := s.config()
 	if c.Lock.Slots == 0 && c.MaxSessions == 0 && !slices.ContainsFunc(s.backends.all, func(b *Backend) bool { return b.cfg.MaxSessions > 0 }) {
 		r.Waiting = s.queue.Waiting()
@@ -373,10 +377,16 @@ func (h Handover) Follow(name string, now *Remaining) {
 			counted[sum[i].Name] = &sum[i]
 		}
 	}
+	current := map[string]*Service{}
+	for _, s := range e.allInForce() {
+		current[s.name] = s
+	}
 	for _, s := range e.all() {
 		var rest RemainingSessions
-		for _, p := range e.predecessors {
-			rest.add(p.Services[s.name])
+		if c := current[s.name]; c == nil || c == s { // otherwise they count for the successor of its name
+			for _, p := range e.predecessors {
+				rest.add(p.Services[s.name])
+			}
 		}
 		s.queue.Update(func() {
 			s.predecessors.followLocked(rest)
@@ -452,7 +462,12 @@ func (ps *predecessorState) followLocked(now RemainingSessions) {
 	s, was := ps.service, ps.RemainingSessions
 	ps.RemainingSessions = now
 	s.active += now.Active - was.Active
+	counted := map[string]bool{}
 	for _, b := range slices.Clone(s.backends.all) { // one that is being removed goes with its last session
+		if counted[b.name] { // a successor of the same name: the first has these sessions
+			continue
+		}
+		counted[b.name] = true
 		before := b.active
 		b.active += now.Backends[b.name] - was.Backends[b.name]
 		if before > 0 && b.active == 0 && b.admin() != AdminReady {

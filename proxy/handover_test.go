@@ -380,3 +380,73 @@ func TestThePredecessorsLastSessionOfARemovedBackend(t *testing.T) {
 		t.Errorf("after its end they are %+v", all)
 	}
 }
+
+// TestHandoverOfReplacedNames: a reload has removed a service, which still has a client, and added
+// another of its name. The next process gets the state of the new one, and counts the client.
+func TestHandoverOfReplacedNames(t *testing.T) {
+	a, b := newServer(t, "a"), newServer(t, "b")
+	at := func(s *server) proxy.ServiceConfig {
+		c := service("db", "127.0.0.1:0")
+		c.Backends = []proxy.BackendConfig{{Name: "x", Addr: s.backend().Addr}}
+		return c
+	}
+	v := start(t, at(a))
+	live := v.dial("live")
+	live.hears("a live")
+	v.must(v.svc.Backend("x").Drain(proxy.DrainOptions{By: "ana"}))
+	v.apply(service("other", "127.0.0.1:0", a))
+	v.apply(at(b))
+	v.svc = v.Service("db")
+	v.untilUp()
+	h := proxy.HandoverOf(v.Engine)
+	state := h.State("first")
+	if len(state.Closed) > 0 || len(state.Saved) > 0 || state.Up["db"]["x"] != b.backend().Addr {
+		t.Errorf("closed %v, saved %v, up %v", state.Closed, state.Saved, state.Up)
+	}
+	fresh := v.dial("fresh")
+	fresh.hears("b fresh")
+	if r := h.Remaining(false).Services["db"]; r.Active != 2 || r.Backends["x"] != 2 {
+		t.Errorf("%+v", r)
+	}
+	next := (&generations{t, proxy.Config{Services: []proxy.ServiceConfig{at(b)}}, v}).next("first")
+	next.dial("new").hears("b new")
+}
+
+// TestThePredecessorsSessionsOfReplacedNames count once, and not below zero.
+func TestThePredecessorsSessionsOfReplacedNames(t *testing.T) {
+	a, b := newServer(t, "a"), newServer(t, "b")
+	at := func(s *server) proxy.ServiceConfig {
+		c := service("db", "127.0.0.1:0")
+		c.Backends = []proxy.BackendConfig{{Name: "x", Addr: s.backend().Addr}}
+		return c
+	}
+	v := start(t, at(a))
+	next := proxy.HandoverOf(v.Engine)
+	rest := &proxy.Remaining{Number: 1, Services: map[string]proxy.RemainingSessions{"db": {Active: 2, Backends: map[string]int{"x": 2}}}}
+	next.Follow("old", rest)
+	v.apply(at(b))
+	if all := v.svc.Info().Backends; len(all) != 2 || all[0].Active != 2 || all[1].Active != 0 {
+		t.Errorf("at another address: %+v", all)
+	}
+	rest = &proxy.Remaining{Number: 2, Services: map[string]proxy.RemainingSessions{"db": {Active: 1, Backends: map[string]int{"x": 1}}}}
+	next.Follow("old", rest)
+	if all := v.svc.Info().Backends; len(all) != 2 || all[0].Active != 1 || all[1].Active != 0 {
+		t.Errorf("with one left: %+v", all)
+	}
+	v.apply(service("other", "127.0.0.1:0", a))
+	v.apply(at(b))
+	next.Follow("old", rest)
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		services := v.Operator.Services()
+		if len(services) == 1 && services[0].Sessions.Active == 1 && services[0].Backends[0].Active == 1 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the new one has %+v", services)
+		}
+	}
+	next.Follow("old", nil)
+	if i := v.Service("db").Info(); i.Sessions.Active != 0 || i.Backends[0].Active != 0 {
+		t.Errorf("after its end: %+v", i)
+	}
+}

@@ -112,7 +112,7 @@ func ReadSaved(text []byte) (all Saved, bad []string, err error) {
 func (h Handover) Save() Saved {
 	e := h.engine
 	all := Saved{}
-	for _, s := range e.all() {
+	for _, s := range e.allInForce() {
 		s.queue.View(func() {
 			for _, b := range s.backends.all {
 				if !b.removing {
