@@ -35,6 +35,8 @@ func (e *Engine) openListenersLocked(s *Service, c ServiceConfig) (*listenerSet,
 // ListenHint adds to an error of listening at addr what to try, where that is known.
 func ListenHint(addr string, err error) error {
 	switch {
+	case errors.Is(err, syscall.EADDRINUSE) && strings.HasPrefix(addr, "unix:"):
+		return fmt.Errorf("%w; another process listens there: ss -lxp shows who", err)
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("%w; another process listens there: ss -ltnp shows who", err)
 	case errors.Is(err, syscall.EACCES):

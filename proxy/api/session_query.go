@@ -28,7 +28,11 @@ func (q SessionQuery) filter(e *proxy.Engine) (func(*proxy.SessionInfo) bool, er
 		}
 	}
 	if q.Backend != "" && !hasBackend(e, q.Service, q.Backend) {
-		return nil, Unknown(fmt.Sprintf("there is no backend %q", q.Backend), "tcpctl status lists them")
+		hint := "tcpctl status lists them"
+		if service, name := SplitTarget(q.Backend); q.Service == "" && service != "" && hasBackend(e, service, name) {
+			hint = fmt.Sprintf("name the two apart: --service %s --backend %s", service, name)
+		}
+		return nil, Unknown(fmt.Sprintf("there is no backend %q", q.Backend), hint)
 	}
 	return func(s *proxy.SessionInfo) bool {
 		if q.Service != "" && s.Service != q.Service || q.Backend != "" && s.Backend != q.Backend {
