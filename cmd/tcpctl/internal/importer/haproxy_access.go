@@ -24,16 +24,19 @@ const (
 	moreRejected = "of its conditions, those on the client's address are translated: more clients are rejected, so put those to admit into allow"
 )
 
-// accessRule keeps "tcp-request SET ACTION [if CONDITION]" and "http-request ACTION [if CONDITION]", which
-// are translated together.
+// accessRule keeps "tcp-request SET ACTION [if CONDITION]" and "http-request ACTION [if CONDITION]", with
+// their older forms, which are translated together.
 func (s *haSection) accessRule(n int, w []string) string {
-	r := &haAccess{in: s, line: n, words: w, set: w[0]}
+	r := &haAccess{in: s, line: n, words: w, set: "http-request"}
 	action, reason := w[1:], httpOnly
-	if w[0] == "tcp-request" {
+	switch w[0] {
+	case "tcp-request":
 		reason = unknownRule
 		if len(w) > 1 {
 			r.set, action = w[0]+" "+w[1], w[2:]
 		}
+	case "redirect", "block":
+		action = w
 	}
 	if len(action) == 0 || !slices.Contains(haSets, r.set) {
 		return reason
@@ -41,7 +44,11 @@ func (s *haSection) accessRule(n int, w []string) string {
 	switch action[0] {
 	case "accept", "allow":
 		r.accept = true
-	case "reject", "silent-drop", "deny", "tarpit", "auth":
+	case "reject", "silent-drop", "deny", "tarpit", "auth", "block":
+	case "redirect", "return":
+		if !r.bySource() { // as most: to https, for those without it
+			return reason
+		}
 	default:
 		return reason
 	}
@@ -96,12 +103,7 @@ func (r *haAccess) rejectsAll() bool {
 // apply applies the rule, and returns how tcpctl's decision differs, if it does. Where it cannot be the same, an
 // accept admits fewer, and so does a reject if it says whom it spares.
 func (r *haAccess) apply(a *accessRules, hello *bool) (reason string) {
-	i := slices.IndexFunc(r.words, func(w string) bool { return w == "if" || w == "unless" })
-	alternatives, ok := [][]haTerm{nil}, true
-	if i >= 0 {
-		alternatives, ok = r.in.terms(r.words[i+1:])
-	}
-	unless := i >= 0 && r.words[i] == "unless"
+	alternatives, unless, ok := r.condition()
 	if !ok || r.accept && unless {
 		return unknownRule
 	}
@@ -120,6 +122,22 @@ func (r *haAccess) apply(a *accessRules, hello *bool) (reason string) {
 		}
 	}
 	return reason
+}
+
+// condition returns the alternatives of the rule's condition.
+func (r *haAccess) condition() (alternatives [][]haTerm, unless, ok bool) {
+	i := slices.IndexFunc(r.words, func(w string) bool { return w == "if" || w == "unless" })
+	if i < 0 {
+		return [][]haTerm{nil}, false, true
+	}
+	alternatives, ok = r.in.terms(r.words[i+1:])
+	return alternatives, r.words[i] == "unless", ok
+}
+
+// bySource reports whether the rule's condition is about the client's address, too.
+func (r *haAccess) bySource() bool {
+	alternatives, _, _ := r.condition()
+	return slices.ContainsFunc(slices.Concat(alternatives...), func(t haTerm) bool { return t.has(isSourceCondition) })
 }
 
 // none returns terms that are met if no alternative is. One of several terms counts as never met.

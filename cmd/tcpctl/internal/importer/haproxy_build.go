@@ -307,11 +307,11 @@ func serverOption(s *service, b *table, o haOption) bool {
 		b.set("tls", "true")
 	case "verify":
 		setIf(b, "tls_verify", o.value == "none", "false")
-	case "verifyhost":
-		b.set("tls_name", quote(o.value))
-	case "sni":
+	case "verifyhost", "sni":
 		name, ok := strings.CutPrefix(o.value, "str(")
-		setIf(b, "tls_name", ok, quote(strings.TrimSuffix(name, ")")))
+		name = strings.TrimSuffix(name, ")")
+		ok = ok == (o.name == "sni") && !isNoServerName(name)
+		setIf(b, "tls_name", ok, quote(name))
 		return ok
 	case "ca-file":
 		b.set("ca", quote(o.value))

@@ -67,7 +67,7 @@ func (s *haSection) directive(d *draft, n int, w []string) (reason string) {
 		return s.timeout(args)
 	case "option", "http-check", "tcp-check", "httpchk":
 		return s.checkDirective(w)
-	case "acl", "use_backend", "default_backend", "tcp-request", "http-request":
+	case "acl", "use_backend", "default_backend", "tcp-request", "http-request", "redirect", "block":
 		return s.rule(n, w)
 	}
 	return s.setting(w[0], args)
@@ -127,7 +127,7 @@ func (s *haSection) setting(name string, args []string) string {
 		}
 	case "stick-table", "stick":
 		return `balance = "source" keeps a client with its backend, without a table`
-	case "fullconn", "cookie", "capture", "compression", "errorfile", "http-response", "http-reuse", "redirect", "rspadd", "reqadd", "monitor-uri", "unique-id-format", "filter", "errorloc":
+	case "fullconn", "cookie", "capture", "compression", "errorfile", "http-response", "http-reuse", "rspadd", "reqadd", "monitor-uri", "unique-id-format", "filter", "errorloc":
 		return httpOnly
 	default:
 		return "tcpctl has no such setting"
@@ -244,6 +244,9 @@ func haAddr(addr string) (string, bool) {
 	for _, kind := range []string{"ipv4@", "ipv6@", "tcp4@", "tcp6@", "tcp@"} {
 		addr = strings.TrimPrefix(addr, kind)
 	}
+	if strings.Contains(addr, "$") { // of the environment
+		return "", false
+	}
 	if path, ok := strings.CutPrefix(addr, "unix@"); ok {
 		return "unix:" + path, true
 	}
@@ -251,7 +254,7 @@ func haAddr(addr string) (string, bool) {
 		return "unix:" + addr, true
 	}
 	i := strings.LastIndexByte(addr, ':')
-	if i < 0 || strings.ContainsAny(addr, "$@ ") {
+	if i < 0 || strings.ContainsAny(addr, "@ ") {
 		return "", false
 	}
 	host, port := addr[:i], addr[i+1:]

@@ -277,6 +277,9 @@ func TestOpensNothing(t *testing.T) {
 		{front + "bind :443 ssl crt /us.pem\n bind :81 accept-proxy\n bind :444 ssl crt /us.pem" + back, // each kind is a service
 			[]string{`listen = ":80"`, `listen = [":443", ":444"]`, `listen = ":81"`, "[services.web-2.tls]", "accept_proxy = true"}, "[services.web.tls]"},
 		{front + "bind :443 ssl ca-file /ca.pem verify required" + back, []string{`listen = ":80"`, "# f:4: bind :443 ssl ca-file /ca.pem verify required"}, ""},
+		{front + "redirect location http://x if !{ src 10.0.0.0/8 }\n redirect scheme https unless { ssl_fc }\n block if { src 10.1.0.0/16 }" + back,
+			[]string{`allow = ["10.0.0.0/8"]`, `deny = ["10.1.0.0/16"]`, "# f:5: redirect scheme https unless { ssl_fc }"}, ""},
+		{front + "bind unix@${RUN}/x.sock" + back + " ssl verifyhost 10.0.0.1", []string{"# f:4: bind unix@${RUN}/x.sock", "# f:6: server a: verifyhost 10.0.0.1"}, "tls_name"},
 		{front + "bind :443 interface eth0" + back, []string{`listen = ":80"`, "# f:4: bind :443 interface eth0"}, ""},
 		{front + "bind :81 crt /us.pem" + back, []string{`listen = [":80", ":81"]`}, ".tls]"},
 		{front + "bind :443 ssl crt /a.pem crt /us.pem no-sslv3 ciphers HIGH" + back, []string{`cert = "/us.pem"`, "#   of this bind, ciphers has no counterpart"}, ""},
@@ -298,6 +301,8 @@ func TestOpensNothing(t *testing.T) {
 			[]string{"[services.tcp-80]", "[services.tcp-443.tls]", "[services.tcp-81]", "accept_proxy = true"}, "[services.tcp-80.tls]"},
 		{"stream { server { listen 443 ssl; proxy_pass 10.0.0.1:80; } server { listen 80; proxy_pass 10.0.0.1:80; } }", []string{`listen = ":80"`, "#   tcpctl speaks TLS with one certificate: ssl_certificate"}, ":443"},
 		{"stream { server { listen 80; js_access x.y; proxy_pass 10.0.0.1:80; } }", []string{`deny = ["0.0.0.0/0", "::/0"]`}, ""},
+		{"stream { server { listen 443 ssl; ssl_certificate $ssl_server_name.pem; ssl_reject_handshake off; proxy_pass 10.0.0.1:80; } server { listen 80; proxy_ssl on; proxy_ssl_name a:1; proxy_pass 10.0.0.1:80; } }",
+			[]string{`listen = ":80"`, "# f:1: proxy_ssl_name a:1"}, "tls_name"},
 		{"stream { upstream a { server 10.0.0.1:80; server 10.0.0.1:80; } server { listen 80; proxy_pass a; } server { listen 80; listen 81; proxy_pass a; } }",
 			[]string{`name = "10.0.0.1-80"`, `name = "10.0.0.1-80-2"`, `listen = ":80"`, `listen = ":81"`}, ""},
 		{"stream { map $ssl_preread_server_name $n { \"\" 10.0.0.1:80; a.org 10.0.0.2:80; } server { listen 80; proxy_pass $n; } }", []string{`sni = ["a.org"]`, `# f:1: 10.0.0.1:80`}, ""},

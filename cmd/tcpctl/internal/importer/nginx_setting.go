@@ -88,6 +88,9 @@ func (s *service) nginxSetting(d *directive) (reason string) {
 	}
 	name, value := d.words[0], d.words[1]
 	if key, ok := nginxQuoted[name]; ok {
+		if strings.Contains(value, "$") || key[1] == "tls_name" && isNoServerName(value) {
+			return "it has one value for all clients, and of server names one that a certificate can have"
+		}
 		s.table(key[0]).set(key[1], quote(value))
 		return ""
 	}
@@ -103,7 +106,10 @@ func (s *service) nginxSetting(d *directive) (reason string) {
 		if s.verifyClients = value == "on"; value != "on" && value != "off" {
 			return "tls.client_ca requires a certificate of each client"
 		}
-	case "js_access":
+	case "js_access", "ssl_reject_handshake":
+		if value == "off" {
+			return ""
+		}
 		s.access.all(false)
 		return "it may reject any client, so all are rejected: take deny out, and put those to admit into allow"
 	case "proxy_half_close":
