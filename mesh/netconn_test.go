@@ -1,11 +1,13 @@
 package mesh_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
 	"os"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/net/nettest"
@@ -78,6 +80,33 @@ func TestStreamsEndTheirCalls(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestStreamsThroughHubsEndTheirCalls: so do those, whose TLS is above the stream to the hub.
+func TestStreamsThroughHubsEndTheirCalls(t *testing.T) {
+	hubbed(t, 6, 4, func(h *hubTest) {
+		h.awaitHubbed(h.nodes)
+		c, err := h.nodes[4].OpenStream(context.Background(), "leaf5")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.SetReadDeadline(time.Unix(1, 0))
+		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("after the deadline: %v", err)
+		}
+		c.SetReadDeadline(time.Time{})
+		write(t, c, "x")
+		read(t, c, "leaf4, trusted true: x")
+		ended := make(chan error)
+		go func() { _, err := c.Read(make([]byte, 1)); ended <- err }()
+		h.hosts[5].Freeze() // the other end does not answer
+		synctest.Wait()
+		began := time.Now()
+		c.Close()
+		if err := <-ended; !errors.Is(err, net.ErrClosed) || time.Since(began) > time.Second {
+			t.Errorf("a Read returns %v, %s after Close", err, time.Since(began))
+		}
+	})
 }
 
 // TestALostPeerClosesNoStreamOfOurs: net.ErrClosed means that this side has closed the stream.
