@@ -494,6 +494,9 @@ func TestTheEndOfEveryActIsShown(t *testing.T) {
 	paused := func(f *fake, state string) *proxy.ServiceInfo {
 		s := &f.status.Services[0]
 		s.State, s.Pause = state, &proxy.PauseInfo{Owner: "ana@edge-01", By: "pause", Since: f.status.Node.Now, Until: f.status.Node.Now.Add(2 * time.Minute), Held: 3}
+		if state == proxy.StatePaused {
+			s.Sessions.Active = 0
+		}
 		return s
 	}
 	event := func(kind, level, by, text string) func(*fake) {

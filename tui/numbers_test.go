@@ -46,12 +46,13 @@ func TestAnEmptyQueueNamesTheLongest(t *testing.T) {
 	}
 }
 
-// TestTheSlotIsHeldByAnIPv6Client: on a narrow screen its session is named, not a few of its digits.
-func TestTheSlotIsHeldByAnIPv6Client(t *testing.T) {
+// TestWhoHoldsTheSlot: on a narrow screen its session is named, not a few of the digits of its address.
+func TestWhoHoldsTheSlot(t *testing.T) {
 	engine := edge()
 	engine.status.Services[1].Lock.Holders[0].Client = "[fd00:1234:5678:9abc:def0:1234:5678:1]:40112"
-	c := newConsole(t, engine, 80, 24)
-	c.sees("00:41/02:00 by s4717")
+	newConsole(t, engine, 80, 24).sees("00:41/02:00 by s4717")
+	newConsole(t, edge(), 80, 24).sees("00:41/02:00 by 10.2.0.9")
+	newConsole(t, edge(), 62, 24).sees("00:41/02:00 by s4717")
 }
 
 // TestSessionsThatWaitAreCounted: the tab counts those that are live.

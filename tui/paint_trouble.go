@@ -105,11 +105,12 @@ func (w *workspace) drawTrouble(c *screen.Canvas, y, i int, t *trouble, nameW, s
 // shortened to fit; the keys lose their verb first.
 func (w *workspace) troubleText(i int, t *trouble, room int, keys bool) (text, hint string) {
 	brief := cmp.Or(t.brief, t.text)
+	least := cmp.Or(t.least, brief)
 	if !keys || t.folds > 0 || i >= 9 {
-		return screen.FirstFit(room, t.text, brief), ""
+		return screen.FirstFit(room, t.text, brief, least), ""
 	}
 	press, verb := w.troubleKeys(i, t)
-	for _, text := range []string{t.text, brief} {
+	for _, text := range []string{t.text, brief, least} {
 		for _, hint := range []string{"  [" + strings.TrimSpace(press+" "+verb) + "]", "  [" + press + "]"} {
 			if screen.Width(text)+screen.Width(hint) <= room {
 				return text, hint
@@ -117,9 +118,9 @@ func (w *workspace) troubleText(i int, t *trouble, room int, keys bool) (text, h
 		}
 	}
 	if w.width < 80 {
-		return brief, "" // its words matter more
+		return screen.FirstFit(room, brief, least), "" // its words matter more
 	}
-	return brief, "  [" + press + "]"
+	return least, "  [" + press + "]"
 }
 
 // troubleKeys returns the keys that end the trouble of line i, or show its details if the console

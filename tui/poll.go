@@ -254,7 +254,7 @@ func (m *model) onFetched(a fetched) tea.Cmd {
 		return nil // too late: another node is shown now
 	}
 	if a.err != nil {
-		if a.kind == fetchStatus && !errors.Is(a.err, context.Canceled) && (m.staleFor() > 0 && !m.silent || !m.stats.known() && m.message.text == "") {
+		if a.kind == fetchStatus && !errors.Is(a.err, context.Canceled) && (m.staleFor() > 0 && !m.silent && !m.away() || !m.stats.known() && m.message.text == "") {
 			m.silent = true
 			m.message.say(a.err)
 		}

@@ -50,6 +50,7 @@ type trouble struct {
 	state string // the state, and for how long
 	text  string // why, and what ends it
 	brief string // the same in fewer words, for a narrow screen; "" is text
+	least string // in the fewest; "" is brief
 	key   string // the action of its pane that ends it; "": enter, for its details
 	verb  string // what that action does here
 	kick  string // the session for this action, if it is no row of the pane
@@ -134,7 +135,7 @@ func foldLargest(lines []trouble) []trouble {
 	}
 	one := lines[i]
 	one.folds, one.name, one.state, one.text = n, fmt.Sprintf("%d of them", n), one.sign().word, strings.Join(names, ", ")
-	one.id, one.brief, one.key, one.kick = one.sign().word, "", "", ""
+	one.id, one.brief, one.least, one.key, one.kick = one.sign().word, "", "", "", ""
 	return slices.Replace(slices.Clone(lines), i, i+n, one)
 }
 

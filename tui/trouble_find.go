@@ -137,10 +137,9 @@ func queueTrouble(s *proxy.ServiceInfo) trouble {
 		h := &l.Holders[0]
 		who, id := screen.Safe(hostOf(h.Client)), screen.Safe(h.ID)
 		t.text = oldest + "slot " + heldText(l, h) + " by " + who + " " + id
-		if screen.Width(who) > len("255.255.255.255") {
-			who = id // the beginning of an IPv6 address tells little
-		}
-		t.brief = oldest + strings.TrimPrefix(heldText(l, h), "held ") + " by " + who
+		t.brief = oldest + strings.TrimPrefix(heldText(l, h), "held ") + " by "
+		t.least = t.brief + id // the beginning of an address tells nothing
+		t.brief += who
 		t.key, t.verb, t.kick = "kick", "kick holder", h.ID
 	case s.Reason != "":
 		t.text = oldest + reasonText(s.Reason)
