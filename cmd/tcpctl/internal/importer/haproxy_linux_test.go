@@ -29,12 +29,20 @@ func TestAccessAgainstHAProxy(t *testing.T) {
 	port := netip.MustParseAddrPort(proxytest.FreePort(t)).Port()
 	front := func(i int) string { return fmt.Sprintf("127.200.0.%d:%d", i+1, port) }
 	const n = 200
-	text := "defaults\n mode tcp\n timeout connect 5s\n timeout client 30s\n timeout server 30s\n"
+	const office = " acl office src 127.1.0.0/16\n acl office src 127.2.0.1\n"
+	text := "defaults\n mode tcp\n timeout connect 5s\n timeout client 30s\n timeout server 30s\nbackend none\n"
 	r := rand.New(rand.NewPCG(1, 2))
 	rules := make([]string, n)
 	for i := range rules {
-		rules[i] = randomRules(r)
-		text += fmt.Sprintf("listen t%d\n bind %s\n server a %s\n acl office src 127.1.0.0/16\n acl office src 127.2.0.1\n%s", i, front(i), backend, rules[i])
+		rules[i] = randomRules(r, "tcp-request connection", "tcp-request connection", "tcp-request session", "tcp-request content", "use_backend")
+		if i%2 == 0 {
+			text += fmt.Sprintf("listen t%d\n bind %s\n server a %s\n%s%s", i, front(i), backend, office, rules[i])
+			continue
+		}
+		behind := randomRules(r, "tcp-request content")
+		text += fmt.Sprintf("frontend t%d\n bind %s\n default_backend b%d\n", i, front(i), i) + office + rules[i]
+		text += fmt.Sprintf("backend b%d\n server a %s\n", i, backend) + office + behind
+		rules[i] += "backend\n" + behind
 	}
 	path := filepath.Join(t.TempDir(), "haproxy.cfg")
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
@@ -65,17 +73,21 @@ func TestAccessAgainstHAProxy(t *testing.T) {
 			exact++
 		}
 	}
-	if exact < n/3 || exact == n {
+	if exact < n/6 || exact == n {
 		t.Errorf("%d of %d are without a comment", exact, n)
 	}
 }
 
-// randomRules returns some rules about clients of 127.0.0.0/8.
-func randomRules(r *rand.Rand) (text string) {
+// randomRules returns some rules of these kinds about clients of 127.0.0.0/8.
+func randomRules(r *rand.Rand, kinds ...string) (text string) {
 	pick := func(of ...string) string { return of[r.IntN(len(of))] }
 	for range 1 + r.IntN(4) {
-		text += " tcp-request " + pick("connection", "connection", "session", "content") + " " + pick("accept", "reject", "reject")
-		if r.IntN(4) > 0 {
+		kind := pick(kinds...)
+		action := pick("accept", "reject", "reject")
+		if kind == "use_backend" {
+			action = "none"
+		}
+		if text += " " + kind + " " + action; r.IntN(4) > 0 || action == "none" {
 			text += " " + pick("if", "if", "unless")
 			for more := true; more; more = r.IntN(4) == 0 {
 				if !strings.HasSuffix(text, "if") && !strings.HasSuffix(text, "unless") {
