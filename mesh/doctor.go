@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/mesh/internal/mdns"
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
 // Diagnosis is the result of Doctor.
@@ -48,9 +49,15 @@ type NodeDiagnosis struct {
 	RTTSeconds  float64 `json:"rtt_seconds,omitempty"`
 	SkewSeconds float64 `json:"skew_seconds,omitempty"` // how far its clock is ahead of this machine's
 	Problem     string  `json:"problem,omitempty"`
+
+	bySecret bool             // the problem is that one
+	addrs    []netip.AddrPort // that it has announced; Addr is the first of them, and then the one that was reached
 }
 
-const notListening = "nothing listens at this address" // the Problem of a node
+const (
+	notListening = "nothing listens at this address" // the Problem of a node
+	notFound     = "its name is not found: "         // the beginning of the Problem of a join address
+)
 
 const (
 	skewMatters  = 5 * time.Second
@@ -93,7 +100,7 @@ func (d *Diagnosis) queryInterfaces(ctx context.Context) {
 			Name: i.Name, Addrs: i.Addrs, Sent: i.Sent, Received: i.Received, Answers: len(i.Nodes), Problem: i.Problem,
 		})
 		for _, n := range i.Nodes[:min(len(i.Nodes), maxDiagnosed-len(d.Nodes))] {
-			d.Nodes = append(d.Nodes, NodeDiagnosis{ID: n.ID, Name: n.Name, Mesh: n.Mesh, Addr: n.Addrs[0].String(), FoundBy: i.Name})
+			d.Nodes = append(d.Nodes, NodeDiagnosis{ID: n.ID, Name: n.Name, Mesh: n.Mesh, Addr: n.Addrs[0].String(), FoundBy: i.Name, addrs: n.Addrs})
 		}
 	}
 }
@@ -102,10 +109,10 @@ func (d *Diagnosis) addJoins(ctx context.Context, joins []string) {
 	for _, join := range joins {
 		addrs, err := resolve(ctx, join)
 		if err != nil {
-			d.Nodes = append(d.Nodes, NodeDiagnosis{Addr: join, FoundBy: sourceJoin, Problem: err.Error()})
+			d.Nodes = append(d.Nodes, NodeDiagnosis{Addr: join, FoundBy: sourceJoin, Problem: notFound + err.Error()})
 		}
 		for _, a := range addrs {
-			d.Nodes = append(d.Nodes, NodeDiagnosis{Addr: a.String(), FoundBy: sourceJoin})
+			d.Nodes = append(d.Nodes, NodeDiagnosis{Addr: a.String(), FoundBy: sourceJoin, addrs: []netip.AddrPort{a}})
 		}
 	}
 }
@@ -126,13 +133,8 @@ func (d *Diagnosis) callAll(ctx context.Context, n *Node) {
 }
 
 func (nd *NodeDiagnosis) call(ctx context.Context, n *Node) {
-	to, err := netip.ParseAddrPort(nd.Addr)
-	if err != nil {
-		nd.Problem = err.Error()
-		return
-	}
 	started := time.Now()
-	d, err := n.dialFirst(ctx, []netip.AddrPort{to}, false)
+	d, err := n.dialFirst(ctx, nd.addrs, false)
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		nd.Problem = notListening
@@ -142,7 +144,7 @@ func (nd *NodeDiagnosis) call(ctx context.Context, n *Node) {
 		return
 	}
 	defer d.conn.Close()
-	nd.Reached, nd.RTTSeconds = true, time.Since(started).Seconds()
+	nd.Addr, nd.Reached, nd.RTTSeconds = d.addr.String(), true, time.Since(started).Seconds()
 	h, err := n.startHandshake(ctx, d.conn, d.addr, true, n.hello(kindProbe))
 	if h.theirs.ID != "" {
 		nd.ID, nd.Name, nd.Mesh, nd.Version = h.theirs.ID, h.theirs.Name, h.theirs.Mesh, h.theirs.Version
@@ -151,7 +153,7 @@ func (nd *NodeDiagnosis) call(ctx context.Context, n *Node) {
 	}
 	nd.Secret = h.trusted
 	if refused, ok := errors.AsType[*RefusedError](err); ok {
-		nd.Problem = cmp.Or(refused.Detail, string(refused.Reason))
+		nd.Problem, nd.bySecret = cmp.Or(refused.Detail, string(refused.Reason)), refused.Reason == meshinfo.ReasonSecret
 	} else if err != nil {
 		nd.Problem = err.Error()
 	}
@@ -160,22 +162,35 @@ func (nd *NodeDiagnosis) call(ctx context.Context, n *Node) {
 // advise turns the findings into what to try.
 func (d *Diagnosis) advise(cfg Config) {
 	sent, received := d.adviseInterfaces()
-	ours, reached := d.adviseNodes(cfg.Name)
+	d.adviseNodes(cfg.Name)
 	for _, hub := range cfg.Hubs {
 		if hub != cfg.Node && !slices.ContainsFunc(d.Nodes, func(n NodeDiagnosis) bool { return n.Name == hub }) {
 			d.say("hub %s has not answered: it is down, is found in another way, or has another name.", hub)
 		}
 	}
 	switch {
-	case ours > 0 && !slices.ContainsFunc(d.Nodes, func(n NodeDiagnosis) bool { return n.Problem != notListening }):
-		d.say("nothing listens where nodes should: they are not running, or listen on another port; a node that others join needs a port of its own in its configuration.")
-	case ours > 0 && reached == 0:
-		d.say("nodes are found and cannot be reached: open the mesh's TCP port in the firewall.")
-	case ours == 0 && sent == 0 && !cfg.NoMDNS:
+	case len(d.Nodes) == 0 && sent == 0 && !cfg.NoMDNS:
 		d.say("no interface carries multicast here, as in most container networks: give the nodes addresses to join.")
-	case ours == 0 && received > 0:
-		d.say("multicast works on this machine, and no node answers: none is running, or the switch between them does not pass multicast (IGMP snooping, client isolation). Addresses to join work without multicast.")
+	case len(d.Nodes) == 0 && received > 0:
+		d.say("multicast works on this machine, and no node answers: none is running, or " + noMulticast)
+	case received > 0 && d.onlyHere():
+		d.say("only the node on this machine answers: no other is running, or " + noMulticast)
 	}
+}
+
+const noMulticast = "the switch between them does not pass multicast (IGMP snooping, client isolation). Addresses to join work without multicast."
+
+// onlyHere reports whether all that was found, by multicast, is one node on this machine.
+func (d *Diagnosis) onlyHere() bool {
+	for _, n := range d.Nodes {
+		here := slices.ContainsFunc(d.Interfaces, func(i InterfaceDiagnosis) bool {
+			return slices.ContainsFunc(n.addrs, func(a netip.AddrPort) bool { return slices.Contains(i.Addrs, a.Addr().WithZone("")) })
+		})
+		if !here || n.FoundBy == sourceJoin || n.ID != d.Nodes[0].ID {
+			return false
+		}
+	}
+	return len(d.Nodes) > 0
 }
 
 // say adds to the advice what it does not have yet.
@@ -204,23 +219,32 @@ func (d *Diagnosis) adviseInterfaces() (sent, received int) {
 	return sent, received
 }
 
-// adviseNodes returns how many nodes of the mesh were found, and how many of them reached.
-func (d *Diagnosis) adviseNodes(mesh string) (ours, reached int) {
+// adviseNodes says what is wrong with each node.
+func (d *Diagnosis) adviseNodes(mesh string) {
+	allDown := !slices.ContainsFunc(d.Nodes, func(n NodeDiagnosis) bool { return n.Problem != notListening })
 	for _, n := range d.Nodes {
 		switch {
 		case n.Mesh != "" && n.Mesh != mesh:
 			d.say("%s is of another mesh, %q: the names must be the same.", n.Name, n.Mesh)
 			continue
-		case n.Reached && n.Problem != "" && n.Name != "":
+		case n.Problem == "":
+		case n.Problem == notListening && allDown:
+			d.say("nothing listens where nodes should: they are not running, or listen on another port; a node that others join needs a port of its own in its configuration.")
+		case n.Problem == notListening:
+			d.say("nothing listens at %s: the node there is not running, or listens on another port.", n.Addr)
+		case strings.HasPrefix(n.Problem, notFound):
+			d.say("the name in the join address %s is not found: correct it, or write an address.", n.Addr)
+		case !n.Reached:
+			d.say("%s cannot be reached: is that its address, and does a firewall let the mesh's TCP port through?", n.Addr)
+		case n.Name == "":
+			d.say("%s takes connections and does not answer as a node does: another program has that port, or the node hangs.", n.Addr)
+		case n.bySecret:
+			d.say("%s refuses: %s; all nodes need a secret in common (secret_file, --secret-file).", n.Name, n.Problem)
+		default:
 			d.say("%s refuses: %s.", n.Name, n.Problem)
-		}
-		ours++
-		if n.Reached {
-			reached++
 		}
 		if skew := time.Duration(n.SkewSeconds * float64(time.Second)).Abs(); skew > skewMatters {
 			d.say("the clocks of %s and of this machine are %v apart: times of events cannot be compared.", n.Name, skew.Round(time.Second))
 		}
 	}
-	return ours, reached
 }

@@ -3,10 +3,13 @@ package mesh_test
 import (
 	"context"
 	"errors"
+	"io"
+	"net"
 	"strings"
 	"testing"
 
 	"github.com/tcpctl/tcpctl/mesh"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 func TestDoctorCallsTheJoinAddresses(t *testing.T) {
@@ -54,6 +57,23 @@ func TestDoctorListsNodesThatDoNotAnswer(t *testing.T) {
 	}
 	if len(d.Advice) != 1 || !strings.HasPrefix(d.Advice[0], "nothing listens where nodes should") {
 		t.Errorf("advice %q", d.Advice)
+	}
+}
+
+// TestDoctorNamesWhatIsWrong, and only that: each address that is no use is a finding, beside a node that is well, with advice
+// that fits it. All of them used to be nodes that "are found and cannot be reached", or none.
+func TestDoctorNamesWhatIsWrong(t *testing.T) {
+	a := start(t, mesh.Config{Name: "clinic", Node: "a"})
+	silent := proxytest.Serve(t, func(c net.Conn) { io.Copy(io.Discard, c) })
+	for _, c := range []struct{ join, advice string }{
+		{"127.0.0.1:1", "nothing listens at 127.0.0.1:1:"},
+		{silent, silent + " takes connections and does not answer as a node does"},
+		{"nosuch.invalid:1", "the name in the join address nosuch.invalid:1 is not found"},
+	} {
+		d, err := mesh.Doctor(t.Context(), mesh.Config{Name: "clinic", NoMDNS: true, Join: []string{a.addr(), c.join}})
+		if err != nil || len(d.Nodes) != 2 || len(d.Advice) != 1 || !strings.HasPrefix(d.Advice[0], c.advice) {
+			t.Errorf("%s: nodes %+v, advice %q, %v", c.join, d.Nodes, d.Advice, err)
+		}
 	}
 }
 

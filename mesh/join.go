@@ -47,7 +47,7 @@ func splitJoin(join string) (host string, port uint16, err error) {
 			return "", 0, fmt.Errorf("mesh: join address %.80q: want host:port, or a name with SRV records", join)
 		}
 		if _, err := netip.ParseAddr(join); err == nil {
-			return "", 0, fmt.Errorf("mesh: join address %q has no port", join)
+			return "", 0, fmt.Errorf("mesh: join address %q has no port: want host:port", join)
 		}
 		return join, 0, nil
 	}

@@ -37,7 +37,6 @@ func meshCommand() *cobra.Command {
 // meshFlags gives a command the flags of a mesh.
 func meshFlags(cmd *cobra.Command, m *config.Mesh) {
 	f := cmd.Flags()
-	f.StringVar(&m.Listen, "listen", "0.0.0.0:0", "listen on `ADDR`")
 	f.StringArrayVar(&m.Join, "join", nil, "also dial `ADDR`; repeatable")
 	f.StringVar(&m.SecretFile, "secret-file", "", "`FILE` with the secret of the mesh; tcpctl mesh key generates one")
 	f.BoolVar(&m.MDNS, "mdns", true, "find nodes by multicast DNS")
@@ -59,6 +58,7 @@ func meshJoinCommand() *cobra.Command {
 		},
 	}
 	meshFlags(cmd, &m)
+	cmd.Flags().StringVar(&m.Listen, "listen", "0.0.0.0:0", "listen on `ADDR`")
 	return cmd
 }
 
@@ -235,8 +235,14 @@ func printDiagnosis(w io.Writer, d *mesh.Diagnosis) {
 	}
 	t := table{{"NODE", "MESH", "ADDRESS", "FOUND BY", "REACHED", "SECRET", "RTT", "CLOCK", ""}}
 	for _, n := range d.Nodes {
-		t = append(t, []string{n.Name, n.Mesh, n.Addr, n.FoundBy, yes[n.Reached], yes[n.Secret],
-			fmt.Sprintf("%.1fms", n.RTTSeconds*1000), fmt.Sprintf("%+.1fs", n.SkewSeconds), n.Problem})
+		rtt, clock := "-", "-"
+		if n.Reached {
+			rtt = fmt.Sprintf("%.1fms", n.RTTSeconds*1000)
+		}
+		if n.ID != "" && n.Reached {
+			clock = fmt.Sprintf("%+.1fs", n.SkewSeconds)
+		}
+		t = append(t, []string{n.Name, n.Mesh, n.Addr, n.FoundBy, yes[n.Reached], yes[n.Secret], rtt, clock, n.Problem})
 	}
 	if len(d.Nodes) == 0 {
 		fmt.Fprintln(w, "no node answered")

@@ -277,3 +277,29 @@ func TestAnActForAllAmongStrangers(t *testing.T) {
 		t.Errorf("there it is %s", b.Admin)
 	}
 }
+
+// TestTheDoctorBehindASwitchWithoutMulticast: its own node's answer is not taken for that of others.
+func TestTheDoctorBehindASwitchWithoutMulticast(t *testing.T) {
+	t.Parallel()
+	s := newSegment(t)
+	n, in := s.node("one", "", "off")
+	m, _ := s.node("two", "", "off")
+	for began := time.Now(); len(in.status().Mesh.Peers) == 0; restSince(began) {
+		if time.Since(began) > patience {
+			t.Fatal("the nodes have not found each other")
+		}
+	}
+	doctor := func() (string, error) {
+		out, err := exec.Command("ip", "netns", "exec", fmt.Sprintf("%s-%d", s.name, n), "tcpctl", "mesh", "doctor", "office").Output()
+		return string(out), err
+	}
+	if out, err := doctor(); err != nil || !strings.Contains(out, "two ") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	for _, n := range []int{n, m} {
+		s.ip("-n", s.bridge, "link", "set", s.port(n), "type", "bridge_slave", "mcast_flood", "off")
+	}
+	if out, err := doctor(); err == nil || !strings.Contains(out, "try: only the node on this machine answers") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"unicode"
@@ -93,7 +94,7 @@ func (m *Mesh) check(r *report) {
 	}
 	for i, a := range m.Join {
 		// A name without a port is looked up as a service record.
-		if strings.Contains(a, ":") || a == "" {
+		if _, err := netip.ParseAddr(a); err == nil || strings.Contains(a, ":") || a == "" {
 			r.address(fmt.Sprintf("mesh.join[%d]", i), a, false)
 		}
 	}
