@@ -52,7 +52,7 @@ func TestWhoHoldsTheSlot(t *testing.T) {
 	engine.status.Services[1].Lock.Holders[0].Client = "[fd00:1234:5678:9abc:def0:1234:5678:1]:40112"
 	newConsole(t, engine, 80, 24).sees("00:41/02:00 by s4717")
 	newConsole(t, edge(), 80, 24).sees("00:41/02:00 by 10.2.0.9")
-	newConsole(t, edge(), 62, 24).sees("00:41/02:00 by s4717")
+	newConsole(t, edge(), 66, 24).sees("00:41/02:00 by s4717")
 }
 
 // TestSessionsThatWaitAreCounted: the tab counts those that are live.
