@@ -130,7 +130,7 @@ func act(cmd *cobra.Command, a *api.Act, r api.Request, wait, asJSON bool) error
 	if everywhere(cmd) {
 		return actEverywhere(cmd, src, a, r, wait, asJSON)
 	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(cmd.Context(), time.Minute) // an upgrade waits 30 s for a new process that hangs
 	res, err := src.Do(ctx, r)
 	cancel()
 	if err != nil {

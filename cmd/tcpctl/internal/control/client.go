@@ -225,7 +225,7 @@ func (c *Client) explain(method string, err error) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		text := "no answer in time on " + c.path + ": its process is stopped or hangs"
 		if method == http.MethodPost {
-			text += "; it may still do what it was asked for: tcpctl events shows that once it answers"
+			text = "no answer in time on " + c.path + "; it may still do what it was asked for: tcpctl events shows that, unless its process is stopped or hangs"
 		}
 		return errTimeout(text)
 	case errors.Is(err, context.Canceled):
