@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
-	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
 	"github.com/tcpctl/tcpctl/proxy/api"
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
@@ -66,7 +65,7 @@ func errorBody(err error) (b api.ErrorBody) {
 	case exitTime:
 		e.Code = "timed_out"
 	}
-	if errors.Is(err, control.ErrNoInstance) {
+	if errors.Is(err, api.ErrNoInstance) {
 		e.Code = "no_instance"
 	}
 	if found, ok := errors.AsType[config.Errors](err); ok && len(found) > 0 {

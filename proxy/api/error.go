@@ -86,6 +86,9 @@ const (
 // Unreachable returns the error of a request that was not sent.
 func Unreachable(text, hint string) *Error { return &Error{StatusUnreachable, text, hint} }
 
+// ErrNoInstance says that no instance answers at an address.
+var ErrNoInstance = errors.New("no instance answers")
+
 // NoAnswer returns the error of a request that was sent and not answered.
 func NoAnswer(text string) *Error {
 	return &Error{StatusNoAnswer, "sent, but not answered: " + text, "the node may or may not have done it: see its events; repeating the act is safe"}

@@ -275,3 +275,34 @@ func TestSaveIsForOneBackendAtATime(t *testing.T) {
 		t.Errorf("saved: %q", saved)
 	}
 }
+
+// asked is a predecessor that answers with an error.
+type asked struct {
+	Source
+	err error
+}
+
+func (a asked) Sessions(context.Context, SessionQuery) ([]proxy.SessionInfo, error) {
+	return nil, a.err
+}
+
+// TestAPredecessorThatHasJustEnded is not reported as trouble; one that refuses is.
+func TestAPredecessorThatHasJustEnded(t *testing.T) {
+	for err, want := range map[error]int{fmt.Errorf("%w on @x", ErrNoInstance): 0, errors.New("it hangs"): 1} {
+		l := local(t, pair())
+		l.Predecessors = func() []Predecessor { return []Predecessor{{Source: asked{err: err}, PID: 7}} }
+		if _, err := l.Sessions(t.Context(), SessionQuery{}); err != nil {
+			t.Error(err)
+		}
+		page, _ := l.Engine.Operator().Events(0)
+		n := 0
+		for _, ev := range page.Events {
+			if strings.HasPrefix(ev.Text, "process 7") {
+				n++
+			}
+		}
+		if n != want {
+			t.Errorf("%v: %d events", err, n)
+		}
+	}
+}

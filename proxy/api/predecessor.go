@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"time"
@@ -107,7 +108,7 @@ func (l *Local) eachEarlier(ctx context.Context, ask func(context.Context, Prede
 		within, cancel := context.WithTimeout(ctx, earlierWait)
 		err := ask(within, p)
 		cancel()
-		if err != nil {
+		if err != nil && !errors.Is(err, ErrNoInstance) { // it has just ended, which is noted elsewhere
 			l.Engine.Operator().Note(proxy.Event{Kind: proxy.EventEngine, Level: proxy.LevelWarn,
 				Text: fmt.Sprintf("process %d, which serves clients from before an upgrade: %v", p.PID, err)})
 		}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
+	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
 // Options say what to collect.
@@ -55,7 +56,7 @@ func Collect(ctx context.Context, c *control.Client, o Options) (*Bundle, error)
 		cancel()
 		f := File{Name: p.name, About: p.about}
 		switch {
-		case errors.Is(err, control.ErrNoInstance), ctx.Err() != nil:
+		case errors.Is(err, api.ErrNoInstance), ctx.Err() != nil:
 			return nil, err
 		case errors.Is(err, context.DeadlineExceeded):
 			f.Missing = fmt.Sprintf("the instance did not answer within %s", patience+p.takes)

@@ -211,7 +211,7 @@ func TestBundleOfAStuckInstance(t *testing.T) {
 func TestBundleOfNobody(t *testing.T) {
 	c := control.Dial(filepath.Join(t.TempDir(), "s"))
 	defer c.Close()
-	if _, err := Collect(context.Background(), c, Options{}); !errors.Is(err, control.ErrNoInstance) {
+	if _, err := Collect(context.Background(), c, Options{}); !errors.Is(err, api.ErrNoInstance) {
 		t.Error(err)
 	}
 }

@@ -22,9 +22,6 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// ErrNoInstance says that no instance answers.
-var ErrNoInstance = errors.New("no instance answers")
-
 // readTimeout is how long an instance may take to answer a question.
 const readTimeout = 30 * time.Second
 
@@ -235,7 +232,7 @@ func (c *Client) explain(method string, err error) error {
 		if others := Others(); len(others) > 0 && c.path == DefaultPath() {
 			hint = "there is also --socket " + strings.Join(others, ", --socket ")
 		}
-		return fmt.Errorf("%w on %s; %s", ErrNoInstance, c.path, hint)
+		return fmt.Errorf("%w on %s; %s", api.ErrNoInstance, c.path, hint)
 	case errors.Is(err, errNotTrusted):
 		if inner, ok := errors.AsType[*url.Error](err); ok {
 			return inner.Err

@@ -314,8 +314,8 @@ func TestClientExplainsErrors(t *testing.T) {
 		{refusal, refusal, "no"},
 		{context.Canceled, context.Canceled, ""},
 		{context.DeadlineExceeded, context.DeadlineExceeded, ""},
-		{&fs.PathError{Err: fs.ErrNotExist}, ErrNoInstance, "tcpctl demo"},
-		{os.NewSyscallError("connect", syscall.ECONNREFUSED), ErrNoInstance, "/x/s"},
+		{&fs.PathError{Err: fs.ErrNotExist}, api.ErrNoInstance, "tcpctl demo"},
+		{os.NewSyscallError("connect", syscall.ECONNREFUSED), api.ErrNoInstance, "/x/s"},
 		{os.NewSyscallError("connect", syscall.EACCES), nil, "run tcpctl as the user that runs the instance"},
 		{&url.Error{Op: "Get", URL: "http://tcpctl/", Err: errors.New("odd")}, nil, "no answer on /x/s: odd"},
 	} {
@@ -324,7 +324,7 @@ func TestClientExplainsErrors(t *testing.T) {
 			t.Errorf("%v: %v", tt.err, got)
 		}
 	}
-	if _, err := Dial(socketPath(t)).Status(context.Background()); !errors.Is(err, ErrNoInstance) {
+	if _, err := Dial(socketPath(t)).Status(context.Background()); !errors.Is(err, api.ErrNoInstance) {
 		t.Errorf("no socket: %v", err)
 	}
 }
