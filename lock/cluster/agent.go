@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// An AgentConfig is fixed for the life of an Agent.
+// An AgentConfig is the configuration of an Agent. Identify and SetVoters change parts
+// of it.
 type AgentConfig struct {
 	Node        NodeID
 	Incarnation uint64        // higher at each start of the process
@@ -15,9 +16,10 @@ type AgentConfig struct {
 	Keep        bool          // sessions live on when the lease is lost (on_lost = "keep")
 }
 
-// An Agent is a node's side: it tells the leader who waits here, is told who may go,
-// and knows until when that counts. All times are of one clock that runs while the
-// system sleeps. Call it again by Deadline, and deliver Ready after each call.
+// An Agent is one node's part of the cluster: it reports to the leader who waits on
+// this node, learns which waiters have a slot, and keeps the node's lease. All times
+// are readings of one clock, which has to go on while the system sleeps. After each
+// call do what Ready returns, and call Tick at Deadline at the latest.
 type Agent struct {
 	cfg      AgentConfig
 	to       NodeID        // the voter that requests are sent to
@@ -38,7 +40,7 @@ type Agent struct {
 	ready    AgentReady
 }
 
-// AgentReady is what has to be done after a call, in this order.
+// AgentReady is what has to be done after a call, in the order of the fields.
 type AgentReady struct {
 	Cut      []Grant     // end these sessions now, before a byte more is relayed, and say Done of each
 	Ask      []string    // ask the gates of these services again
@@ -50,15 +52,15 @@ const (
 	maxOps     = 16384 // waiting for a leader; beyond that the node gives up its places
 )
 
-// NewAgent returns the agent of a node that has no lease yet. Where its node and the
-// voters are not known, Identify and SetVoters have to come before the first Tick.
+// NewAgent returns the agent of a node that has no lease yet. If cfg lacks the node or
+// the voters, call Identify and SetVoters before the first Tick.
 func NewAgent(cfg AgentConfig) *Agent {
 	a := &Agent{cfg: cfg, first: 1}
 	a.SetVoters(cfg.Voters)
 	return a
 }
 
-// Identify says which node the agent is of. It has to be called before the first Tick.
+// Identify sets the node of the agent. Call it before the first Tick.
 func (a *Agent) Identify(node NodeID, incarnation uint64) {
 	a.cfg.Node, a.cfg.Incarnation = node, incarnation
 }
@@ -73,16 +75,16 @@ func (a *Agent) Ready() AgentReady {
 	return r
 }
 
-// Pending reports whether Ready would return anything, or Deadline is another.
+// Pending reports whether Ready would return anything, or Deadline has changed.
 func (a *Agent) Pending() bool {
 	r := &a.ready
 	return a.rearmed || a.lease.number > 0 && a.unsent < len(a.ops) || len(r.Cut)+len(r.Ask)+len(r.Requests) > 0
 }
 
-// Settled reports whether the state has all that was said.
+// Settled reports whether the state has all that this agent has reported.
 func (a *Agent) Settled() bool { return len(a.ops) == 0 }
 
-// Deadline returns when Tick has to be called at the latest.
+// Deadline returns the latest time for the next call of Tick.
 func (a *Agent) Deadline() time.Duration {
 	at := a.next
 	if a.lease.number > 0 && !a.lease.lost {
@@ -94,7 +96,7 @@ func (a *Agent) Deadline() time.Duration {
 	return at
 }
 
-// Tick ends a lease that has run out, and renews it, or asks for one.
+// Tick renews the lease, asks for one if there is none, or ends one whose time is over.
 func (a *Agent) Tick(now time.Duration) {
 	a.check(now)
 	if now < a.next {
@@ -120,11 +122,12 @@ func (a *Agent) Tick(now time.Duration) {
 	}
 }
 
-// Renew has the next Tick, which is due at once, say all again: the way to the voters
-// is another one by now, and what was sent before may be lost.
+// Renew makes Tick due at once, and has it repeat everything. Call it when the
+// connection to the voters is another one: what was sent before may be lost.
 func (a *Agent) Renew(now time.Duration) { a.next = min(a.next, now) }
 
-// SetVoters says where the leader is looked for from now on; there is at least one.
+// SetVoters sets the voters among which the leader is looked for from now on, at least
+// one.
 func (a *Agent) SetVoters(voters []NodeID) {
 	a.cfg.Voters = slices.Clone(voters)
 	if n := len(voters); a.to == 0 && n > 0 {
@@ -132,12 +135,12 @@ func (a *Agent) SetVoters(voters []NodeID) {
 	}
 }
 
-// Runs reports whether the lease runs, and until when.
+// Runs reports whether the node has a lease that is valid at now, and until when.
 func (a *Agent) Runs(now time.Duration) (until time.Duration, ok bool) {
 	return a.lease.until, a.lease.runs(now)
 }
 
-// Leader returns which voter led when it answered last; 0: none has yet.
+// Leader returns the voter that last answered as leader; 0: none yet.
 func (a *Agent) Leader() NodeID { return a.leader }
 
 // Facts returns what the node knows of a service.

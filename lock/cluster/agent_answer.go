@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Step takes a voter's answer.
+// Step handles a voter's answer.
 func (a *Agent) Step(now time.Duration, r Answer) {
 	a.check(now)
 	if !r.Leads {

@@ -35,7 +35,7 @@ type agentService struct {
 // Since returns when the node learned of the plan of a service.
 func (a *Agent) Since(name string) time.Duration { return a.service(name).learned }
 
-// WaitingUpTo says that all arrivals of the service up to this one wait. It may be
+// WaitingUpTo reports that all arrivals of the service up to this one wait. It may be
 // repeated.
 func (a *Agent) WaitingUpTo(now time.Duration, name string, arrival uint64) {
 	a.check(now)
@@ -57,10 +57,11 @@ func (a *Agent) joinAll(sv *agentService) {
 	}
 }
 
-// Admit takes the slot that arrival was granted. With a Reason it has none. As long as
-// the grant asks for hooks (Hook, Expired), the session must not go: Admit is repeated
-// with ran, the token for which they have run, and the grant that it returns then asks
-// for none. Hooks that ran while the lease did not are to run again.
+// Admit takes the slot that was granted to arrival, or returns the Reason why it has
+// none. If the grant requires hooks (Hook, Expired), the session must not begin yet:
+// call Admit again with ran, the token for which they have run, and the grant that it
+// then returns requires none. Hooks that ran while there was no lease have to run
+// again.
 func (a *Agent) Admit(now time.Duration, name string, arrival, ran uint64) (Grant, Reason) {
 	a.check(now)
 	sv := a.service(name)
@@ -101,8 +102,8 @@ func (a *Agent) hooksRan(g *Grant, ran uint64) Grant {
 	return *g
 }
 
-// Closed reports whether the service is paused on all nodes. Without a lease a pause
-// ends here by itself at its Max, but a window never: its command may run.
+// Closed reports whether the service is paused on all nodes. Without a lease, a pause
+// ends on this node at its Max; a window does not, since its command may be running.
 func (a *Agent) Closed(now time.Duration, name string) bool {
 	sv := a.service(name)
 	p := sv.fact.Plan
@@ -112,8 +113,9 @@ func (a *Agent) Closed(now time.Duration, name string) bool {
 	return a.lease.runs(now) || p.Window || p.Max == 0 || now < sv.learned+p.Max
 }
 
-// Able says whether the node can serve. If not, its waiters keep their places and
-// those of other nodes pass; a slot that Admit has not taken goes to them, too.
+// Able reports whether the node can serve clients. If it cannot, its waiters keep their
+// places, and those of other nodes go first; they also get a slot that was granted and
+// that Admit has not taken.
 func (a *Agent) Able(name string, able bool) {
 	sv := a.service(name)
 	if sv.line.unable != able {
@@ -132,7 +134,7 @@ func (a *Agent) Able(name string, able bool) {
 	a.giveShare(sv)
 }
 
-// Done says that arrival was abandoned, or that its session has ended. It may be
+// Done reports that arrival was abandoned, or that its session has ended. It may be
 // repeated.
 func (a *Agent) Done(name string, arrival uint64) {
 	sv := a.service(name)
@@ -157,7 +159,8 @@ func (a *Agent) Done(name string, arrival uint64) {
 	}
 }
 
-// Oldest returns the lowest arrival that waits or has a slot; where none does, a higher one than all.
+// Oldest returns the lowest arrival that waits or has a slot, or a number above all
+// arrivals if there is none.
 func (a *Agent) Oldest(name string) uint64 {
 	sv := a.service(name)
 	oldest := sv.line.joined + 1
@@ -172,7 +175,7 @@ func (a *Agent) Oldest(name string) uint64 {
 	return oldest
 }
 
-// Requeue gives the slot of arrival back: it waits again, in its old place.
+// Requeue returns the slot of arrival, which waits again at its old place.
 func (a *Agent) Requeue(name string, arrival uint64) {
 	sv := a.service(name)
 	i := indexArrival(sv.holding, arrival)
@@ -202,8 +205,8 @@ func (a *Agent) refuse(sv *agentService, g Grant) {
 	a.say(Op{Kind: OpRequeue, Service: sv.name, From: g.Arrival, Token: g.Token})
 }
 
-// Act says what an operator asks of all nodes: OpPause, OpStep, OpResume, OpSlots,
-// OpHooks or OpBackend. It returns false if the node has no lease: nothing was done.
+// Act passes on an act for all nodes: OpPause, OpStep, OpResume, OpSlots, OpHooks or
+// OpBackend. It returns false if the node has no lease: nothing was done.
 func (a *Agent) Act(now time.Duration, op Op) bool {
 	if a.check(now); !a.lease.runs(now) {
 		return false
@@ -212,9 +215,9 @@ func (a *Agent) Act(now time.Duration, op Op) bool {
 	return true
 }
 
-// Serve says that the node has a service whose plans hold on all nodes: each waits for
-// what Report says here. Of other services the agent reports by itself, which knows only
-// of sessions that have slots. False: it has the service no more.
+// Serve reports that the node has a service whose plans apply to all nodes, or with
+// false that it no longer has it. Each plan waits for the node's Report. For other
+// services the agent reports by itself, and knows only of sessions that have slots.
 func (a *Agent) Serve(name string, serves bool) {
 	sv := a.service(name)
 	if sv.serves != serves {
@@ -231,16 +234,16 @@ func (a *Agent) serveOp(name string, serves bool) Op {
 	return op
 }
 
-// Joined reports whether all nodes know that this one has a service: no plan of it can
-// begin that this node does not learn of, and the facts have all that began before.
+// Joined reports whether all nodes know that this one has the service. From then on no
+// plan of the service begins without this node, and Facts has those that began before.
 func (a *Agent) Joined(name string) bool {
 	sv := a.service(name)
 	return sv.serves && slices.ContainsFunc(sv.fact.Nodes, func(s Server) bool { return s.Node == a.cfg.Node })
 }
 
-// Report is the node's part of the plan, of a service that it Serves, and how many steps
-// it is done with. It does nothing if it says what was said before, or if the plan is
-// not the last that is known.
+// Report sets this node's part of a plan of a service that it serves, and how many
+// steps it is done with. It does nothing if nothing has changed, or if the plan is not
+// the last one known.
 func (a *Agent) Report(name string, plan, done uint64, counts Counts) {
 	sv := a.service(name)
 	if plan != sv.fact.Plan.ID || !sv.serves || sv.told && sv.done == done && sv.counts == counts {
@@ -261,8 +264,8 @@ func (p *backendPart) op(service string) Op {
 	return Op{Kind: OpReport, Service: service, Text: p.backend, Token: p.id, From: p.done, Counts: p.counts}
 }
 
-// ReportBackend is the node's part in the State of a backend, whose ID is id. It does nothing
-// if it says what was said before, or if the State is not the one that is known.
+// ReportBackend sets this node's part in the State of a backend, whose ID is id. It
+// does nothing if nothing has changed, or if that State is not the one known.
 func (a *Agent) ReportBackend(name, backend string, id, done uint64, counts Counts) {
 	sv, p := a.service(name), backendPart{backend, id, done, counts}
 	if !sv.has(&p) || slices.Contains(sv.parts, p) {
@@ -277,7 +280,7 @@ func (sv *agentService) has(p *backendPart) bool {
 	return slices.ContainsFunc(sv.fact.Backends, func(b Backend) bool { return b.Name == p.backend && b.ID == p.id && b.State != "" })
 }
 
-// Known is the index of the facts that the node knows.
+// Known returns the index of the facts that the node knows.
 func (a *Agent) Known() uint64 { return a.known }
 
 // reportLive reports while the service is closed, because others wait for the end of live

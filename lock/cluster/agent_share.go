@@ -77,17 +77,17 @@ func (a *Agent) oldest(sv *agentService) (arrival uint64, came time.Duration, ok
 	return arrival, sh.came[0].at, true
 }
 
-// Use says whether the engine has a service whose lock is the cluster's. Where nodes
-// hand out slots by themselves, it has a share of them then; otherwise it gives its
-// share back, each slot once its session has ended.
+// Use reports whether the engine has a service with a cluster-wide lock. Where nodes
+// grant slots by themselves, the node has a share of them from then on. With false it
+// gives its share back, each slot once its session has ended.
 func (a *Agent) Use(name string, used bool) {
 	sv := a.service(name)
 	sv.share.used = used
 	a.giveShare(sv)
 }
 
-// Share returns how many slots of a service the node hands out by itself, how many of
-// them are free, and how many nodes do so.
+// Share returns how many slots of a service the node grants by itself, how many of them
+// are free, and how many nodes have a share.
 func (a *Agent) Share(name string) (slots, free, nodes uint64) {
 	sh := &a.service(name).share
 	return sh.slots(), sh.free(), sh.nodes

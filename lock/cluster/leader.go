@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// A Leader is what the voter that leads does beside applying entries: it collects
-// what agents say into one entry at a time, answers them, and ends leases. It keeps
-// nothing that is not in the state but times, so that the next leader needs none of it.
+// A Leader is what the leading voter does besides applying entries: it collects what
+// agents ask for into one entry at a time, answers them, and ends leases. Apart from
+// the state it keeps only times, so that the next leader needs nothing from it.
 type Leader struct {
 	id    NodeID
 	lease time.Duration

@@ -2,20 +2,20 @@ package cluster
 
 import "errors"
 
-// A Log is what the voters agree on: a sequence of entries, and which of them leads.
-// lock/cluster/raftlog is one; the simulator has another. It belongs to the
-// goroutine of its Voter, and its methods never block.
+// A Log is what the voters agree on: a sequence of entries, and which voter leads.
+// lock/cluster/raftlog implements it. It belongs to the goroutine of its Voter, and its
+// methods never block.
 //
-// It promises: an entry that Ready has returned is returned by no voter with other
-// bytes, nor is one left out; a proposal is returned once, or is lost; terms grow,
-// and no two voters lead in one term.
+// It promises: every voter's Ready returns the same entries, with the same bytes and
+// none left out; a proposal is returned once, or is lost; terms grow, and no two voters
+// lead in one term.
 type Log interface {
-	// Propose appends an entry, if this voter leads. Whether it is agreed on is
-	// known when Ready returns it. The error is ErrNotLeader.
+	// Propose appends an entry, if this voter leads. Ready returns the entry once a
+	// majority has it. The error is ErrNotLeader.
 	Propose(data []byte) error
-	// Confirm asks a majority of the voters whether this one leads still. Questions
-	// that go out before Confirm is called do not count for it. If it does, Ready
-	// returns Confirmed >= read; numbers of reads grow within a term.
+	// Confirm asks a majority of the voters whether this voter still leads. If so,
+	// Ready returns Confirmed >= read. Answers to questions that were sent before this
+	// call do not count. The numbers of reads grow within a term.
 	Confirm(read uint64) error
 	// Ready returns what has happened since the last call.
 	Ready() LogReady
@@ -33,7 +33,7 @@ type LogReady struct {
 	Confirmed uint64 // the highest read that was confirmed in this term
 }
 
-// A LogEntry is one that a majority has written to disk.
+// A LogEntry is an entry that a majority has written to disk.
 type LogEntry struct {
 	Index, Term uint64
 	Data        []byte // empty: the log's own, at the begin of each term

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// MaxMessage is how many bytes an encoded Request or Answer may have. What carries
-// them refuses more before it takes memory for it.
+// MaxMessage bounds an encoded Request or Answer, in bytes. A transport should refuse a
+// longer one before it allocates memory for it.
 const MaxMessage = 4 << 20
 
 // Minimum encoded sizes, in bytes, so that no length in a message makes the decoder
@@ -25,7 +25,7 @@ const (
 	leastShares  = 9
 )
 
-// EncodeRequest returns the bytes of what an agent says to a voter.
+// EncodeRequest encodes a message from an agent to a voter.
 func EncodeRequest(r Request) []byte {
 	var e encoder
 	e.uint(version)
@@ -52,8 +52,8 @@ func EncodeRequest(r Request) []byte {
 	return e
 }
 
-// DecodeRequest is the reverse of EncodeRequest. Its error wraps ErrNewer or
-// ErrCorrupt. Whether Node is the one that has sent it is for the caller to check.
+// DecodeRequest decodes what EncodeRequest has returned. Its error wraps ErrNewer or
+// ErrCorrupt. The caller has to check that Node is the node that sent the message.
 func DecodeRequest(data []byte) (Request, error) {
 	d, err := decodeMessage(data)
 	if err != nil {
@@ -83,7 +83,7 @@ func DecodeRequest(data []byte) (Request, error) {
 	return r, nil
 }
 
-// EncodeAnswer returns the bytes of what a voter says to an agent.
+// EncodeAnswer encodes a message from a voter to an agent.
 func EncodeAnswer(r Answer) []byte {
 	var e encoder
 	e.uint(version)
@@ -117,7 +117,8 @@ func EncodeAnswer(r Answer) []byte {
 	return e
 }
 
-// DecodeAnswer is the reverse of EncodeAnswer. Its error wraps ErrNewer or ErrCorrupt.
+// DecodeAnswer decodes what EncodeAnswer has returned. Its error wraps ErrNewer or
+// ErrCorrupt.
 func DecodeAnswer(data []byte) (Answer, error) {
 	d, err := decodeMessage(data)
 	if err != nil {

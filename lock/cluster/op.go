@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// A NodeID names a node for as long as it keeps its key; 0 is no node.
+// A NodeID identifies a node for as long as it keeps its key; 0 is no node.
 type NodeID uint64
 
-// Hex is the id as people and JSON have it.
+// Hex returns the id as it is shown to people and in JSON.
 func (n NodeID) Hex() string { return fmt.Sprintf("%016x", uint64(n)) }
 
-// A Kind says what an Op asks for.
+// A Kind is the kind of an Op.
 type Kind uint8
 
-// What a node may ask for. The number of a kind is written to logs: new ones are
-// added at the end.
+// Kinds of ops of nodes. Their numbers are written to logs: new ones are added at the
+// end.
 const (
 	OpJoin    Kind = 1 + iota // arrivals From to To wait
 	OpDone                    // arrival From was abandoned; with a Token, the session that had it has ended
@@ -37,13 +37,13 @@ const (
 	lastNodeOp = OpGive
 )
 
-// From of an OpResume; 0: the plan is over, and any other may begin.
+// Values of From in an OpResume. With 0 the plan is over, and any other may begin.
 const (
-	ReservePlace = 1 + iota // the next plan is its owner's (Plan.Reserved)
-	FreePlace               // of a plan that is over: there is none
+	ReservePlace = 1 + iota // only its owner may begin the next plan (Plan.Reserved)
+	FreePlace               // no plan of the owner follows
 )
 
-// What only a leader asks for, in a Batch that has no lease.
+// Kinds of ops of leaders, in a Batch without a lease.
 const (
 	OpHello  Kind = 64 + iota // incarnation From of the node, whose lease was To, begins a lease
 	OpExpire                  // lease To of the node has ended
@@ -65,7 +65,7 @@ type Op struct {
 	Flag     bool
 	Text     string
 	State    string
-	Note     string // what nodes have to know beside it: no more to the state than bytes
+	Note     string // for the nodes; the state does not read it
 	Max      time.Duration
 	Counts   Counts
 }
@@ -73,15 +73,15 @@ type Op struct {
 // Counts are a node's part of a report: sessions of one service since a pause began.
 type Counts struct {
 	Live, Held, Served, Failed, Cut, Rejected, Abandoned, TimedOut uint64
-	Longest                                                        time.Duration // that one was held
+	Longest                                                        time.Duration // longest time that a client was held
 }
 
-// A Batch is what one node says in one entry. Ops are numbered within a lease:
-// Ops[0] has the number First. A state applies each number once and in order, so
-// that a batch may be sent again by a later connection, or arrive twice.
+// A Batch is the ops of one node in one entry. Ops are numbered within a lease: Ops[0]
+// has the number First. A state applies each number once and in order, so that a batch
+// may be repeated, or arrive twice.
 type Batch struct {
 	Node  NodeID
-	Lease uint64 // 0: a leader says it, of Node
+	Lease uint64 // 0: ops of a leader, about Node
 	First uint64
 	Ops   []Op
 }

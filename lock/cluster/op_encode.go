@@ -11,11 +11,11 @@ import (
 // stops, since it could not apply what the others apply.
 const version = 1
 
-// ErrNewer is of an entry or snapshot that a newer version of this program has
-// written. The voter has to be upgraded.
+// ErrNewer means that a newer version of this program wrote an entry, a snapshot or a
+// message. The voter has to be upgraded.
 var ErrNewer = errors.New("cluster: entry is newer than this version: upgrade this voter")
 
-// ErrCorrupt is of bytes that are no entry or snapshot.
+// ErrCorrupt means that bytes are not a valid entry, snapshot or message.
 var ErrCorrupt = errors.New("cluster: entry is corrupt")
 
 // An encoder appends values to bytes; a decoder reads them in the same order.
@@ -101,7 +101,7 @@ func (d *decoder) fail(err error) {
 	d.b = nil
 }
 
-// EncodeEntry returns the bytes of one log entry.
+// EncodeEntry encodes one log entry.
 func EncodeEntry(batches []Batch) []byte {
 	var e encoder
 	e.uint(uint64(len(batches)))
@@ -136,7 +136,8 @@ func encodeSome(batches []Batch) ([]byte, int) {
 	return EncodeEntry(batches), len(batches)
 }
 
-// DecodeEntry is the reverse of EncodeEntry. Its error wraps ErrNewer or ErrCorrupt.
+// DecodeEntry decodes what EncodeEntry has returned. Its error wraps ErrNewer or
+// ErrCorrupt.
 func DecodeEntry(data []byte) ([]Batch, error) {
 	d := &decoder{b: data}
 	batches := make([]Batch, d.length(leastBatch))

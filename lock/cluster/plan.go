@@ -16,8 +16,8 @@ const (
 	Resumed              // open; nodes still send their reports
 )
 
-// A Plan is a pause of a service on all nodes, or of one of its backends: then no node
-// sends clients to that one, and the service is open.
+// A Plan is a pause of a service on all nodes, or of one of its backends: then the
+// service is open, and no node sends clients to that backend.
 type Plan struct {
 	ID     uint64 // index of the entry that began it
 	Owner  NodeID // whose operator asked for it
@@ -38,7 +38,8 @@ type Plan struct {
 	Nodes    []NodeReport // by node; those that have not reported yet are missing
 }
 
-// A NodeReport is a node's part of a plan. It has the service closed since then.
+// A NodeReport is a node's part of a plan. From its first report on, the node keeps the
+// service closed.
 type NodeReport struct {
 	Node  NodeID
 	Lease uint64
@@ -53,7 +54,7 @@ type NodeReport struct {
 // DoneWith reports whether the node is done with a step.
 func (r NodeReport) DoneWith(s Step) bool { return r.Done > uint64(s) }
 
-// A Backend is what operators have said of a backend for all nodes.
+// A Backend is what operators have set for a backend on all nodes.
 type Backend struct {
 	Name   string
 	State  string // admin state; "": nothing was said of it
@@ -96,10 +97,10 @@ func (sv *service) freePlace(s *State, node NodeID) {
 func (sv *service) closed() bool { return sv.plan != nil && sv.plan.Closes() }
 
 // Quiet reports whether no session that a plan waits for is live any more: each member
-// has said so since the plan began, or its lease has ended. The end of a lease says
-// so only where sessions need slots: without a lock they go on without it, as with Keep. waits are the
-// nodes that it is still waited for; a member that was never seen is among them, since
-// nothing is known of it.
+// has reported so since the plan began, or its lease has ended. The end of a lease
+// counts only where sessions need slots: without a lock sessions outlive the lease, and
+// with Keep, too. waits are the nodes that are still waited for; a member that was
+// never seen is among them, since nothing is known of it.
 func (s *State) Quiet(name string) (quiet bool, waits []NodeID) {
 	sv := s.service(name)
 	if sv == nil || !sv.planned() {
@@ -290,8 +291,8 @@ func (s *State) reportBackend(m *Member, sv *service, op Op) {
 	}
 }
 
-// A Fact is what all nodes have to know of a service: its limits, what an operator
-// has said of its backends, whether it is paused, and who has it.
+// A Fact is what all nodes have to know of a service: its limits, what operators have
+// set for its backends, whether it is paused, and which nodes have it.
 type Fact struct {
 	Service   string
 	Slots     uint64
@@ -312,7 +313,7 @@ type Server struct {
 }
 
 // Facts returns what nodes have to know, by service, and the index of the entry that
-// changed any of it last.
+// last changed any of it.
 func (s *State) Facts() ([]Fact, uint64) {
 	all := make([]Fact, 0, len(s.services))
 	for _, sv := range s.services {

@@ -7,11 +7,12 @@ const (
 	recoveredTokens = recovered * (1 << 8)
 )
 
-// Recover makes s the state of a new cluster, from what one voter of a lost one has.
-// The others may have agreed on more, of which nothing is known: tokens go on far
-// above all that they can have given, and so do the numbers of leases. All leases end,
-// and all slots count as expired, so that on_expire runs for each. The caller has to
-// know that each node has found its lease over: a whole lease without a leader.
+// Recover turns s, which one voter of a lost cluster has, into the state of a new
+// cluster. The other voters may have agreed on more, of which nothing is known: so
+// tokens and the numbers of leases continue far above all that they can have reached.
+// All leases end, and all slots count as expired, so that on_expire runs for each.
+// Before it calls Recover, the caller has to make sure that every node has found its
+// lease over: a whole lease without a leader.
 func (s *State) Recover(id string) {
 	s.id = id
 	s.index += recovered

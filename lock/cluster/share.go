@@ -6,7 +6,7 @@ import "slices"
 // may begin before the node has to ask the leader again.
 const shareTokens = 1 << 16
 
-// SlotsPerNode is how many slots there should be for each node that hands them out by
+// SlotsPerNode is how many slots there should be for each node that grants them by
 // itself: with fewer, clients wait for slots of other nodes more often.
 const SlotsPerNode = 10
 
@@ -103,7 +103,7 @@ func (s *State) setOrder(sv *service, sharing bool) {
 	}
 }
 
-// A SharedSlots is slots that a node hands out by itself.
+// SharedSlots are the slots that one node grants by itself.
 type SharedSlots struct {
 	Node  NodeID
 	Slots uint64

@@ -2,8 +2,8 @@ package cluster
 
 import "fmt"
 
-// Snapshot returns the state as bytes. Two voters that have applied the same entries
-// return the same.
+// Snapshot encodes the state. Two voters that have applied the same entries return the
+// same bytes.
 func (s *State) Snapshot() []byte {
 	var e encoder
 	e.uint(version)
@@ -27,8 +27,8 @@ func (s *State) Snapshot() []byte {
 	return e
 }
 
-// RestoreState returns the state that Snapshot has written. Its error wraps ErrNewer
-// or ErrCorrupt.
+// RestoreState returns the state that Snapshot has encoded. Its error wraps ErrNewer or
+// ErrCorrupt.
 func RestoreState(data []byte) (*State, error) {
 	d := &decoder{b: data}
 	if v := d.uint(); v > version {

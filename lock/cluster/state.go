@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// A State is what the voters replicate. Each of them applies the same entries in the
-// same order and has the same state, byte for byte: it reads no clock, no random
-// number, and keeps lists in order where a map would be shorter.
+// A State is what the voters replicate. Each voter applies the same entries in the same
+// order and gets the same state, byte for byte: State reads no clock and no random
+// number, and keeps sorted lists where a map would be shorter.
 type State struct {
 	id       string // of the cluster
 	index    uint64 // of the last entry applied
@@ -19,8 +19,8 @@ type State struct {
 	services []*service
 }
 
-// NewState returns the state of a new cluster with this id, which a node refuses to
-// join if it knows another one.
+// NewState returns the state of a new cluster. A node that knows a cluster with another
+// id refuses to join it.
 func NewState(id string) *State { return &State{id: id} }
 
 // A Member is a node that the cluster knows.
@@ -36,8 +36,8 @@ type Member struct {
 // leased reports whether the lease of m runs.
 func (m *Member) leased() bool { return m.Lease > 0 && !m.Ended }
 
-// A Grant is a slot given to a waiter. The slot is taken until the node says that
-// the arrival is done, requeues it, or its lease has ended.
+// A Grant is a slot that was granted to a waiter. The slot is in use until the node
+// reports that the arrival is done or requeues it, or its lease ends.
 type Grant struct {
 	Service string
 	Node    NodeID
@@ -93,14 +93,14 @@ func (s *State) Held(name string) []Grant {
 	return nil
 }
 
-// Waiters are waiters of one node that stand one behind the other.
+// Waiters are consecutive waiters of one node.
 type Waiters struct {
 	Node     NodeID
 	From, To uint64 // arrivals
 }
 
-// Waiting returns who waits for a service, in the order over all nodes. Where nodes hand
-// out slots by themselves, only they know who waits.
+// Waiting returns the waiters of a service, in the order of the whole cluster. Where
+// nodes grant slots by themselves, only they know their waiters.
 func (s *State) Waiting(name string) []Waiters {
 	sv := s.service(name)
 	if sv == nil || sv.sharing {

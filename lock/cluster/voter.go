@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// A Voter joins a Log, the State that its entries lead to, and the Leader that is at
-// work while the log says that this voter leads. Its methods are called with the time
-// of one clock; after each, Answers has to be sent.
+// A Voter connects a Log, the State that its entries lead to, and the Leader that works
+// while the log says that this voter leads. Its methods are called with readings of one
+// clock. After each call, the messages of Answers have to be sent.
 type Voter struct {
 	log    Log
 	state  *State
@@ -15,26 +15,27 @@ type Voter struct {
 	err    error
 }
 
-// NewVoter returns a voter with this state, which is new or from a snapshot, and
-// lease the time of AgentConfig.Lease.
+// NewVoter returns a voter with this state, which is new or from a snapshot. lease is
+// AgentConfig.Lease.
 func NewVoter(id NodeID, lease time.Duration, state *State, log Log) *Voter {
 	return &Voter{log: log, state: state, leader: Leader{id: id, lease: lease, state: state}}
 }
 
-// State returns the state, to be read until the next call.
+// State returns the state. It may be read until the next call.
 func (v *Voter) State() *State { return v.state }
 
-// Err returns why the voter has stopped, and nil while it works: it wraps ErrNewer or
-// ErrCorrupt. A voter that has stopped applies, answers and proposes nothing.
+// Err returns why the voter has stopped, or nil while it works. The error wraps
+// ErrNewer or ErrCorrupt. A voter that has stopped applies, answers and proposes
+// nothing.
 func (v *Voter) Err() error { return v.err }
 
-// A NodeLease is until when a node has its lease, unless it is renewed.
+// A NodeLease is when the lease of a node ends, unless it is renewed.
 type NodeLease struct {
 	Node  NodeID
 	Until time.Duration // by this voter's clock
 }
 
-// Leases returns the leases as this voter counts them while it leads, and nil.
+// Leases returns the leases by the clock of this voter if it leads, else nil.
 func (v *Voter) Leases() (all []NodeLease) {
 	for _, m := range v.leader.members {
 		all = append(all, NodeLease{m.node, m.until})
@@ -42,16 +43,16 @@ func (v *Voter) Leases() (all []NodeLease) {
 	return all
 }
 
-// Step takes an agent's request. Poll has to be called after it.
+// Step handles an agent's request. Call Poll afterwards.
 func (v *Voter) Step(now time.Duration, r Request) {
 	if v.err == nil {
 		v.leader.step(now, r)
 	}
 }
 
-// SetMember says that a node belongs to the cluster, seen or not, or that it is
-// removed, which ends its lease. It returns false if this voter does not lead: nothing
-// was done. Poll has to be called after it.
+// SetMember makes a node a member of the cluster, whether or not it was ever seen, or
+// removes it, which ends its lease. It returns false if this voter does not lead:
+// nothing was done. Call Poll afterwards.
 func (v *Voter) SetMember(node NodeID, removed bool) bool {
 	l := &v.leader
 	if v.err != nil || !l.ready {
@@ -61,9 +62,9 @@ func (v *Voter) SetMember(node NodeID, removed bool) bool {
 	return true
 }
 
-// Poll takes what the log has, ends leases that have run out, and proposes what has
-// come together. It is to be called after Step, when the log has something new, and at least
-// ten times in a lease.
+// Poll applies new entries of the log, ends leases whose time is over, and proposes
+// what agents have asked for. Call it after Step, when the log has something new, and
+// at least ten times in a lease.
 func (v *Voter) Poll(now time.Duration) {
 	if v.err != nil {
 		return
@@ -98,13 +99,13 @@ func (v *Voter) Poll(now time.Duration) {
 	l.flush(now, v.log)
 }
 
-// Answers returns what has to be sent to agents since the last call.
+// Answers returns the messages to agents since the last call.
 func (v *Voter) Answers() []AnswerTo {
 	answers := v.leader.answers
 	v.leader.answers = nil
 	return answers
 }
 
-// Newer reports whether err is of a log that a newer version has written: the voter
-// has to be upgraded, and nothing is damaged.
+// Newer reports whether err means that a newer version wrote the log: the voter has to
+// be upgraded, and nothing is damaged.
 func Newer(err error) bool { return errors.Is(err, ErrNewer) }

@@ -15,9 +15,10 @@ import (
 	"github.com/tcpctl/tcpctl/lock/cluster"
 )
 
-// Create makes the log of a new cluster in dir, which exists: node is its only voter,
-// unless others are named, whose logs then have to be created alike. id is the
-// cluster's for ever. A log that is there already is an error.
+// Create makes the log of a new cluster in the folder dir, which has to exist. node is
+// its only voter, unless there are others, for each of which Create has to be called
+// with the same voters. id identifies the cluster, and never changes. It is an error if
+// there is a log already.
 func Create(dir string, node cluster.NodeID, id string, others ...cluster.NodeID) error {
 	conf := &pb.ConfState{Voters: []uint64{uint64(node)}}
 	for _, v := range others {
@@ -35,14 +36,15 @@ func Create(dir string, node cluster.NodeID, id string, others ...cluster.NodeID
 	return create(dir, node, id, snap)
 }
 
-// Join makes an empty log in dir, of a node that a voter of cluster id is to add.
+// Join makes an empty log in the folder dir for a node that a voter of the cluster id
+// will add.
 func Join(dir string, node cluster.NodeID, id string) error {
 	return create(dir, node, id, nil)
 }
 
-// Rejoin removes the log in dir, whatever it is, so that Join may be called. Before
-// it the voter has to be removed from its cluster. The last term in which it has
-// voted is kept: it does not vote in it again.
+// Rejoin removes the log in dir, whatever its state, so that Join may be called. First
+// remove the voter from its cluster. The last term in which it voted is kept, so that
+// it does not vote in that again.
 func Rejoin(dir string) error {
 	p, err := openPromise(dir, true)
 	if err != nil {

@@ -8,25 +8,25 @@ import (
 )
 
 var (
-	// ErrNone is of a folder without a log: the node is no voter yet.
+	// ErrNone means that the folder has no log: the node is no voter yet.
 	ErrNone = errors.New("raftlog: there is no log")
-	// ErrBehind is of a log that has less than this voter has promised to keep: it
+	// ErrBehind means that the log has less than this voter has promised to keep: it
 	// was lost, damaged, or replaced by an older copy. Others may rely on what is
 	// missing, so that it must not vote: it has to be removed and to join again.
 	ErrBehind = errors.New("raftlog: the log is behind what this voter promised: rejoin me (tcpctl cluster rejoin)")
-	// ErrDisk is of a write that failed: what the file has now is not known.
+	// ErrDisk means that a write failed: what the file has now is unknown.
 	ErrDisk = errors.New("raftlog: the log cannot be written: this voter has stopped voting until it is restarted")
-	// ErrInUse is of a log that another process has open.
+	// ErrInUse means that another process has the log open.
 	ErrInUse = errors.New("raftlog: another process has the log open")
-	// ErrMessage is of bytes that are no message of another voter.
+	// ErrMessage means that bytes are not a message of another voter.
 	ErrMessage = errors.New("raftlog: message is corrupt")
-	// ErrNotReady is of a change of the voters that has to wait, or must not be made.
+	// ErrNotReady means that a change of the voters has to wait, or must not be made.
 	ErrNotReady = errors.New("raftlog: not now")
 	// ErrClosed is returned by a Node that was closed.
 	ErrClosed = errors.New("raftlog: the node is closed")
 )
 
-// An OtherClusterError is of a message, or a log, of another cluster than this one's.
+// An OtherClusterError means that a message or a log belongs to another cluster.
 type OtherClusterError struct{ Ours, Theirs string }
 
 func (e *OtherClusterError) Error() string {

@@ -9,8 +9,8 @@ import (
 	"github.com/tcpctl/tcpctl/lock/cluster"
 )
 
-// A Message is what one voter says to another, as bytes that only a Log reads. It may
-// be lost, late or doubled.
+// A Message is sent from one voter to another, as bytes that only a Log reads. It may
+// be lost, delayed or duplicated.
 type Message struct {
 	To   cluster.NodeID
 	Data []byte
@@ -20,8 +20,8 @@ const (
 	frameVersion = 1
 	maxClusterID = 64
 
-	// MaxFrame is how many bytes a Message may have: that of a snapshot. What carries
-	// messages refuses more before it takes memory for it.
+	// MaxFrame bounds a Message, in bytes; the longest ones have a snapshot. A transport
+	// should refuse a longer one before it allocates memory for it.
 	MaxFrame = 64 << 20
 )
 
@@ -53,7 +53,7 @@ func decodeFrame(id string, data []byte) (*pb.Message, error) {
 	return m, nil
 }
 
-// ClusterOf returns the cluster that a Message is of, for a node without a log.
+// ClusterOf returns the cluster of a Message, for a node without a log.
 func ClusterOf(data []byte) (string, error) {
 	id, _, err := frameCluster(data)
 	return id, err

@@ -13,15 +13,15 @@ import (
 	"github.com/tcpctl/tcpctl/lock/cluster"
 )
 
-// A LogConfig is fixed for the life of a Log.
+// A LogConfig is the configuration of a Log. Logger and SnapshotEvery may be zero.
 type LogConfig struct {
 	Dir  string         // where Create or Join has made a log
-	Node cluster.NodeID // it has to be the one that the log was made for
+	Node cluster.NodeID // the node that the log was made for
 	// Send sends messages to other voters. It must not block, and may lose them.
 	Send   func([]Message)
 	Logger *slog.Logger // nil: slog.Default()
-	// SnapshotEvery is after how many entries a snapshot replaces them (4096); an
-	// eighth of them stays for voters that are a little behind.
+	// SnapshotEvery is the number of entries after which a snapshot replaces them; an
+	// eighth of them is kept for voters that are a little behind. 0: 4096.
 	SnapshotEvery uint64
 
 	maxSize int          // tests: limit of the file's size
@@ -65,7 +65,7 @@ type Log struct {
 }
 
 // Open opens the log of a voter. The error is ErrNone, an *OtherClusterError, or wraps
-// ErrBehind, ErrInUse, ErrDisk or cluster.ErrNewer. Close it.
+// ErrBehind, ErrInUse, ErrDisk or cluster.ErrNewer. The caller has to call Close.
 func Open(c LogConfig) (*Log, error) {
 	s, err := openStore(c.Dir, c.maxSize)
 	if err != nil {
@@ -113,8 +113,8 @@ func Open(c LogConfig) (*Log, error) {
 	return l, nil
 }
 
-// State returns the state with which a cluster.Voter over this log begins. It has to
-// be asked for before the first Ready.
+// State returns the state with which a cluster.Voter over this log begins. Call it
+// before the first Ready.
 func (l *Log) State() (*cluster.State, error) {
 	snap, _ := l.store.mem.Snapshot() // never fails
 	if raft.IsEmptySnap(snap) {
@@ -123,14 +123,14 @@ func (l *Log) State() (*cluster.State, error) {
 	return cluster.RestoreState(snap.GetData())
 }
 
-// Cluster returns the id of the cluster that the log is of.
+// Cluster returns the id of the log's cluster.
 func (l *Log) Cluster() string { return l.cluster }
 
-// Err returns why the log has stopped: it wraps ErrDisk, ErrBehind or
-// cluster.ErrNewer. Until then it is nil.
+// Err returns nil, or why the log has stopped: the error wraps ErrDisk, ErrBehind or
+// cluster.ErrNewer, is that of Stop, or is ErrClosed.
 func (l *Log) Err() error { return l.err }
 
-// Stop ends this voter's part for a reason of the caller's: it sends and votes no more.
+// Stop stops this voter for a reason of the caller: it sends and votes no more.
 func (l *Log) Stop(err error) {
 	if l.err != nil {
 		return
@@ -140,7 +140,8 @@ func (l *Log) Stop(err error) {
 	l.logger.Error("cluster: this node has stopped voting", "error", err)
 }
 
-// Tick is called ElectionTicks times in an election timeout.
+// Tick advances the log's time. Call it ElectionTicks times in an election timeout, at
+// equal intervals.
 func (l *Log) Tick() {
 	l.do(func() error {
 		l.ticks++
@@ -166,8 +167,9 @@ func (l *Log) beat() {
 // untilBeat returns in how many ticks a leader's next beat is.
 func (l *Log) untilBeat() int { return beatTicks - l.led%beatTicks }
 
-// Step takes a message of the voter from. Bytes that are none are an error, and leave
-// all as it was; that the log is behind what this voter promised stops it.
+// Step handles a message of the voter from. Invalid bytes are an error and change
+// nothing. A message that shows that the log is behind what this voter promised stops
+// it.
 func (l *Log) Step(from cluster.NodeID, data []byte) error {
 	if l.err != nil {
 		return l.err
@@ -200,7 +202,7 @@ func (l *Log) Propose(data []byte) error {
 	return l.do(func() error { return l.node.Propose(data) })
 }
 
-// Confirm implements cluster.Log. The next beat asks.
+// Confirm implements cluster.Log. The question goes out with the leader's next beat.
 func (l *Log) Confirm(read uint64) error {
 	if !l.leads() {
 		return cluster.ErrNotLeader
@@ -224,7 +226,7 @@ func (l *Log) leads() bool {
 
 func (l *Log) term() uint64 { return l.node.BasicStatus().GetTerm() }
 
-// Close closes the file. A log that has not stopped writes down what it has promised.
+// Close closes the file. A log that has not stopped first saves what it has promised.
 func (l *Log) Close() error {
 	defer l.store.close()
 	if l.err != nil {

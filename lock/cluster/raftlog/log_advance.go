@@ -18,8 +18,9 @@ const (
 	compactBytes   = 8 << 20
 )
 
-// Advance writes what was stepped, proposed and ticked since, sends what follows from
-// it, and has Ready return it. It reports whether there was anything.
+// Advance writes to disk what Step, Propose and Tick have led to, sends the messages
+// that follow from it, and makes the results available to Ready. It reports whether
+// there was anything to do.
 func (l *Log) Advance() bool {
 	any := false
 	for l.err == nil && l.node.HasReady() {
@@ -142,13 +143,14 @@ func (l *Log) sendAll(all []*pb.Message) {
 	}
 }
 
-// CompactDue reports whether Compact is to be called: there are many entries, or one
-// that joins waits for a snapshot that names it.
+// CompactDue reports whether Compact should be called: there are many entries, or a
+// joining node waits for a snapshot that names it.
 func (l *Log) CompactDue() bool {
 	return l.err == nil && l.returned > l.snapshot && (l.due || l.returned-l.snapshot >= l.every || l.size >= compactBytes)
 }
 
-// Compact replaces entries by the state after all that Ready has returned.
+// Compact replaces entries by a snapshot: state is that after all entries that Ready
+// has returned.
 func (l *Log) Compact(state []byte) error {
 	if l.returned != l.applied {
 		return fmt.Errorf("%w: entries up to %d are not in the state yet", ErrNotReady, l.applied)

@@ -17,9 +17,9 @@ import (
 // caughtUp is how many entries a learner may be behind when it becomes a voter.
 const caughtUp = 64
 
-// Add makes a node a learner, which the leader sends all entries, and which becomes a
-// voter once it has them. A change of voters may be lost, as any proposal, and raft
-// makes one at a time: ask again until Status shows it.
+// Add makes a node a learner: the leader sends it all entries, and it becomes a voter
+// once it has them. Like any proposal, a change of voters may be lost, and raft makes
+// one at a time: repeat it until Status shows it.
 func (l *Log) Add(node cluster.NodeID) error {
 	if !l.leads() {
 		return cluster.ErrNotLeader
@@ -31,8 +31,8 @@ func (l *Log) Add(node cluster.NodeID) error {
 	return l.change(pb.ConfChangeAddLearnerNode, id)
 }
 
-// Remove takes a node out of the voters. It is refused where those who remain would
-// be no majority that can be reached.
+// Remove removes a node from the voters. It is refused if no majority of the remaining
+// ones could be reached.
 func (l *Log) Remove(node cluster.NodeID) error {
 	if !l.leads() {
 		return cluster.ErrNotLeader
@@ -56,8 +56,8 @@ func (l *Log) Remove(node cluster.NodeID) error {
 	return l.change(pb.ConfChangeRemoveNode, id)
 }
 
-// Lead hands the leadership to another voter, which is brought up to date first. If
-// that takes longer than an election timeout, this one goes on to lead.
+// Lead makes another voter the leader, after it has got all entries. If that takes
+// longer than an election timeout, this voter goes on leading.
 func (l *Log) Lead(node cluster.NodeID) error {
 	id := uint64(node)
 	switch {

@@ -9,15 +9,15 @@ import (
 	"github.com/tcpctl/tcpctl/lock/cluster"
 )
 
-// A NodeConfig is fixed for the life of a Node.
+// A NodeConfig is the configuration of a Node. Lease, Now and Answer are needed.
 type NodeConfig struct {
 	LogConfig
-	Lease    time.Duration        // that of the agents
-	Election time.Duration        // the longest time without a leader that no voter stands for election in; 0: 1 s
+	Lease    time.Duration        // AgentConfig.Lease of the agents
+	Election time.Duration        // how long a voter hears of no leader, at least, before it stands for election; 0: 1 s
 	Now      func() time.Duration // a clock that runs while the system sleeps
-	// Answer sends answers to agents, and Changed says that Status differs in who
-	// leads, who votes, or in Err. They are called by the node's goroutine and must
-	// not block. Changed may be nil.
+	// Answer sends answers to agents. Changed is called when the leader, the voters or
+	// Err in Status have changed; nil: it is not. The node's goroutine calls both: they
+	// must not block.
 	Answer  func([]cluster.AnswerTo)
 	Changed func(Status)
 }
@@ -25,8 +25,8 @@ type NodeConfig struct {
 // maxInbox is how many messages wait for the node; more are dropped, as on any network.
 const maxInbox = 4096
 
-// A Node runs a Log and the cluster.Voter over it, in one goroutine, which Close ends.
-// Its methods may be called by any goroutine, and do not block but where they say so.
+// A Node runs a Log and the cluster.Voter over it in one goroutine, which Close ends.
+// Its methods may be called by any goroutine, and block only where they say so.
 type Node struct {
 	cfg    NodeConfig
 	log    *Log
@@ -48,7 +48,7 @@ type Node struct {
 // minElection is far above a timeout whose ticks would be 0; no disk is as fast.
 const minElection = time.Millisecond
 
-// Start opens the log and begins to take part. The errors are those of Open.
+// Start opens the log and starts the node. The errors are those of Open.
 func Start(c NodeConfig) (*Node, error) {
 	if c.Election <= 0 {
 		c.Election = time.Second
@@ -74,8 +74,8 @@ func Start(c NodeConfig) (*Node, error) {
 	return n, nil
 }
 
-// Receive takes a message of another voter. The error says what is wrong with it, as
-// far as that is known at once: it wraps ErrMessage or cluster.ErrNewer, or is an
+// Receive passes on a message of another voter. The error is what is known to be wrong
+// with it at once: it wraps ErrMessage or cluster.ErrNewer, or is an
 // *OtherClusterError.
 func (n *Node) Receive(from cluster.NodeID, data []byte) error {
 	id, err := ClusterOf(data)
@@ -93,31 +93,31 @@ func (n *Node) Receive(from cluster.NodeID, data []byte) error {
 	return nil
 }
 
-// Request takes what an agent says.
+// Request passes on an agent's request.
 func (n *Node) Request(r cluster.Request) {
 	n.post(false, func() { n.voter.Step(n.cfg.Now(), r) })
 }
 
-// Status returns what the node knew a quarter of an election timeout ago, or later.
+// Status returns what the node knew at most a quarter of an election timeout ago.
 func (n *Node) Status() Status {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.shown
 }
 
-// View calls do with the state that this voter has reached, which do must only read
-// and not keep. It blocks while the voter writes, and returns ErrClosed.
+// View calls do with the current state of this voter. do must only read it, and not
+// keep it. View blocks while the voter writes to disk; the error is ErrClosed.
 func (n *Node) View(do func(*cluster.State)) error {
 	return n.call(func() { do(n.voter.State()) })
 }
 
-// Look is View that waits no longer than ctx: then do may be called later still.
+// Look is View, but waits no longer than ctx. do may be called even after that.
 func (n *Node) Look(ctx context.Context, do func(*cluster.State)) error {
 	return n.callWithin(ctx, func() { do(n.voter.State()) })
 }
 
-// SetMember says that a node belongs to the cluster, or no more: its lease ends. The
-// error is cluster.ErrNotLeader or ErrClosed.
+// SetMember makes a node a member of the cluster, or removes it, which ends its lease.
+// The error is cluster.ErrNotLeader or ErrClosed.
 func (n *Node) SetMember(node cluster.NodeID, removed bool) (err error) {
 	return either(n.call(func() {
 		if !n.voter.SetMember(node, removed) {
@@ -133,7 +133,8 @@ func either(err error, other *error) error {
 	return *other
 }
 
-// Close ends the node's part, and waits for that.
+// Close ends the node's goroutine, waits for it, and closes the log. It may be called
+// more than once.
 func (n *Node) Close() error {
 	n.mu.Lock()
 	if !n.closed {
@@ -279,8 +280,8 @@ func (n *Node) show() {
 	n.status = s
 }
 
-// Fresh sets s to what the node knows now. It blocks while the voter writes, and
-// returns ErrClosed.
+// Fresh sets s to what the node knows now. It blocks while the voter writes to disk;
+// the error is ErrClosed.
 func (n *Node) Fresh(s *Status) error {
 	return n.call(func() { *s = n.log.Status() })
 }

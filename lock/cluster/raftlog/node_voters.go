@@ -9,16 +9,16 @@ import (
 	"github.com/tcpctl/tcpctl/lock/cluster"
 )
 
-// Add makes a voter of a node, and waits until it is one. The node has to run a log
-// that Join has made. The error is cluster.ErrNotLeader, ErrClosed, ctx's, or wraps
-// ErrNotReady; after ctx's the node may become a voter still.
+// Add makes a node a voter, and waits until it is one. The node has to run a log that
+// Join has made. The error is cluster.ErrNotLeader, ErrClosed, that of ctx, or wraps
+// ErrNotReady; after that of ctx, the node may still become a voter.
 func (n *Node) Add(ctx context.Context, node cluster.NodeID) error {
 	return n.until(ctx, "it has not caught up", func() (bool, error) {
 		return slices.Contains(n.log.Status().Voters, node), n.log.Add(node)
 	})
 }
 
-// Remove takes a node out of the voters, and waits until it is none. The errors are
+// Remove removes a node from the voters, and waits until that is done. The errors are
 // those of Add.
 func (n *Node) Remove(ctx context.Context, node cluster.NodeID) error {
 	return n.until(ctx, "it is still a voter", func() (bool, error) {
@@ -30,8 +30,8 @@ func (n *Node) Remove(ctx context.Context, node cluster.NodeID) error {
 	})
 }
 
-// Lead hands the leadership to another voter, and waits until it leads. The errors
-// are those of Add.
+// Lead makes another voter the leader, and waits until it leads. The errors are those
+// of Add.
 func (n *Node) Lead(ctx context.Context, node cluster.NodeID) error {
 	asked := false
 	return n.until(ctx, "it does not lead yet", func() (bool, error) {

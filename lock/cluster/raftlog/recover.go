@@ -12,11 +12,11 @@ import (
 	"github.com/tcpctl/tcpctl/lock/cluster"
 )
 
-// Recover makes, of the log in dir, that of a new cluster, whose only voter is the
-// node that the log is of: for one that has lost the majority of its voters for good.
-// All entries that the log has count as agreed on, as nobody can say any more which
-// of them were. The log as it was stays beside it, as log. and the id that it had. It
-// must not be open. The errors are those of Open.
+// Recover turns the log in dir into that of a new cluster whose only voter is the log's
+// node, after the majority of the old cluster's voters was lost for good. All entries
+// of the log count as agreed on, since nobody can tell any more which ones were. The
+// old log is kept beside it, as "log." and its id. No process may have it open. The
+// errors are those of Open.
 func Recover(dir, id string) error {
 	s, err := openStore(dir, 0)
 	if err != nil {
