@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// WasReset reports whether the other end has reset c, which what reads it may not have noticed yet: the system is
-// asked. It is false on other systems, and of what is no *net.TCPConn.
+// WasReset reports whether the other end has reset c, even if a reader of c has not noticed yet. It is always false on
+// systems other than Linux, and for anything but a *net.TCPConn.
 func WasReset(c net.Conn) (yes bool) {
 	tcp, ok := c.(*net.TCPConn)
 	if !ok {
@@ -23,8 +23,8 @@ func WasReset(c net.Conn) (yes bool) {
 	return yes
 }
 
-// StopListening closes ln, and has each client refused from now on. Close alone has not where another test is just
-// starting a process: that has its copies of all descriptors for a moment.
+// StopListening closes ln, and makes sure that clients are refused from now on. Close alone does not, if a test is
+// starting a process at this moment: for a short time, that has copies of all descriptors.
 func StopListening(ln net.Listener) {
 	if tcp, ok := ln.(*net.TCPListener); ok {
 		control(tcp, func(fd int) { unix.Shutdown(fd, unix.SHUT_RDWR) })
@@ -38,8 +38,8 @@ func control(c syscall.Conn, do func(fd int)) {
 	}
 }
 
-// Packets is a pipe of which each read gets what one write has put into it, as a program gets keys. Both ends are closed
-// with the test.
+// Packets returns a pipe in which each read returns what one write has written, as a program reads keys. Both ends are
+// closed when the test ends.
 func Packets(t testing.TB) (r, w *os.File) {
 	t.Helper()
 	var fds [2]int

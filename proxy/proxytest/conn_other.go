@@ -4,7 +4,7 @@ package proxytest
 
 import "net"
 
-// WasReset cannot tell here: it is false.
+// WasReset returns false: this system cannot tell.
 func WasReset(net.Conn) bool { return false }
 
 // StopListening closes ln.

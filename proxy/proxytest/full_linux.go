@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Full is an address at which connecting takes until the test ends: nothing accepts, and the backlog is full. Systems
-// other than Linux fill one in ways of their own; there the test skips.
+// Full returns an address to which a client cannot connect, and is not refused, until the test ends: nothing accepts,
+// and the backlog is full. On systems other than Linux it skips the test.
 func Full(t testing.TB) (addr string) {
 	t.Helper()
 	ln := Listen(t)

@@ -12,11 +12,12 @@ import (
 	"time"
 )
 
-// SetUp has n tests of a package run at a time, or race with the race detector, with which all that they do takes
-// several times as much of a processor. It is called in TestMain, for tests that wait; -parallel goes before it.
+// SetUp sets how many tests of a package run at the same time, if the command line has no -parallel: n, or race with
+// the race detector, which multiplies the processor time of a test. Call it in TestMain of a package whose tests mostly
+// wait.
 //
-// Without the race detector, and where GOGC does not say otherwise, garbage is collected less often: tests make much and
-// keep little, and collecting it would take a seventh of their processor time.
+// Without the race detector it also makes garbage collection less frequent, unless GOGC is set: tests allocate much and
+// keep little, and it would take a seventh of their processor time.
 func SetUp(n, race int) {
 	info, _ := debug.ReadBuildInfo()
 	if info != nil && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
@@ -27,8 +28,8 @@ func SetUp(n, race int) {
 	flag.Set("test.parallel", strconv.Itoa(n))
 }
 
-// Repeat has n goroutines call do over and over, until it is false, stop is called or the test ends. When stop returns
-// none of them runs. Each rests between two calls: a few that do not would take a processor from the tests beside.
+// Repeat starts n goroutines that call do repeatedly until it returns false, stop is called or the test ends. When stop
+// returns, none of them runs any more. They pause between calls, so that they leave the processor to other tests.
 func Repeat(t testing.TB, n int, do func() (more bool)) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var all sync.WaitGroup

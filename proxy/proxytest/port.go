@@ -1,9 +1,9 @@
-// Package proxytest has what tests of proxies, of their backends and of their clients need: ports that are a test's own
-// as long as it runs, also while the server behind them is stopped.
+// Package proxytest is for tests of proxies, their backends and their clients: it has ports that belong to a test as
+// long as it runs, even while the server behind one is stopped.
 //
-// A port that was free a moment ago, or one whose server has been closed, is soon given to the next that listens on port
-// 0: a test in the same process, or in another package. Whatever then dials the server that is gone meets a stranger,
-// and the stranger counts a client that it does not know.
+// The system soon gives a port that was free a moment ago, or whose server has been closed, to the next program that
+// listens on port 0: a test in the same process, or in another package. A client of the stopped server then reaches
+// that other program, which counts a client that it does not know.
 package proxytest
 
 import (
@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// FreePort is an address of 127.0.0.1 that no other program is given until the test ends. Who dials it is refused
-// until the test listens on it, which it may do as often as it likes. It fails the test where no port is left.
+// FreePort returns an address of 127.0.0.1 that no other program gets until the test ends. Clients are refused until
+// the test listens on it, which it may do any number of times. The test fails if no port is free.
 func FreePort(t testing.TB) (addr string) {
 	t.Helper()
 	p, err := Reserve()
@@ -24,7 +24,7 @@ func FreePort(t testing.TB) (addr string) {
 	return p.Addr
 }
 
-// Listen listens at a FreePort. The listener is closed when the test ends; if the caller closes it earlier, clients are
+// Listen listens on a FreePort. The listener is closed when the test ends; if the caller closes it earlier, clients are
 // refused from then on.
 func Listen(t testing.TB) net.Listener {
 	t.Helper()
@@ -36,8 +36,9 @@ func Listen(t testing.TB) net.Listener {
 	return ln
 }
 
-// Serve has each client of a Listen served by serve, in a goroutine of its own, which owns the connection while serve
-// runs; it is closed afterwards. When the test ends the listener is closed, and all goroutines are waited for.
+// Serve listens on a FreePort, and calls serve with each client in a goroutine of its own. serve owns the connection
+// while it runs; afterwards it is closed. When the test ends, the listener is closed, and all goroutines are waited
+// for.
 func Serve(t testing.TB, serve func(net.Conn)) (addr string) {
 	t.Helper()
 	ln := Listen(t)

@@ -6,14 +6,14 @@ import (
 	"syscall"
 )
 
-// Port is a port that no other program is given until it is released, at no address of IPv4. It is bound and does not
-// listen: who dials it is refused, and what sets SO_REUSEADDR, as servers do, may listen on it and come back.
+// Port is a port that no other program gets, on any IPv4 address, until it is released. It is bound but does not
+// listen: clients are refused. A program that sets SO_REUSEADDR, as servers do, may listen on it, repeatedly.
 type Port struct {
 	Addr string // at 127.0.0.1
 	fd   int
 }
 
-// Reserve takes a port that is free. The caller releases it.
+// Reserve reserves a free port. The caller has to release it.
 func Reserve() (*Port, error) {
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -42,5 +42,5 @@ func (p *Port) bind() error {
 	return nil
 }
 
-// Release lets the system give the port to others. It is called once.
+// Release lets the system give the port to other programs. It must be called once only.
 func (p *Port) Release() { syscall.Close(p.fd) }

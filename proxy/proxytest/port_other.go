@@ -4,10 +4,10 @@ package proxytest
 
 import "net"
 
-// Port is a port of 127.0.0.1 that was free when it was reserved: not on all systems can it be kept.
+// Port is a port of 127.0.0.1 that was free when it was reserved: this system cannot keep it reserved.
 type Port struct{ Addr string } // at 127.0.0.1
 
-// Reserve looks for a port that is free.
+// Reserve returns a port that is free now.
 func Reserve() (*Port, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
