@@ -162,22 +162,13 @@ func (e *Engine) openLocked() error {
 	return e.openErr
 }
 
-// undoOpenLocked reverts Open. The files of sockets that another process has, too, are
-// kept. The engine is locked.
+// undoOpenLocked reverts Open. The engine is locked.
 func (e *Engine) undoOpenLocked() {
 	for _, s := range e.services {
 		if s.listeners == nil {
 			continue
 		}
-		if len(e.cfg.InheritedSockets) > 0 {
-			for _, sk := range s.listeners.sockets {
-				delete(e.sockets, sk.key)
-				sk.l.CloseKeepFile()
-				sk.sharers.close()
-			}
-		} else {
-			s.listeners.closeLocked(e)
-		}
+		s.listeners.closeLocked(e)
 		s.queue.Do(func() { s.listeners = nil })
 	}
 	e.loop.Shutdown()

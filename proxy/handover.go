@@ -74,16 +74,18 @@ func closeInherited(sockets []InheritedSocket) {
 
 // openInherited opens an address with its inherited socket, if there is one, from
 // whatever service, unless the system has chosen the port.
-func (e *Engine) openInherited(service, addr string, sock relay.Sock, beside []*relay.Listener) (*relay.Listener, error) {
+func (e *Engine) openInherited(service, addr string, sock relay.Sock, beside []*relay.Listener) (l *relay.Listener, inherited bool, err error) {
 	key := socketKeys(service, []string{addr})[0]
 	i := slices.IndexFunc(e.inherited, func(d InheritedSocket) bool { return socketKeys(d.Service, []string{d.Addr})[0] == key })
 	if i < 0 {
-		return relay.Listen(addr, sock, beside...)
+		l, err = relay.Listen(addr, sock, beside...)
+		return l, false, err
 	}
 	f := e.inherited[i].File
 	e.inherited = slices.Delete(e.inherited, i, i+1)
 	defer f.Close()
-	return relay.Adopt(f, addr, sock)
+	l, err = relay.Adopt(f, addr, sock)
+	return l, true, err
 }
 
 // Ready returns nil if another engine can take over now, or an error that says

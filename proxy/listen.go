@@ -53,9 +53,19 @@ func ListenHint(addr string, err error) error {
 func (f *listenerSet) closeLocked(e *Engine) {
 	for _, sk := range f.sockets {
 		delete(e.sockets, sk.key)
-		sk.l.Close()
-		sk.sharers.close()
+		sk.closeUnserved()
 	}
+}
+
+// closeUnserved closes a socket that was never served. Another process may serve an inherited one:
+// its file stays.
+func (sk *socket) closeUnserved() {
+	if sk.inherited {
+		sk.l.CloseKeepFile()
+	} else {
+		sk.l.Close()
+	}
+	sk.sharers.close()
 }
 
 func (f *listenerSet) addrs() []string {

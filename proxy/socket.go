@@ -11,14 +11,15 @@ import (
 // borrows it, and a reload may move it to another service, with the clients in its
 // backlog.
 type socket struct {
-	key    string // in Engine.sockets; "": the socket was given
-	asked  string // as configured; "": the socket was given
-	addr   Address
-	given  bool // from Config.Activated: another process keeps it open
-	owner  *Service
-	beside *socket // with an overlapping address, if it was opened beside one
-	l      *relay.Listener
-	served *relay.Listener // the one that was served last: l, unless l is new
+	key       string // in Engine.sockets; "": the socket was given
+	asked     string // as configured; "": the socket was given
+	addr      Address
+	given     bool // from Config.Activated: another process keeps it open
+	inherited bool // another process may still serve it
+	owner     *Service
+	beside    *socket // with an overlapping address, if it was opened beside one
+	l         *relay.Listener
+	served    *relay.Listener // the one that was served last: l, unless l is new
 
 	sharers *sharers // nil: all clients are its owner's
 }
@@ -62,8 +63,7 @@ func (e *Engine) openSocketLocked(s *Service, c *ServiceConfig, key, asked strin
 			beside = append(beside, o.l)
 		}
 	}
-	sk.l, err = e.openInherited(s.name, asked, c.Sock, beside)
-	if err != nil {
+	if sk.l, sk.inherited, err = e.openInherited(s.name, asked, c.Sock, beside); err != nil {
 		return nil, ListenHint(asked, err)
 	}
 	return sk, nil

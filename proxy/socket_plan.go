@@ -191,8 +191,7 @@ func (p *socketPlan) borrow(sk *socket, s *Service, c ServiceConfig) error {
 func (p *socketPlan) cancel() {
 	for _, sk := range p.opened {
 		if sk.beside == nil {
-			sk.l.Close()
-			sk.sharers.close()
+			sk.closeUnserved()
 			continue
 		}
 		sk.sharers.close()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // follow waits until a process has taken over, and makes the test use it.
@@ -193,5 +195,76 @@ backends = ["%[2]s"]
 	in.ends()
 	if _, err := os.Lstat(socket); err == nil {
 		t.Error("its socket is left behind")
+	}
+}
+
+// TestSocketFilesStay: neither the process that has handed over, nor one that could not take over
+// although the other one was slow to notice, removes the files of Unix sockets that are served.
+func TestSocketFilesStay(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("", "tcpctl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	path := func(name string) string { return filepath.Join(dir, name) }
+	if out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path("key")).CombinedOutput(); err != nil {
+		t.Skipf("ssh-keygen: %v\n%s", err, out)
+	}
+	text := func(more string) string {
+		return fmt.Sprintf("[metrics]\nlisten = \"unix:%s\"\n[console.ssh]\nlisten = \"unix:%s\"\nauthorized_keys = \"key.pub\"\nhost_key = \"key\"\n"+
+			"[services.db]\nlisten = [\"unix:%s\"%s]\nbackends = [\"127.0.0.1:1\"]\n", path("metrics"), path("ssh"), path("db"), more)
+	}
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(path("t.toml"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(text(""))
+	in := runInstalled(t, nil, "run", "--no-ui", "-c", path("t.toml"))
+	all := []string{in.socket, path("metrics"), path("ssh"), path("db")}
+	before := map[string]os.FileInfo{}
+	for _, name := range all {
+		if before[name], err = os.Lstat(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stay := func(when string) {
+		t.Helper()
+		for _, name := range all {
+			now, err := os.Lstat(name)
+			if err != nil || !os.SameFile(before[name], now) {
+				t.Errorf("%s: %s is not the same socket: %v", when, name, err)
+			}
+			c, err := net.Dial("unix", name)
+			if err != nil {
+				t.Errorf("%s: %v", when, err)
+				continue
+			}
+			c.Close()
+		}
+	}
+	taken := proxytest.Listen(t)
+	write(text(", \"" + taken.Addr().String() + "\""))
+	in.replace(`kill -STOP $PPID; "$REAL" "$@"; kill -CONT $PPID; exit 1`)
+	if out, status := in.try("upgrade"); status != 1 || !strings.Contains(out, "address already in use") {
+		t.Errorf("status %d: %s", status, out)
+	}
+	stay("after an upgrade that failed")
+
+	write(text(""))
+	in.replace(`exec "$REAL" "$@"`)
+	in.tcpctl("upgrade")
+	in.follow(in.cmd.Process.Pid)
+	in.until("the old one has ended", func(*proxy.ServiceInfo) bool {
+		return strings.Contains(in.tcpctl("events"), "has served its last client")
+	})
+	stay("after an upgrade")
+	in.ends()
+	for _, name := range all {
+		if _, err := os.Lstat(name); err == nil {
+			t.Errorf("%s is left behind", name)
+		}
 	}
 }

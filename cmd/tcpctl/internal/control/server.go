@@ -120,8 +120,7 @@ func (s *Server) Path() string { return s.path }
 // Release is Close for a socket that another process serves: its file stays.
 func (s *Server) Release() {
 	s.stopKeeping()
-	s.ln.CloseKeepFile()
-	s.Server.Close()
+	s.Server.Release()
 }
 
 // Close stops serving, gives requests that have begun a moment, and removes the

@@ -117,6 +117,15 @@ func (s *Server) File() (*os.File, error) {
 	return s.socket.File()
 }
 
+// Release is Close for a socket that another process serves: the file of a Unix
+// socket stays.
+func (s *Server) Release() error {
+	s.mu.Lock()
+	s.socket.CloseKeepFile()
+	s.mu.Unlock()
+	return s.Close()
+}
+
 // Close gives requests that are under way a second, and ends.
 func (s *Server) Close() error {
 	s.Pause()

@@ -47,13 +47,7 @@ func (h *handover) release(pid int) {
 	if in.fleet != nil {
 		in.fleet.Close() // two processes cannot be one node, or listen on one port
 	}
-	in.control.Release()
-	if in.metrics != nil {
-		in.metrics.Close()
-	}
-	if in.ssh != nil {
-		in.ssh.Close() // its consoles show this process: operators can connect to the next
-	}
+	in.releaseServers() // consoles over SSH show this process: operators can connect to the next
 }
 
 // resume takes everything back after a failed handover, including the successor's counts.

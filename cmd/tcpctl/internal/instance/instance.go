@@ -79,6 +79,7 @@ func New(ctx context.Context, c Config) (_ *Instance, err error) {
 	defer func() {
 		if err != nil {
 			if in.predecessor != nil {
+				in.releaseServers()
 				in.predecessor.Fail(err)
 			}
 			in.Close()

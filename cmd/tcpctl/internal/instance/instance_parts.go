@@ -139,6 +139,19 @@ func (in *Instance) openServers(context.Context) (err error) {
 	return err
 }
 
+// releaseServers closes them in a process of which another one serves their sockets.
+func (in *Instance) releaseServers() {
+	if in.control != nil {
+		in.control.Release()
+	}
+	if in.metrics != nil {
+		in.metrics.Release()
+	}
+	if in.ssh != nil {
+		in.ssh.Release()
+	}
+}
+
 func (in *Instance) start(ctx context.Context) (err error) {
 	if in.c.Path != "" {
 		in.sources.Keep(in.c.Path+".found", func(err error) { in.log.Warn(err.Error()) })

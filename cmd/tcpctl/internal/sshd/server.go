@@ -159,6 +159,15 @@ func (s *Server) Addr() net.Addr { return s.socket.Addr() }
 // File gives another descriptor of the socket, for another process.
 func (s *Server) File() (*os.File, error) { return s.socket.File() }
 
+// Release is Close for a socket that another process serves: the file of a Unix
+// socket stays.
+func (s *Server) Release() error {
+	s.mu.Lock()
+	s.socket.CloseKeepFile()
+	s.mu.Unlock()
+	return s.Close()
+}
+
 // Close ends all consoles, and waits for them.
 func (s *Server) Close() error {
 	s.Pause()
