@@ -43,17 +43,20 @@ func (c *loopDial) secured(l *loop, s *Side, over net.Conn, err error) {
 	case err != nil:
 		c.failed(l, err)
 	default:
-		s.takeSecured(over)
+		s.takeSecured(over, c.dial.Sock)
 		c.done(l)
 	}
 }
 
 // takeSecured gives the side what Dial.Secure has made. If that is a connection, for an
 // older TLS, the side becomes one, below it.
-func (s *Side) takeSecured(over net.Conn) {
+func (s *Side) takeSecured(over net.Conn, sock Sock) {
 	if t, ok := over.(*carriedTLS); ok {
 		s.Secure(t.tls)
 	} else {
+		if s.path == nil {
+			sock.setKeepAlive(s.fd) // now: see recentConns
+		}
 		s.becomeConn()
 		s.Wrap(over)
 	}

@@ -131,3 +131,37 @@ func asAsked(t *testing.T, side string, c net.Conn, ask relay.Sock) {
 		return err
 	})
 }
+
+// securedTask ends once it is connected.
+type securedTask struct {
+	session
+	connected func(net.Conn)
+}
+
+func (s *securedTask) Step(ev relay.Event) {
+	if ev.Kind == relay.Connected {
+		s.backend = ev.Side
+		s.connected(s.backend.Conn())
+		s.finish()
+		return
+	}
+	s.session.Step(ev)
+}
+
+// TestKeepAliveOfADialThatLeavesTheLoop: a connection that Dial.Secure makes one of Go's,
+// as for an older TLS, has it at once.
+func TestKeepAliveOfADialThatLeavesTheLoop(t *testing.T) {
+	for _, ask := range []relay.Sock{{}, {Delay: true, KeepAlive: -1}} {
+		h := open(t, new(relay.Loop), "tcp", newBackend(t).addr(), func(h *harness) {
+			h.dial.Sock = ask
+			h.dial.Secure = func(_ context.Context, c net.Conn) (net.Conn, error) { return c, nil }
+			h.make = func(h *harness, client *relay.Side) relay.Task {
+				return &securedTask{session{harness: h, client: client}, func(c net.Conn) {
+					asAsked(t, "backend", c.(interface{ NetConn() net.Conn }).NetConn(), ask)
+				}}
+			}
+		})
+		h.come()
+		next(t, h.over)
+	}
+}
