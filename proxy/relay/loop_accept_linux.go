@@ -57,11 +57,7 @@ func (ln *loopListener) begin(on *loop) error {
 	if u, ok := l.Addr().(*net.UnixAddr); ok {
 		ln.path = &u.Name
 	}
-	if ln.path == nil {
-		// Each connection inherits it.
-		l.Sock.setOptions(ln.fd)
-		l.Sock.setKeepAlive(ln.fd)
-	}
+	l.setInherited(int(ln.fd))
 	if !on.inbox.post(message{do: ln.arm}, nil) {
 		ln.release()
 	}

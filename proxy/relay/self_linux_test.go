@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -81,20 +82,27 @@ func isItself(t *testing.T, c net.Conn, asked netip.AddrPort) (is bool) {
 }
 
 // TestDelayAndKeepAliveAreAsAsked on both sides of both runners, even if a client's
-// connection becomes one of Go's, which sets its own.
+// connection becomes one of Go's, which sets its own, and if the socket was opened with
+// other options, as before a reload.
 func TestDelayAndKeepAliveAreAsAsked(t *testing.T) {
 	for name, newRunner := range map[string]func() relay.Runner{
 		"stream": func() relay.Runner { return new(relay.Stream) },
 		"loop":   func() relay.Runner { return new(relay.Loop) },
 	} {
-		for _, ask := range []relay.Sock{{}, {Delay: true, KeepAlive: -1}} {
+		asks := []relay.Sock{{}, {Delay: true, KeepAlive: -1, UserTimeout: 30 * time.Second}}
+		for i, ask := range asks {
 			t.Run(name+" delay "+strconv.FormatBool(ask.Delay), func(t *testing.T) {
 				b := newBackend(t)
 				r := newRunner()
 				h := open(t, r, "tcp", b.addr(), holding, func(h *harness) {
 					h.l.Close()
-					var err error
-					if h.l, err = relay.Listen("127.0.0.1:0", ask); err != nil {
+					before, err := relay.Listen("127.0.0.1:0", asks[1-i])
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer before.Close()
+					control(t, before.Listener, func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1) }) // as a loop does
+					if h.l, err = before.Dup(ask); err != nil {
 						t.Fatal(err)
 					}
 				})
@@ -125,8 +133,9 @@ func asAsked(t *testing.T, side string, c net.Conn, ask relay.Sock) {
 	control(t, c, func(fd int) error {
 		noDelay, _ := unix.GetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY)
 		alive, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE)
-		if (noDelay == 0) != ask.Delay || (alive == 0) != (ask.KeepAlive < 0) {
-			t.Errorf("the %s's socket: TCP_NODELAY %d, SO_KEEPALIVE %d", side, noDelay, alive)
+		timeout, _ := unix.GetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT)
+		if (noDelay == 0) != ask.Delay || (alive == 0) != (ask.KeepAlive < 0) || timeout != int(ask.UserTimeout.Milliseconds()) {
+			t.Errorf("the %s's socket: TCP_NODELAY %d, SO_KEEPALIVE %d, TCP_USER_TIMEOUT %d", side, noDelay, alive, timeout)
 		}
 		return err
 	})

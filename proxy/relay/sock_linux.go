@@ -99,6 +99,25 @@ func (s Sock) setKeepAlive(fd int32) {
 	}
 }
 
+// setInherited sets up a listening socket, whose connections inherit the options: to the
+// defaults, too, as it may have been opened with others, before a reload or elsewhere.
+func (l *Listener) setInherited(fd int) error {
+	if _, isTCP := l.Addr().(*net.TCPAddr); !isTCP {
+		return nil
+	}
+	s, noDelay := l.Sock, int32(1)
+	if s.Delay {
+		noDelay = 0
+	}
+	setInt(int32(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, noDelay)
+	setInt(int32(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int32(max(s.UserTimeout, 0)/time.Millisecond))
+	if s.KeepAlive < 0 {
+		setInt(int32(fd), unix.SOL_SOCKET, unix.SO_KEEPALIVE, 0)
+	}
+	s.setKeepAlive(int32(fd))
+	return nil
+}
+
 func seconds(d time.Duration) int32 { return int32(max(1, (d+time.Second-1)/time.Second)) }
 
 // optionsOf returns a function that restores a socket's present options: Go replaces

@@ -24,3 +24,6 @@ func (d *Dial) prepare(dialer *net.Dialer, from netip.Addr) {
 }
 
 func (l *Listener) setBacklog(int) error { return nil }
+
+// setInherited does nothing: Go sets the options of each connection.
+func (l *Listener) setInherited(int) error { return nil }

@@ -20,6 +20,7 @@ const (
 // of arrival.
 func (r *Stream) Serve(l *Listener, accept func(*Side)) {
 	l.serving.Add(1)
+	l.withFD(l.setInherited) // Go itself sets all but TCP_USER_TIMEOUT
 	if d, ok := l.Listener.(interface{ SetDeadline(time.Time) error }); ok {
 		l.mu.Lock()
 		l.drain = func() { d.SetDeadline(time.Unix(1, 0)) } // wakes Accept

@@ -29,7 +29,7 @@ func eachPlainRunner(t *testing.T, test func(t *testing.T, r relay.Runner)) {
 	})
 }
 
-func control(t testing.TB, c net.Conn, do func(fd int) error) {
+func control(t testing.TB, c any, do func(fd int) error) {
 	t.Helper()
 	rc, err := c.(syscall.Conn).SyscallConn()
 	if err == nil {
