@@ -242,6 +242,21 @@ backends = ["127.0.0.1:1"]
 	return path
 }
 
+// TestAReloadTellsOfOtherSecrets, which come into force at the next start only: who rotates them must not believe that they have.
+func TestAReloadTellsOfOtherSecrets(t *testing.T) {
+	t.Parallel()
+	secrets := filepath.Join(t.TempDir(), "secrets")
+	write(t, secrets, mesh.NewSecret()+"\n")
+	in := runInstance(t, nil, "run", "--no-ui", "-c", meshFile(t, "edge-1", fmt.Sprintf("secret_file = %q", secrets)))
+	if out := in.tcpctl("reload"); out != "nothing has changed\n" {
+		t.Errorf("said %q", out)
+	}
+	write(t, secrets, mesh.NewSecret()+"\n")
+	if out := in.tcpctl("reload"); out != "mesh.secret_file has other secrets (at the next start)\n" {
+		t.Errorf("said %q", out)
+	}
+}
+
 // TestANodeIsTheSameAfterARestart, and two concurrent processes of one configuration are two nodes.
 func TestANodeIsTheSameAfterARestart(t *testing.T) {
 	state := t.TempDir()

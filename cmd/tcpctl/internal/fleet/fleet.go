@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -123,6 +124,7 @@ type Fleet struct {
 	transport *http.Transport        // and its transport
 	own       http.Handler           // for requests to this node by its own name
 	identity  *identity
+	secrets   []string // in force
 	noted     noted
 	checks    checks                      // checks that nodes of a cluster make for each other
 	listens   bool                        // only used by Join
@@ -130,6 +132,15 @@ type Fleet struct {
 	joins     *Cluster                    // nil: no cluster
 	cluster   atomic.Pointer[quorum.Part] // nil: none, or not joined yet
 	carrier   *quorum.Carrier             // carries the member's messages; nil: not yet
+}
+
+// HasOtherSecrets reports whether the file with the secrets has others than those in force, which stay until the next start.
+func (f *Fleet) HasOtherSecrets(m *config.Mesh) bool {
+	if f == nil {
+		return false
+	}
+	c, err := FromFile(m)
+	return err == nil && !slices.Equal(c.Mesh.Secrets, f.secrets)
 }
 
 // Start is New and Join.
@@ -146,7 +157,7 @@ func Start(ctx context.Context, c Config, source *api.Local) (*Fleet, error) {
 // New makes an engine's part in a mesh. The source's Mesh and Peers are set,
 // so make it before others use the source. Close it.
 func New(c Config, source *api.Local) (*Fleet, error) {
-	f := &Fleet{name: c.Mesh.Name, source: source, log: c.Log, listen: c.Listen, noted: noted{}, joins: c.Cluster,
+	f := &Fleet{name: c.Mesh.Name, source: source, log: c.Log, listen: c.Listen, secrets: c.Mesh.Secrets, noted: noted{}, joins: c.Cluster,
 		streams: &streams{opened: make(chan net.Conn), closed: make(chan struct{})}}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	f.identity = c.identity()

@@ -44,6 +44,9 @@ func (in *Instance) reload(by string) ([]string, error) {
 	for _, c := range config.Diff(old, file) {
 		changes = append(changes, c.Text)
 	}
+	if in.c.Mesh == nil && old.Mesh != nil && file.Mesh != nil && old.Mesh.SecretFile == file.Mesh.SecretFile && in.fleet.HasOtherSecrets(file.Mesh) {
+		changes = append(changes, "mesh.secret_file has other secrets (at the next start)")
+	}
 	warnings := in.state.reconcile(before)
 	for _, w := range file.Warnings() {
 		warnings = append(warnings, w.Error())
