@@ -67,6 +67,7 @@ type service struct {
 
 	access        accessRules // of nginx
 	verifyClients bool        // of nginx
+	closed        bool        // of nginx: a rule without a counterpart may reject any client
 }
 
 // table returns the service's table with a name.

@@ -121,10 +121,15 @@ func (p *ngParser) server(d *directive) {
 			p.setting(&s, one, true)
 		}
 	}
+	if s.closed {
+		s.access.next() // whatever allow and deny say
+		s.access.all(false)
+	}
 	s.access.set(&s.keys)
 	if !s.verifyClients {
 		s.table("tls").remove("client_ca")
 	}
+	tls := slices.ContainsFunc(listens, func(l ngListen) bool { return l.tls })
 	switch {
 	case udp:
 		p.lost(&s, d, "it is UDP")
@@ -132,8 +137,10 @@ func (p *ngParser) server(d *directive) {
 		p.lost(&s, d, "it has no proxy_pass")
 	case len(listens) == 0:
 		p.lost(&s, d, "it has no listen that tcpctl could have")
-	case s.table("tls").get("cert") == "" && slices.ContainsFunc(listens, func(l ngListen) bool { return l.tls }):
+	case tls && s.table("tls").get("cert") == "":
 		p.lost(&s, d, "tcpctl speaks TLS with one certificate: ssl_certificate")
+	case tls && s.verifyClients && s.table("tls").get("client_ca") == "":
+		p.lost(&s, d, "tcpctl verifies clients by one file: ssl_client_certificate")
 	default:
 		p.translated++
 		for _, kind := range []ngListen{{}, {tls: true}, {proxy: true}, {tls: true, proxy: true}} {

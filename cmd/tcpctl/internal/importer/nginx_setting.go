@@ -110,7 +110,7 @@ func (s *service) nginxSetting(d *directive) (reason string) {
 		if value == "off" {
 			return ""
 		}
-		s.access.all(false)
+		s.closed = true
 		return "it may reject any client, so all are rejected: take deny out, and put those to admit into allow"
 	case "proxy_half_close":
 		if value != "on" {
