@@ -182,7 +182,9 @@ func TestCountersOverGenerations(t *testing.T) {
 	}
 	ends := func(v *visit, c *client) {
 		c.leaves()
-		v.eventually("no session is there", func() bool { return len(v.Sessions(false)) == 0 })
+		v.eventually("it is counted, and not as live", func() bool {
+			return proxy.HandoverOf(v.Engine).Remaining(true).Services["db"].Active == 0 && len(v.Sessions(false)) == 0
+		})
 	}
 	ends(one, comes(one, "one"))
 	left := comes(one, "left")

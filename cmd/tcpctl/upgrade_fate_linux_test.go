@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -369,10 +370,11 @@ func TestGenerations(t *testing.T) {
 	if out := in.tcpctl("status"); !strings.Contains(out, fmt.Sprintf("process %d", pids[0])) {
 		t.Errorf("it is not in the status:\n%s", out)
 	}
-	sessions, err := in.Sessions(context.Background(), api.SessionQuery{})
-	if err != nil || len(sessions) != 4 {
-		t.Fatalf("%+v, %v", sessions, err)
-	}
+	var sessions []proxy.SessionInfo
+	waitUntil(t, "four sessions, whose bytes are counted", func() (ok bool) {
+		sessions, _ = in.Sessions(context.Background(), api.SessionQuery{})
+		return len(sessions) == 4 && !slices.ContainsFunc(sessions, func(s proxy.SessionInfo) bool { return s.BytesIn == 0 })
+	})
 	ids := map[string]bool{}
 	for i, s := range sessions {
 		ids[s.ID] = true
