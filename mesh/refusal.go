@@ -36,6 +36,7 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("mesh: %s %s: %s: %s", verb, peer, e.Reason, e.Detail)
 }
 
+// Unwrap returns ErrSameID for meshinfo.ReasonSameID, else nil.
 func (e *RefusedError) Unwrap() error {
 	if e.Reason == meshinfo.ReasonSameID {
 		return ErrSameID

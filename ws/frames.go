@@ -7,7 +7,13 @@ import (
 
 // Frames is a Conn for an event loop, which reads and writes its socket and needs
 // no goroutine for it: Frames parses and makes frames in the loop's buffers. It
-// is for a server's Conn over a connection of the loop, if CanLoop is true.
+// is for a server's Conn over a connection of the loop, if CanLoop is true. Such a
+// connection was given to Listener.Handshake, and has these methods beside those of
+// net.Conn:
+//
+//	Control(f func(fd uintptr)) error     // as in syscall.RawConn
+//	Post(f func())                        // calls f on the loop's thread
+//	WriteNow(p []byte) (n int, err error) // writes what fits, without waiting
 //
 // All methods except AppendHeader are called on the loop's thread, and none
 // blocks. Between Attach and Detach, only these may be called of the Conn: RTT,
