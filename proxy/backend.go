@@ -387,6 +387,8 @@ func (b *Backend) SetWeight(n int, by, reason string) (text string, err error) {
 
 // Name returns the name of the backend.
 func (b *Backend) Name() string { return b.name }
+
+// Addr returns the address of the backend, "host:port" or "unix:/path".
 func (b *Backend) Addr() string {
 	if b.network == "unix" {
 		return "unix:" + b.addr

@@ -12,7 +12,7 @@ import (
 )
 
 // PassiveConfig ejects backends on which sessions fail: an ejected backend gets no
-// new sessions for a while, even if its checks pass (rule 41). The zero value is
+// new sessions for a while, even if its checks pass (rule 45). The zero value is
 // off.
 type PassiveConfig struct {
 	Failures          int           // consecutive failures that eject; 0: off

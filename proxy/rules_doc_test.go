@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// TestRulesHaveTests: each rule in RULES.md names existing tests, and each test with
-// the number of a rule is listed under it.
+// TestRulesHaveTests: each rule in RULES.md names existing tests, each test with the
+// number of a rule is listed under it, and other files mention only rules that exist.
 func TestRulesHaveTests(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("RULES.md")
@@ -52,6 +52,16 @@ func TestRulesHaveTests(t *testing.T) {
 		} else if !slices.Contains(under, name) {
 			t.Errorf("%s is missing in RULES.md under rule %s: add its name to the rule's tests", name, m[1])
 		}
+	}
+	mention := regexp.MustCompile(`\brules? (\d+[a-z]?)\b`)
+	for _, end := range []string{".go", ".md"} {
+		eachFile(end, func(path string, text []byte) {
+			for _, m := range mention.FindAllSubmatch(text, -1) {
+				if rule := string(m[1]); stands[rule] == nil {
+					t.Errorf("%s mentions rule %s, which RULES.md does not have", path, rule)
+				}
+			}
+		})
 	}
 }
 
