@@ -72,3 +72,15 @@ func TestALongFilterLeavesTheCount(t *testing.T) {
 	c.press("enter")
 	c.sees("0 of 5 ━━")
 }
+
+// TestNumbersThatOutgrowTheirColumns are written in another unit: a cut one is another number.
+func TestNumbersThatOutgrowTheirColumns(t *testing.T) {
+	engine := edge()
+	engine.waiters[0].Position = 12345
+	engine.sessions[0].IdleSeconds = 12*3600 + 30*60
+	c := newConsole(t, engine, 200, 60)
+	c.press("2")
+	c.sees("  12k  10.2.0.4:40112")
+	c.press("4 z")
+	c.sees(" 12h30m")
+}

@@ -2,7 +2,6 @@ package tui
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -13,7 +12,7 @@ import (
 
 var waiterColumns = []screen.Column[queueRow]{
 	{Name: "#", Rises: true, Prio: 1, Width: 4, Right: true, Fixed: true, Value: func(w queueRow) float64 { return float64(w.Position) },
-		Cell: func(w queueRow) (string, themes.Role) { return strconv.Itoa(w.Position), themes.TextDim }},
+		Cell: func(w queueRow) (string, themes.Role) { return screen.Count(float64(w.Position)), themes.TextDim }},
 	{Name: "CLIENT", Ends: true, Prio: 1, Width: 18, Grow: 24, Fixed: true, Cell: func(w queueRow) (string, themes.Role) { return screen.Safe(w.Client), themes.Text }},
 	{Name: "WAITED", Prio: 1, Width: 6, Right: true, Value: func(w queueRow) float64 { return w.WaitedSeconds },
 		Cell: func(w queueRow) (string, themes.Role) {

@@ -51,7 +51,7 @@ var sessionColumns = []screen.Column[*session]{
 		Cell: func(r *session) (string, themes.Role) { return screen.Bytes(float64(r.BytesIn)), r.role() }},
 	{Name: "OUT", Prio: 5, Width: 4, Right: true, Value: func(r *session) float64 { return float64(r.BytesOut) },
 		Cell: func(r *session) (string, themes.Role) { return screen.Bytes(float64(r.BytesOut)), r.role() }},
-	{Name: "IDLE", Prio: 4, Width: 5, Right: true, Value: func(r *session) float64 { return r.IdleSeconds },
+	{Name: "IDLE", Prio: 4, Width: 6, Right: true, Value: func(r *session) float64 { return r.IdleSeconds },
 		Cell: func(r *session) (string, themes.Role) {
 			if r.Ended != nil {
 				return "", themes.Text

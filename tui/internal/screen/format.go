@@ -23,7 +23,7 @@ func Rate(n float64) string {
 	return Count(n)
 }
 
-// Clock writes a duration in five columns: 00:42, 11:02, 3h12m, 4d02h.
+// Clock writes a duration in at most six columns: 00:42, 11:02, 3h12m, 4d02h, 123d.
 func Clock(d time.Duration) string {
 	s := int64(max(d, 0).Seconds())
 	switch {
@@ -31,7 +31,7 @@ func Clock(d time.Duration) string {
 		return fmt.Sprintf("%02d:%02d", s/60, s%60)
 	case s < 24*3600:
 		return fmt.Sprintf("%dh%02dm", s/3600, s/60%60)
-	case s < 1000*86400:
+	case s < 100*86400:
 		return fmt.Sprintf("%dd%02dh", s/86400, s/3600%24)
 	}
 	return fmt.Sprintf("%dd", s/86400)

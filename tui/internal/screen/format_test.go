@@ -3,6 +3,7 @@ package screen
 import (
 	"math"
 	"testing"
+	"time"
 )
 
 func TestFormats(t *testing.T) {
@@ -15,6 +16,16 @@ func TestFormats(t *testing.T) {
 	} {
 		if got != want {
 			t.Errorf("%q, not %q", got, want)
+		}
+	}
+}
+
+// TestClockFitsItsColumns: a cut 12h30m reads like another time.
+func TestClockFitsItsColumns(t *testing.T) {
+	const day = 24 * time.Hour
+	for _, d := range []time.Duration{time.Hour - 1, time.Hour, day - time.Second, day, 100*day - time.Second, 100 * day, 9999 * day} {
+		if text := Clock(d); Width(text) > 6 {
+			t.Errorf("%v is %s", d, text)
 		}
 	}
 }
