@@ -84,3 +84,17 @@ func TestNumbersThatOutgrowTheirColumns(t *testing.T) {
 	c.press("4 z")
 	c.sees(" 12h30m")
 }
+
+// TestALongHolderOrName keeps what tells it from others: how long the slot is held, and both ends of
+// the name.
+func TestALongHolderOrName(t *testing.T) {
+	engine := edge()
+	engine.status.Services[1].Lock.Holders[0].Client = "[fd00:1234:5678:9abc:def0:1234:5678:1]:40112"
+	engine.status.Services[0].Backends[3].Name = "eu-central-1a-primary-0002"
+	c := newConsole(t, engine, 60, 22)
+	c.press("2")
+	c.sees("HOLDER [fd00", ":40112  s4717   held 00:41/02:00")
+	c = newConsole(t, engine, 80, 30)
+	c.press("1 G k k")
+	c.sees("-0002 last checks")
+}

@@ -125,18 +125,18 @@ func (p *backendsPane) draw(f *frame, c *screen.Canvas, focused bool) {
 	}
 	style := table.Look[*backendRow]{Focused: focused, Names: true, Ellipsis: f.theme.Glyphs.Ellipsis}
 	style.Second = func(r *backendRow, c *screen.Canvas, x, y int) { drawSecond(f, r, c, x, y) }
-	p.drawChecks(c, p.table.Draw(c, style)+1)
+	p.drawChecks(c, p.table.Draw(c, style)+1, style.Ellipsis)
 }
 
 // drawChecks draws, from line y on, the last checks of the backend under the cursor and of those
 // that are down.
-func (p *backendsPane) drawChecks(c *screen.Canvas, y int) {
+func (p *backendsPane) drawChecks(c *screen.Canvas, y int, ellipsis rune) {
 	line := func(r *backendRow) {
 		b := r.backend
 		if b == nil || b.Check == nil || b.Check.Last == "" || y >= c.H {
 			return
 		}
-		x := c.Text(2, y, fmt.Sprintf("%-8s", screen.Cut(screen.Safe(b.Name), 12)), themes.Text)
+		x := c.Text(2, y, fmt.Sprintf("%-8s", screen.Middle(screen.Safe(b.Name), 12, ellipsis)), themes.Text)
 		x = c.Text(x+1, y, "last checks ", themes.TextDim)
 		last := b.Check.Last
 		last = last[max(len(last)-30, 0):]

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/tcpctl/tcpctl/proxy/api"
 	"github.com/tcpctl/tcpctl/themes"
@@ -158,7 +159,12 @@ func (p *queuePane) draw(f *frame, c *screen.Canvas, focused bool) {
 	}
 	for _, h := range p.holderLines(s, c.H) {
 		x := c.Text(1, y, "HOLDER ", themes.TextDim)
-		c.Text(x, y, screen.Cut(h, max(c.W-x-1, 0)), themes.Text)
+		// Of a long address the middle can be spared, but not how long it has held the slot.
+		if more := screen.Width(h) - (c.W - x - 1); more > 0 {
+			client, rest, _ := strings.Cut(h, "  ")
+			h = screen.Middle(client, max(screen.Width(client)-more, 8), f.theme.Glyphs.Ellipsis) + "  " + rest
+		}
+		c.Text(x, y, screen.Clip(h, max(c.W-x-1, 0), f.theme.Glyphs.Ellipsis), themes.Text)
 		y++
 	}
 	foot := 0
