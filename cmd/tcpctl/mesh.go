@@ -20,6 +20,7 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fleet"
 	"github.com/tcpctl/tcpctl/mesh"
+	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
@@ -88,7 +89,7 @@ func chat(ctx context.Context, c fleet.Config, in io.Reader, out *printer) error
 		return coded{exitUsage, err}
 	}
 	if err := node.Listen(ctx, c.Listen); err != nil {
-		return err
+		return proxy.ListenHint(c.Listen, err)
 	}
 	fmt.Fprintf(stderr, "tcpctl: in mesh %s as %s, listening on %s; every line that you type goes to every peer\n", mc.Name, mc.Node, node.Addr())
 	typed := make(chan string)
