@@ -78,15 +78,16 @@ type Recorder struct {
 	cfg  atomic.Pointer[Config]
 	note atomic.Pointer[func(proxy.Event)] // nil: trouble goes to the log
 
-	queue   chan *batch
-	opened  chan struct{} // closed once opening the file was tried
-	done    chan struct{} // closed when the writer has ended
-	source  Source
-	ctx     context.Context
-	cancel  context.CancelFunc
-	orders  chan order
-	sampled chan struct{} // closed when the sampler has ended
-	once    sync.Once     // Close
+	queue    chan *batch
+	opened   chan struct{} // closed once opening the file was tried
+	done     chan struct{} // closed when the writer has ended
+	source   Source
+	ctx      context.Context
+	cancel   context.CancelFunc
+	suspends atomic.Bool   // another process records
+	ordered  chan struct{} // suspends was set
+	sampled  chan struct{} // closed when the sampler has ended
+	once     sync.Once     // Close
 
 	records records
 	now     atomic.Int64 // the last recorded second
@@ -119,7 +120,7 @@ type Recorder struct {
 // never fails: what is wrong with the file is said later, and tried again. Call
 // Close.
 func New(c Config, log *slog.Logger) *Recorder {
-	r := &Recorder{log: log, queue: make(chan *batch, room), opened: make(chan struct{}), done: make(chan struct{}), orders: make(chan order), first: true}
+	r := &Recorder{log: log, queue: make(chan *batch, room), opened: make(chan struct{}), done: make(chan struct{}), ordered: make(chan struct{}, 1), first: true}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.Set(c)
 	go r.write()
@@ -169,21 +170,18 @@ func (r *Recorder) Start(source Source, note func(proxy.Event)) {
 
 // Suspend takes a last snapshot and closes the file: another process records
 // from now on. It does not wait.
-func (r *Recorder) Suspend() { r.order(orderSuspend) }
+func (r *Recorder) Suspend() { r.suspend(true) }
 
 // Resume goes on after Suspend.
-func (r *Recorder) Resume() { r.order(orderResume) }
+func (r *Recorder) Resume() { r.suspend(false) }
 
-func (r *Recorder) order(o order) {
-	if r.sampled == nil {
-		return
+// suspend does not wait for the sampler, which may be taking a status.
+func (r *Recorder) suspend(on bool) {
+	r.suspends.Store(on)
+	select {
+	case r.ordered <- struct{}{}:
+	default: // the sampler has yet to look
 	}
-	go func() { // a handover must not wait for the sampler, which may be taking a status
-		select {
-		case r.orders <- o:
-		case <-r.sampled:
-		}
-	}()
 }
 
 // Close records what has happened up to now, and closes the file. It waits for

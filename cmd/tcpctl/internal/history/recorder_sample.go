@@ -8,14 +8,6 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// order is a command to the sampler.
-type order int
-
-const (
-	orderSuspend order = iota
-	orderResume
-)
-
 // sampler is the sampling goroutine's state between two seconds.
 type sampler struct {
 	r       *Recorder
@@ -51,11 +43,11 @@ func (r *Recorder) sample() {
 				s.take(true, false)
 			}
 			return
-		case o := <-r.orders:
-			if o == orderSuspend && !suspended {
+		case <-r.ordered:
+			was := suspended
+			if suspended = r.suspends.Load(); suspended && !was {
 				s.take(true, true)
 			}
-			suspended = o == orderSuspend
 		case <-tick:
 			s.take(false, false)
 		}

@@ -180,13 +180,13 @@ func (s *store) id(tx *sql.Tx, t thing) (int64, error) {
 	if id, ok := s.things[t]; ok {
 		return id, nil
 	}
-	r, err := tx.Exec("INSERT INTO things (service, backend) VALUES (?, ?)", t.service, t.backend)
+	var id int64 // in an upgrade, the other process may have assigned it meanwhile
+	err := tx.QueryRow("INSERT INTO things (service, backend) VALUES (?, ?) ON CONFLICT DO UPDATE SET service = service RETURNING id", t.service, t.backend).Scan(&id)
 	if err != nil {
 		return 0, err
 	}
-	id, err := r.LastInsertId()
 	s.things[t] = id
-	return id, err
+	return id, nil
 }
 
 func (s *store) putEvents(tx *sql.Tx, events []proxy.Event) error {
