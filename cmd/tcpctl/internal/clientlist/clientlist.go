@@ -141,8 +141,11 @@ func (l *List) Refresh() {
 	}
 	was, now := l.now.Load(), time.Now()
 	all, err := l.read()
+	l.stamp.Failed(err)
 	ev := proxy.Event{Kind: proxy.EventAccess}
 	switch {
+	case err != nil && err.Error() == was.info.Error:
+		return // it was said
 	case err != nil:
 		next := *was
 		if next.info.Error = err.Error(); next.info.Failing == nil {

@@ -4,10 +4,12 @@
 package filewatch
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -167,4 +169,12 @@ func (s *Stamp) Changed(path string) bool {
 		return was.info != nil || now.info != nil || was.err != now.err
 	}
 	return !was.info.ModTime().Equal(now.info.ModTime()) || was.info.Size() != now.info.Size() || !os.SameFile(was.info, now.info)
+}
+
+// Failed says that the content could not be read. An error of the system, such as a lack of
+// descriptors or of permission, says nothing about the content: the next Changed is true.
+func (s *Stamp) Failed(err error) {
+	if _, ok := errors.AsType[syscall.Errno](err); ok {
+		*s = Stamp{}
+	}
 }

@@ -31,6 +31,7 @@ type auth struct {
 
 	mu      sync.Mutex // serializes Refresh
 	stamp   filewatch.Stamp
+	failed  string            // why the last Refresh failed; "": it did not
 	note    func(proxy.Event) // nil: no events until there is an engine
 	secrets atomic.Pointer[secrets]
 
@@ -135,11 +136,17 @@ func (a *auth) Refresh() {
 		return
 	}
 	s, err := readSecrets(a.kind, a.path)
+	a.stamp.Failed(err)
 	ev := proxy.Event{Text: "read " + a.path + " again"}
 	if err == nil {
 		a.secrets.Store(s)
 		a.known.Clear()
+		a.failed = ""
 	} else {
+		if err.Error() == a.failed {
+			return // it was said
+		}
+		a.failed = err.Error()
 		ev.Level, ev.Text = proxy.LevelWarn, WithHint(err)+"; the secrets from before stay in force"
 	}
 	if a.note != nil {

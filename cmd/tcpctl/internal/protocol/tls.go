@@ -10,13 +10,13 @@ import (
 	"log/slog"
 	"maps"
 	"net"
-	"os"
 	"strings"
 	"sync"
 	"time"
 	"weak"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fileerror"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/filewatch"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
@@ -64,13 +64,8 @@ type certificates struct {
 	log     *slog.Logger
 	current *tls.Config
 	checked time.Time
-	stamp   [3]stamp
-}
-
-// stamp changes when a file does.
-type stamp struct {
-	changed time.Time
-	size    int64
+	stamp   [3]filewatch.Stamp
+	failed  string // why a changed certificate could not be read; "": it could
 }
 
 // Certificates is what the clients of services are given now, in their order; a
@@ -99,11 +94,14 @@ type question struct {
 func (k *certificates) forClient(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if time.Since(k.checked) >= statInterval && k.stamps() != k.stamp {
-		if err := k.readLocked(); err != nil {
-			k.log.Warn("a changed certificate cannot be read; the old one serves on: " + err.Error())
-		} else {
+	if time.Since(k.checked) >= statInterval && k.changedLocked() {
+		err := k.readLocked()
+		switch {
+		case err == nil:
 			k.log.Info("read a changed certificate", "cert", k.cert)
+		case err.Error() != k.failed:
+			k.failed = err.Error()
+			k.log.Warn("a changed certificate cannot be read; the old one serves on: " + k.failed)
 		}
 	}
 	if q, ok := hello.Conn.(*question); ok {
@@ -122,8 +120,13 @@ func (k *certificates) read(log *slog.Logger) error {
 	return nil
 }
 
-func (k *certificates) readLocked() error {
-	k.checked, k.stamp = time.Now(), k.stamps()
+func (k *certificates) readLocked() (err error) {
+	k.changedLocked()
+	defer func() {
+		for i := range k.stamp {
+			k.stamp[i].Failed(err)
+		}
+	}()
 	pair, err := loadPair(k.cert, k.key)
 	if err != nil {
 		return err
@@ -140,7 +143,7 @@ func (k *certificates) readLocked() error {
 		}
 		c.ClientAuth = tls.RequireAndVerifyClientCert
 	}
-	k.current = c
+	k.current, k.failed = c, ""
 	return nil
 }
 
@@ -187,12 +190,11 @@ func parses(chain []byte) bool {
 	}
 }
 
-func (k *certificates) stamps() (all [3]stamp) {
+// changedLocked reports whether a file has changed since the last call.
+func (k *certificates) changedLocked() (changed bool) {
 	k.checked = time.Now()
 	for i, name := range []string{k.cert, k.key, k.ca} {
-		if info, err := os.Stat(name); err == nil {
-			all[i] = stamp{info.ModTime(), info.Size()}
-		}
+		changed = name != "" && k.stamp[i].Changed(name) || changed
 	}
-	return all
+	return changed
 }
