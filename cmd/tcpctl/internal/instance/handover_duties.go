@@ -108,7 +108,7 @@ func (in *Instance) serveRemaining(order stopOrder) {
 			in.log.Warn(fmt.Sprintf("SIGUSR2: process %d has taken over from this one: upgrade that one", h.pid.Load()))
 		case order = <-in.stop:
 		case sig := <-in.signals.Stop:
-			order.reason = sig.String()
+			order.reason, order.signal = sig.String(), true
 		}
 	}
 	in.shutDown(order)

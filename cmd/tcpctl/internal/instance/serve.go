@@ -14,6 +14,7 @@ type stopOrder struct {
 	grace  time.Duration // 0: the configured one
 	reason string        // "": another process has taken over
 	all    bool          // earlier processes must end, too
+	signal bool          // a signal has asked for it
 }
 
 // Stop makes Serve return soon, and does not wait: the client that asked for it gets an
@@ -61,7 +62,7 @@ func (in *Instance) Serve() error {
 	return nil
 }
 
-// shutDown ends the engine within the grace, or at the next signal. It waits as long for earlier
+// shutDown ends the engine within the grace, or at a second signal. It waits as long for earlier
 // processes, if they must end, too.
 func (in *Instance) shutDown(order stopOrder) {
 	if order.grace <= 0 {
@@ -72,7 +73,7 @@ func (in *Instance) shutDown(order stopOrder) {
 	defer cancel(nil)
 	end := time.AfterFunc(order.grace, func() { cancel(errors.New("the grace ended before all sessions did")) })
 	defer end.Stop()
-	go in.changeGrace(ctx, cancel, end, order.all)
+	go in.changeGrace(ctx, cancel, end, order)
 	if order.all {
 		in.predecessors.end(order.grace)
 	}
@@ -87,18 +88,22 @@ func (in *Instance) shutDown(order stopOrder) {
 
 // changeGrace ends the grace at a second signal. Another order to stop is safe to repeat: it changes
 // nothing, or, with a grace of its own, when the grace ends.
-func (in *Instance) changeGrace(ctx context.Context, now context.CancelCauseFunc, end *time.Timer, all bool) {
+func (in *Instance) changeGrace(ctx context.Context, now context.CancelCauseFunc, end *time.Timer, first stopOrder) {
+	signalled := first.signal
 	for {
 		select {
 		case <-in.signals.Stop:
-			now(errors.New("a second signal has ended the grace"))
+			if signalled {
+				now(errors.New("a second signal has ended the grace"))
+			}
+			signalled = true
 		case order := <-in.stop:
 			if order.grace <= 0 {
 				continue
 			}
 			in.log.Info("stopping: "+order.reason, "grace", order.grace)
 			end.Reset(order.grace)
-			if all {
+			if first.all {
 				in.predecessors.end(order.grace)
 			}
 		case <-in.signals.closed:
@@ -121,7 +126,7 @@ func (in *Instance) await(console *hostedConsole) stopOrder {
 	for {
 		select {
 		case sig := <-in.signals.Stop:
-			return stopOrder{reason: sig.String()}
+			return stopOrder{reason: sig.String(), signal: true}
 		case order := <-in.stop:
 			return order
 		case <-in.handedOver:
