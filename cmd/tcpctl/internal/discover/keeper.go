@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fileerror"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/statedir"
 	"github.com/tcpctl/tcpctl/proxy"
 )
@@ -183,9 +184,12 @@ func (k *keeper) writeLocked() {
 	k.failed = err != nil
 }
 
+// maxKept bounds the file, in bytes.
+const maxKept = 64 << 20
+
 // read returns what the file has; nothing if there is no file.
 func (k *keeper) read() (sets map[string]map[string]keptSet, err error) {
-	text, err := os.ReadFile(k.path)
+	text, err := fileerror.Read(k.path, maxKept)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

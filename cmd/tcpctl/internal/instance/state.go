@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fileerror"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/statedir"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
@@ -83,10 +84,13 @@ func (f *stateFile) note(invalid []string) {
 	}
 }
 
+// maxState bounds a state file, in bytes.
+const maxState = 64 << 20
+
 // readState reads a state file; a missing one is empty. Invalid entries are skipped, and invalid
 // has a sentence for each.
 func readState(path string) (saved proxy.Saved, invalid []string, err error) {
-	text, err := os.ReadFile(path)
+	text, err := fileerror.Read(path, maxState)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return proxy.Saved{}, nil, nil
