@@ -96,6 +96,7 @@ func (s *Successor) next() event {
 				s.counted = *m.Counted
 				if s.phase == accepting {
 					s.late.Reset(s.duties.limits.settle)
+					late, again = s.late.C, false
 				}
 				continue
 			case m.Failed != "":
