@@ -183,8 +183,8 @@ func (p *Part) openLog() {
 		return
 	}
 	if err == nil {
-		if id := node.Status().Cluster; p.kept.Cluster != id {
-			err = p.keepCluster(id)
+		if err = p.keepCluster(node.Status().Cluster); err != nil {
+			node.Close() // it must not vote
 		}
 	}
 	p.mu.Lock()

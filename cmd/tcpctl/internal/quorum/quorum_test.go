@@ -665,6 +665,34 @@ func TestTheMemoryIsLost(t *testing.T) {
 	})
 }
 
+// TestALogThatMayNotVote: a voter whose log is of another cluster than the node belongs to is closed again. It would vote,
+// though this node says that it does not, and have the log that a rejoin replaces.
+func TestALogThatMayNotVote(t *testing.T) {
+	n := newNetwork(t)
+	defer n.close()
+	a := n.start("a", "a")
+	if _, err := a.part.Init(); err != nil {
+		t.Fatal(err)
+	}
+	a.part.mu.Lock()
+	a.part.kept.Cluster = "another"
+	err := a.part.keep()
+	a.part.mu.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.stop()
+	a = n.start("a", "a")
+	if !a.said("does not vote") {
+		t.Errorf("%q", a.notes)
+	}
+	log, err := raftlog.Open(raftlog.LogConfig{Dir: filepath.Join(n.dir, "a"), Node: a.part.self, Send: func([]raftlog.Message) {}})
+	if err != nil {
+		t.Fatalf("its log is in use: %v", err)
+	}
+	log.Close()
+}
+
 // TestANameIsLost: a voter that is down, and whose name is lost with cluster.json, is shown once.
 func TestANameIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
