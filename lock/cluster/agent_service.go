@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -186,7 +187,8 @@ func (a *Agent) Requeue(name string, arrival uint64) {
 	sv.holding = slices.Delete(sv.holding, i, i+1)
 	if g.local {
 		sv.line.insert(arrival, arrival)
-		sv.share.came = slices.Insert(sv.share.came, 0, arrived{arrival, g.came})
+		i, _ := slices.BinarySearchFunc(sv.share.came, arrival, func(c arrived, a uint64) int { return cmp.Compare(c.upTo, a) })
+		sv.share.came = slices.Insert(sv.share.came, i, arrived{arrival, g.came})
 		a.freeShare(sv, g)
 		if !sv.fact.Sharing {
 			a.rejoin(sv) // the state does not know this waiter

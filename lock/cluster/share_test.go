@@ -113,6 +113,23 @@ func TestWhoIsYoungerYields(t *testing.T) {
 	}
 }
 
+// TestClientsBackFromADial: their ages are their own, in whatever order their dials have failed.
+func TestClientsBackFromADial(t *testing.T) {
+	for _, back := range [][]uint64{{1, 2}, {2, 1}} {
+		a := sharing(t, Share{Added: 2, From: 1, To: 100})
+		for i := range uint64(2) {
+			a.WaitingUpTo(time.Duration(i)*400*ms, "db", i+1)
+			a.Admit(time.Duration(i)*400*ms, "db", i+1, 0)
+		}
+		for _, arrival := range back {
+			a.Requeue("db", arrival)
+		}
+		if first, came, _ := a.oldest(a.service("db")); first != 1 || came != 0 {
+			t.Errorf("back in the order %v: the first is client %d, that came at %v", back, first, came)
+		}
+	}
+}
+
 // sharersOf returns nodes with shares of 10 and these reports.
 func sharersOf(reports ...ShareReport) (all []*sharer) {
 	for i, r := range reports {
