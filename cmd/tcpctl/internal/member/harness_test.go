@@ -89,10 +89,11 @@ type hub struct {
 	down  bool
 	keep  bool                    // nodes have on_lost = "keep"
 	other map[cluster.NodeID]bool // nodes with another version than the voter
+	alien map[cluster.NodeID]bool // nodes that know none of the voters of their files
 }
 
 func newHub(t *testing.T, lease time.Duration) *hub {
-	h := &hub{steps: map[cluster.NodeID]func(cluster.Answer){}, again: map[cluster.NodeID]func(){}, cut: map[cluster.NodeID]bool{}, other: map[cluster.NodeID]bool{}}
+	h := &hub{steps: map[cluster.NodeID]func(cluster.Answer){}, again: map[cluster.NodeID]func(){}, cut: map[cluster.NodeID]bool{}, other: map[cluster.NodeID]bool{}, alien: map[cluster.NodeID]bool{}}
 	h.log.Propose(nil) // the term's first entry
 	h.voter = cluster.NewVoter(1, lease, cluster.NewState("test"), &h.log)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -144,10 +145,18 @@ type link struct {
 	node cluster.NodeID
 }
 
-func (l link) Self() cluster.NodeID     { return l.node }
-func (l link) Incarnation() uint64      { return 1 }
-func (l link) OtherVersion() bool       { l.mu.Lock(); defer l.mu.Unlock(); return l.other[l.node] }
-func (l link) Voters() []cluster.NodeID { return []cluster.NodeID{1} }
+func (l link) Self() cluster.NodeID { return l.node }
+func (l link) Incarnation() uint64  { return 1 }
+func (l link) OtherVersion() bool   { l.mu.Lock(); defer l.mu.Unlock(); return l.other[l.node] }
+func (l link) Voters() []cluster.NodeID {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.alien[l.node] {
+		return nil
+	}
+	return []cluster.NodeID{1}
+}
+
 func (l link) Send(r cluster.RequestTo) {
 	l.do(func() {
 		if !l.cut[l.node] {

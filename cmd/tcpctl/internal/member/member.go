@@ -113,11 +113,13 @@ func (m *Member) turn() time.Duration {
 		return time.Hour // Join wakes Run
 	}
 	voters, other := link.Voters(), link.OtherVersion()
-	if len(voters) == 0 {
+	m.mu.Lock()
+	if len(voters) > 0 {
+		m.agent.SetVoters(voters)
+	} else if !m.leased { // otherwise a file that was read again names none that was ever met: the lease ends in time nevertheless
+		m.mu.Unlock()
 		return m.cfg.Lease / 6
 	}
-	m.mu.Lock()
-	m.agent.SetVoters(voters)
 	if now := m.cfg.Now(); now >= m.agent.Deadline() {
 		m.agent.Tick(now)
 	}

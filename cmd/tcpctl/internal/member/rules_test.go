@@ -76,6 +76,31 @@ func TestRule25ABriefCut(t *testing.T) {
 	})
 }
 
+// TestRule25NoVoterIsKnown: a node whose file was read again, and names voters that it never met, ends its sessions
+// before its lease ends, too.
+func TestRule25NoVoterIsKnown(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		r := newRig(t, lostLease, relay, proxy.ServiceConfig{}, nil)
+		holder := r.nodes[2].queue("holder")
+		holder.hears("a")
+		r.mu.Lock()
+		r.alien[3] = true
+		r.mu.Unlock()
+		r.link(3, false)
+		if !holder.ends() {
+			t.Error("its session was not reset")
+		}
+		next := r.nodes[0].queue("next")
+		next.hears("a")
+		next.leaves()
+		r.mu.Lock()
+		r.alien[3] = false
+		r.mu.Unlock()
+		r.records()
+		r.backend.atMost(1)
+	})
+}
+
 // TestRule25aKept: with on_lost = "keep" a session continues without its slot, and no client is
 // admitted without a lease.
 func TestRule25aKept(t *testing.T) {
