@@ -93,6 +93,14 @@ func (a *Agent) Share(name string) (slots, free, nodes uint64) {
 	return sh.slots(), sh.free(), sh.nodes
 }
 
+// AskFree has Ready ask the gates of a service again if a slot of the node's share is free while clients wait.
+// An Admit or Done of one gate may have left that to another.
+func (a *Agent) AskFree(name string) {
+	if sv := a.service(name); sv.fact.Sharing && len(sv.line.runs) > 0 && sv.share.free() > 0 {
+		a.ask(name)
+	}
+}
+
 // admitShare gives the next slot to the waiter that came first.
 func (a *Agent) admitShare(sv *agentService, arrival uint64) (Grant, bool) {
 	sh := &sv.share

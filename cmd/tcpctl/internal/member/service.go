@@ -132,6 +132,14 @@ func (h *handle) with(do func(a *cluster.Agent, name string)) {
 	}
 }
 
+// askOthers has the other handles ask for the slot, or the first place, that h may have left to them: in
+// order "shares" no answer of a voter does.
+func (h *handle) askOthers(a *cluster.Agent, name string) {
+	if len(h.service.handles) > 1 {
+		a.AskFree(name)
+	}
+}
+
 func (h *handle) WaitingUpTo(arrival uint64) {
 	h.with(func(a *cluster.Agent, name string) { a.WaitingUpTo(h.member.cfg.Now(), name, h.join(arrival)) })
 }
@@ -139,7 +147,11 @@ func (h *handle) WaitingUpTo(arrival uint64) {
 func (h *handle) Admit(arrival, ran uint64) (g proxy.SharedGrant, why proxy.Reason) {
 	h.with(func(a *cluster.Agent, name string) {
 		now := h.member.cfg.Now()
+		_, before, _ := a.Share(name)
 		grant, reason := a.Admit(now, name, h.of(arrival), ran)
+		if _, free, _ := a.Share(name); free < before { // not only asked for again, as while a hook runs
+			h.askOthers(a, name)
+		}
 		g = proxy.SharedGrant{Token: grant.Token, Hook: grant.Hook, Expired: grant.Expired}
 		why = proxy.Reason(reason)
 		if reason == cluster.ReasonLease && h.member.other {
@@ -158,11 +170,17 @@ func (h *handle) Able(able bool) {
 }
 
 func (h *handle) Done(arrival uint64) {
-	h.with(func(a *cluster.Agent, name string) { a.Done(name, h.of(arrival)) })
+	h.with(func(a *cluster.Agent, name string) {
+		a.Done(name, h.of(arrival))
+		h.askOthers(a, name)
+	})
 }
 
 func (h *handle) Requeue(arrival uint64) {
-	h.with(func(a *cluster.Agent, name string) { a.Requeue(name, h.of(arrival)) })
+	h.with(func(a *cluster.Agent, name string) {
+		a.Requeue(name, h.of(arrival))
+		h.askOthers(a, name)
+	})
 }
 
 func (h *handle) State() (s proxy.SharedState) {

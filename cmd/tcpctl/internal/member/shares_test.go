@@ -12,6 +12,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/member"
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // newSharing makes a rig whose nodes grant slots by themselves, each from its share.
@@ -46,6 +47,53 @@ func TestRule25eNoRoundTrip(t *testing.T) {
 		r.stop(false)
 		r.records()
 		r.backend.atMost(30)
+	})
+}
+
+// TestRule25eTwoServicesOfOneName: a slot that one of them has freed goes to the first client of either at once, as in a
+// reload or with a check that waits for a slot.
+func TestRule25eTwoServicesOfOneName(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		r := newSharing(t, 10*second, relay, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 30}})
+		old := r.nodes[0]
+		now := &node{T: t, id: old.id, hub: old.hub, member: old.member, config: old.config}
+		now.config.Listen = []string{proxytest.FreePort(t)}
+		now.config.Shared = old.member.Share("db", member.ValuesOf(&now.config))
+		e, err := proxy.New(proxy.Config{Services: []proxy.ServiceConfig{now.config}})
+		if err == nil {
+			err = e.Start()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		now.engine, now.svc = e, e.Service("db")
+		r.stop(true)
+		var all []*visitor
+		for i := range old.svc.Info().Lock.Share {
+			v := old.dial(fmt.Sprint("client-", i))
+			v.hears("a")
+			all = append(all, v)
+		}
+		waits := func(n *node) {
+			n.until("it waits", func(i proxy.ServiceInfo) bool { return i.Queue.Waiting == 1 })
+		}
+		first := now.dial("first")
+		waits(now)
+		second := old.dial("second")
+		waits(old)
+		began := time.Now()
+		all[0].leaves()
+		first.hears("a")
+		all[1].leaves()
+		second.hears("a")
+		if old.member.Lease() == 0 {
+			t.Errorf("it took until the lease was over, %v", time.Since(began))
+		}
+		for _, v := range append(all[2:], first, second) {
+			v.leaves()
+		}
+		r.stop(false)
 	})
 }
 
