@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
@@ -133,12 +134,15 @@ func (s *soak) visit(at soakService, r *rand.Rand) {
 		p.up, p.down = 1+p.up%(48<<10), 1+p.down // writes in small parts are slow
 	}
 	truncate := at.kind == "tls" && p.script == clientFirst && r.IntN(3) == 0
-	network := "tcp"
-	if at.kind == "unix" {
-		network = "unix"
-	}
+	server, records := make(chan soakSaw, 1), make(chan proxy.Record, 10)
 	began := time.Now()
-	raw, err := net.DialTimeout(network, at.addr, patience)
+	raw, key, err := s.dial(at, p.id, server, records)
+	defer func() {
+		s.mu.Lock()
+		delete(s.waiting, p.id)
+		delete(s.records, key)
+		s.mu.Unlock()
+	}()
 	if errors.Is(err, syscall.ECONNRESET) { // kicked at once
 		s.ended.Add(1)
 		return
@@ -149,21 +153,6 @@ func (s *soak) visit(at soakService, r *rand.Rand) {
 	}
 	defer raw.Close()
 	raw.SetDeadline(time.Now().Add(patience))
-	key := at.name + " " + raw.LocalAddr().String()
-	if network == "unix" {
-		key = at.name + " unix:" + at.addr
-	}
-	server, records := make(chan soakSaw, 1), make(chan proxy.Record, 10)
-	if !s.expect(p.id, key, server, records) {
-		s.wrong("%s: another session keeps %s for ever", at.name, key)
-		return
-	}
-	defer func() {
-		s.mu.Lock()
-		delete(s.waiting, p.id)
-		delete(s.records, key)
-		s.mu.Unlock()
-	}()
 	client := s.call(at, p, raw, truncate)
 	raw.Close()
 	for late := time.After(patience); ; {
@@ -174,10 +163,48 @@ func (s *soak) visit(at soakService, r *rand.Rand) {
 			}
 			s.judge(at, p, truncate, client, server, rec)
 		case <-late:
-			s.wrong("%s %+v: no record; the client saw %+v", at.name, p, client)
+			s.wrong("%s %+v: no record of %s; the client saw %+v", at.name, p, key, client)
 		}
 		return
 	}
+}
+
+// dial connects to a service. The session is expected before it can begin: it may be kicked before
+// the call returns.
+func (s *soak) dial(at soakService, id uint64, server chan soakSaw, records chan proxy.Record) (_ net.Conn, key string, err error) {
+	network := "tcp"
+	d := net.Dialer{Timeout: 2 * patience, Control: func(_, _ string, c syscall.RawConn) (err error) {
+		client := "unix:" + at.addr
+		if network == "tcp" {
+			if client, err = bindLoopback(c); err != nil {
+				return err
+			}
+		}
+		if to := at.name + " " + client; s.expect(id, to, server, records) {
+			key = to
+			return nil
+		}
+		return errors.New("another session keeps " + client + " for ever")
+	}}
+	if at.kind == "unix" {
+		network = "unix"
+	}
+	c, err := d.Dial(network, at.addr)
+	return c, key, err
+}
+
+// bindLoopback gives a socket its address before it connects.
+func bindLoopback(c syscall.RawConn) (addr string, err error) {
+	cerr := c.Control(func(fd uintptr) {
+		if err = syscall.Bind(int(fd), &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+			return
+		}
+		var own syscall.Sockaddr
+		if own, err = syscall.Getsockname(int(fd)); err == nil {
+			addr = fmt.Sprint("127.0.0.1:", own.(*syscall.SockaddrInet4).Port)
+		}
+	})
+	return addr, cmp.Or(cerr, err)
 }
 
 // expect registers a session's channels, once the previous session with the same address has its
