@@ -51,14 +51,19 @@ func Rejoin(dir string) error {
 		return err
 	}
 	defer p.file.Close()
-	p.promise = promise{term: p.term}
-	if err := p.write(true); err != nil {
-		return err
+	// The log goes first: if this is interrupted, it must not be opened without the promise that it does not keep.
+	err = os.Remove(filepath.Join(dir, logName))
+	if errors.Is(err, os.ErrNotExist) {
+		err = nil
 	}
-	if err := os.Remove(filepath.Join(dir, logName)); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err == nil {
+		err = syncDir(dir)
+	}
+	if err != nil {
 		return fmt.Errorf("%w: %w", ErrDisk, err)
 	}
-	return nil
+	p.promise = promise{term: p.term}
+	return p.write(true)
 }
 
 func create(dir string, node cluster.NodeID, id string, snap *pb.Snapshot) error {

@@ -95,6 +95,34 @@ func rejoin(t *testing.T, n *net, v *voter) {
 	}
 }
 
+// TestRule33ARejoinThatFails: the log that stays is still measured by what its voter has promised.
+func TestRule33ARejoinThatFails(t *testing.T) {
+	dir := t.TempDir()
+	if err := Create(dir, 1, "c1"); err != nil {
+		t.Fatal(err)
+	}
+	l, err := Open(LogConfig{Dir: dir, Node: 1, Send: func([]Message) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	name := filepath.Join(dir, logName)
+	if err := errors.Join(os.Rename(name, name+".aside"), os.MkdirAll(filepath.Join(name, "x"), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	if err := Rejoin(dir); !errors.Is(err, ErrDisk) {
+		t.Errorf("a log that cannot be removed: %v", err)
+	}
+	p, err := openPromise(dir, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.file.Close()
+	if p.starts == 0 || p.last == 0 {
+		t.Errorf("the promise is %+v", p.promise)
+	}
+}
+
 // edit changes entries of a log.
 func edit(t *testing.T, v *voter, do func(b *bolt.Bucket)) {
 	t.Helper()
