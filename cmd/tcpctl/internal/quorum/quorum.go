@@ -188,6 +188,11 @@ func (p *Part) openLog() {
 		}
 	}
 	p.mu.Lock()
+	if err == nil && p.ctx.Err() != nil { // Close does not know of this voter
+		p.mu.Unlock()
+		node.Close()
+		return
+	}
 	p.leaderless = p.cfg.Now()
 	again := errors.Is(err, raftlog.ErrInUse) && errors.Is(p.stopped, raftlog.ErrInUse)
 	if p.stopped = err; err == nil {

@@ -693,6 +693,26 @@ func TestALogThatMayNotVote(t *testing.T) {
 	log.Close()
 }
 
+// TestAnActAfterTheEnd: an act that runs while the part is closed leaves no voter behind, which nobody would close and
+// which would keep the log from the next process.
+func TestAnActAfterTheEnd(t *testing.T) {
+	n := newNetwork(t)
+	defer n.close()
+	a := n.start("a", "a")
+	a.stop()
+	if _, err := a.part.Init(); err == nil {
+		t.Error("it has made a cluster")
+	}
+	log, err := raftlog.Open(raftlog.LogConfig{Dir: filepath.Join(n.dir, "a"), Node: a.part.self, Send: func([]raftlog.Message) {}})
+	if errors.Is(err, raftlog.ErrInUse) {
+		a.part.voter().Close()
+		t.Fatal("a voter runs")
+	}
+	if err == nil {
+		log.Close()
+	}
+}
+
 // TestANameIsLost: a voter that is down, and whose name is lost with cluster.json, is shown once.
 func TestANameIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
