@@ -55,6 +55,13 @@ func TestMessagesAreRefused(t *testing.T) {
 			t.Fatalf("%d of %d bytes of an answer: %v", n, len(answer), err)
 		}
 	}
+	// Nodes have a name for each known step.
+	var fact encoder
+	fact.fact(&Fact{Service: "db", Plan: Plan{ID: 6, Step: Resumed + 1}})
+	d := &decoder{b: fact}
+	if d.fact(); !errors.Is(d.err, ErrNewer) {
+		t.Errorf("a plan at an unknown step: %v", d.err)
+	}
 	if _, err := DecodeRequest(append(request, 0)); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("bytes after the end: %v", err)
 	}

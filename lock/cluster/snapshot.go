@@ -173,9 +173,18 @@ func (d *decoder) plan() *Plan {
 	if !d.bool() {
 		return nil
 	}
-	p := &Plan{Window: d.bool(), Reserved: d.bool(), Backend: d.text(), Admin: d.text(), Note: d.text(), End: d.text(), ID: d.uint(), Owner: NodeID(d.uint()), Lease: d.uint(), Step: Step(d.uint()), Max: d.duration()}
+	p := &Plan{Window: d.bool(), Reserved: d.bool(), Backend: d.text(), Admin: d.text(), Note: d.text(), End: d.text(), ID: d.uint(), Owner: NodeID(d.uint()), Lease: d.uint(), Step: d.step(), Max: d.duration()}
 	p.Nodes = d.reports()
 	return p
+}
+
+func (d *decoder) step() Step {
+	v := d.uint()
+	if v > uint64(Resumed) {
+		d.fail(fmt.Errorf("%w (a plan at step %d)", ErrNewer, v))
+		return 0
+	}
+	return Step(v)
 }
 
 func (d *decoder) reports() (all []NodeReport) {
