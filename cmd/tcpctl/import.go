@@ -20,8 +20,8 @@ and prints it.
 
 It converts listen addresses, servers, weights, checks, limits, timeouts, PROXY
 headers, TLS, access lists and routing by SNI. Each line without a counterpart
-becomes a comment with the reason. An access rule that admits some clients alone,
-and that has no counterpart, admits fewer: the comment says what to put into allow.
+becomes a comment with the reason. An access rule that admits only some clients,
+and has no exact counterpart, becomes a stricter one, also with a comment.
 FILE may be - for standard input.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

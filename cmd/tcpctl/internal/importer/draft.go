@@ -25,7 +25,7 @@ type draft struct {
 
 // note is a line that could not be translated, or whose meaning differs, and why.
 type note struct {
-	line   int
+	line   int // 0: of several lines
 	text   string
 	reason string
 }
@@ -114,7 +114,7 @@ func (d *draft) dropEmpty() {
 
 // write writes the draft as TOML.
 func (d *draft) write(w io.Writer) {
-	fmt.Fprintf(w, "# From %s, by tcpctl import. Lines of it that stand in comments have no counterpart\n# here. Check the file with: tcpctl check -c FILE\n", comment(d.source))
+	fmt.Fprintf(w, "# From %s, by tcpctl import. Its lines in comments have no exact counterpart here.\n# Check the file with: tcpctl check -c FILE\n", comment(d.source))
 	writeNotes(w, d.source, d.notes)
 	if d.maxSessions != "" {
 		fmt.Fprintf(w, "\n[limits]\nmax_sessions = %s\n", d.maxSessions)
@@ -195,7 +195,7 @@ func (d *draft) settle() {
 		s.listen = slices.DeleteFunc(listens(s.listen), func(addr string) bool {
 			for _, other := range d.services[:i] {
 				if !(s.keys.get("sni") != "" && other.keys.get("sni") != "") && slices.ContainsFunc(other.listen, func(o string) bool { return overlap(o, addr) }) {
-					s.notes = append(s.notes, note{0, "listen " + addr, "the service " + other.name + " listens there"})
+					s.notes = append(s.notes, note{0, "listen " + addr, "the service " + other.name + " already listens there"})
 					return true
 				}
 			}
@@ -226,7 +226,11 @@ func isNoServerName(name string) bool {
 
 func writeNotes(w io.Writer, source string, notes []note) {
 	for _, n := range notes {
-		fmt.Fprintf(w, "# %s:%d: %s\n#   %s\n", comment(source), n.line, comment(n.text), comment(n.reason))
+		at := comment(source)
+		if n.line > 0 {
+			at += ":" + strconv.Itoa(n.line)
+		}
+		fmt.Fprintf(w, "# %s: %s\n#   %s\n", at, comment(n.text), comment(n.reason))
 	}
 }
 

@@ -8,30 +8,31 @@ import (
 
 // haAccess is one rule that accepts or rejects clients.
 type haAccess struct {
-	in     *haSection // which has its acls
-	line   int
-	words  []string
-	set    string // of rules, which decide one after the other
-	accept bool
-	noted  bool // it is in a comment
+	in      *haSection // which has its acls
+	line    int
+	words   []string
+	set     string // of rules, which decide one after the other
+	accept  bool
+	unknown string // why, if it has no counterpart
+	noted   bool   // it is in a comment
 }
 
 // haSets are the sets of rules in the order in which haproxy asks them, wherever they stand in the file.
 var haSets = []string{"tcp-request connection", "tcp-request session", "tcp-request content", "http-request", "use_backend"}
 
 const (
-	unknownRule  = "accept and reject are translated for all clients, and by the client's address; see also new_sessions_per_ip"
-	moreRejected = "of its conditions, those on the client's address are translated: more clients are rejected, so put those to admit into allow"
+	unknownRule  = "accept and reject are translated for all clients, or by the client's address; see also new_sessions_per_ip"
+	moreRejected = "only its conditions on the client's address are translated, so more clients are rejected: adjust allow and deny"
 )
 
 // accessRule keeps "tcp-request SET ACTION [if CONDITION]" and "http-request ACTION [if CONDITION]", with
 // their older forms, which are translated together.
 func (s *haSection) accessRule(n int, w []string) string {
-	r := &haAccess{in: s, line: n, words: w, set: "http-request"}
-	action, reason := w[1:], httpOnly
+	r := &haAccess{in: s, line: n, words: w, set: "http-request", unknown: httpOnly}
+	action := w[1:]
 	switch w[0] {
 	case "tcp-request":
-		reason = unknownRule
+		r.unknown = unknownRule
 		if len(w) > 1 {
 			r.set, action = w[0]+" "+w[1], w[2:]
 		}
@@ -39,7 +40,7 @@ func (s *haSection) accessRule(n int, w []string) string {
 		action = w
 	}
 	if len(action) == 0 || !slices.Contains(haSets, r.set) {
-		return reason
+		return r.unknown
 	}
 	switch action[0] {
 	case "accept", "allow":
@@ -47,10 +48,10 @@ func (s *haSection) accessRule(n int, w []string) string {
 	case "reject", "silent-drop", "deny", "tarpit", "auth", "block":
 	case "redirect", "return":
 		if !r.bySource() { // as most: to https, for those without it
-			return reason
+			return r.unknown
 		}
 	default:
-		return reason
+		return r.unknown
 	}
 	s.settings.access = append(slices.Clip(s.settings.access), r)
 	return ""
@@ -66,11 +67,9 @@ func (p *haParser) access(s *service, sections ...*haSection) {
 				if r.set != set {
 					continue
 				}
-				reason := oneCondition
-				if set != "use_backend" {
+				reason := r.unknown
+				if set != "use_backend" || p.nowhere(r.words[1]) {
 					reason = r.apply(&a, &hello)
-				} else if p.nowhere(r.words[1]) {
-					reason = strings.Replace(r.apply(&a, &hello), unknownRule, oneCondition, 1)
 				}
 				if reason != "" && !r.noted {
 					r.noted = true
@@ -95,17 +94,12 @@ func (s *haSection) untranslated() (all []note) {
 	return all
 }
 
-// rejectsAll reports whether the rule rejects all clients who come to it.
-func (r *haAccess) rejectsAll() bool {
-	return !r.accept && !slices.Contains(r.words, "if") && !slices.Contains(r.words, "unless")
-}
-
 // apply applies the rule, and returns how tcpctl's decision differs, if it does. Where it cannot be the same, an
 // accept admits fewer, and so does a reject if it says whom it spares.
 func (r *haAccess) apply(a *accessRules, hello *bool) (reason string) {
 	alternatives, unless, ok := r.condition()
 	if !ok || r.accept && unless {
-		return unknownRule
+		return r.unknown
 	}
 	if unless {
 		alternatives = [][]haTerm{none(alternatives)}
@@ -116,6 +110,9 @@ func (r *haAccess) apply(a *accessRules, hello *bool) (reason string) {
 			why = acceptAll(a, hello, terms)
 		} else {
 			why = rejectAll(a, *hello, terms)
+		}
+		if why == unknownRule {
+			why = r.unknown
 		}
 		if why != "" {
 			reason = why

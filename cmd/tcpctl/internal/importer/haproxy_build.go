@@ -64,6 +64,9 @@ func (p *haParser) frontOf(s *haSection) {
 	}
 	taken := map[string]bool{} // the first rule for a name decides
 	for _, r := range s.rules {
+		if r.ended && s.binds[0].cert == "" {
+			continue // no client of these addresses has such a name
+		}
 		back, nowhere := p.backend(r.backend), p.nowhere(r.backend)
 		if nowhere {
 			back = others // whose clients come to it by all other names
@@ -107,10 +110,20 @@ func (p *haParser) give(s *service, notes []note) []note {
 	return nil
 }
 
-// nowhere reports whether clients of a backend are rejected, since it has no servers, or rejects all.
+// nowhere reports whether clients of a backend are rejected, since it has no servers, or rejects all and accepts none.
 func (p *haParser) nowhere(name string) bool {
 	back := p.backend(name)
-	return back == nil || len(back.servers) == 0 || slices.ContainsFunc(back.settings.access, (*haAccess).rejectsAll)
+	if back == nil || len(back.servers) == 0 {
+		return true
+	}
+	rejects := false
+	for _, r := range back.settings.access {
+		if r.accept {
+			return false
+		}
+		rejects = rejects || !slices.Contains(r.words, "if") && !slices.Contains(r.words, "unless")
+	}
+	return rejects
 }
 
 func (p *haParser) backend(name string) *haSection {

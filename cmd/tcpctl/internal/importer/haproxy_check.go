@@ -135,14 +135,19 @@ func (s *haSettings) checks() table {
 	return all
 }
 
-// valued are the server options that have a value.
+// valued are the options of server and bind that have a value.
 var valued = map[string]bool{"fastinter": true, "downinter": true, "id": true, "cookie": true, "minconn": true, "maxqueue": true,
 	"resolvers": true, "init-addr": true, "resolve-prefer": true, "resolve-opts": true, "track": true, "alpn": true, "proto": true,
 	"check-sni": true, "observe": true, "error-limit": true, "on-error": true, "redir": true, "namespace": true, "source": true,
 	"ciphers": true, "ciphersuites": true, "ssl-min-ver": true, "ssl-max-ver": true, "crl-file": true, "addr": true, "log-proto": true,
 	"pool-max-conn": true, "pool-purge-delay": true, "max-reuse": true, "usesrc": true, "check-alpn": true, "check-proto": true,
 	"inter": true, "rise": true, "fall": true, "weight": true, "maxconn": true, "port": true, "ca-file": true, "verify": true, "verifyhost": true,
-	"sni": true, "crt": true, "slowstart": true, "on-marked-down": true, "on-marked-up": true}
+	"sni": true, "crt": true, "slowstart": true, "on-marked-down": true, "on-marked-up": true,
+	"backlog": true, "ca-ignore-err": true, "ca-sign-file": true, "ca-sign-pass": true, "ca-verify-file": true, "client-sigalgs": true,
+	"crt-ignore-err": true, "crt-list": true, "curves": true, "default-crt": true, "ecdhe": true, "expose-fd": true, "gid": true, "group": true,
+	"guid-prefix": true, "idle-ping": true, "interface": true, "label": true, "level": true, "mode": true, "mss": true, "name": true,
+	"nbconn": true, "nice": true, "npn": true, "ocsp-update": true, "process": true, "severity-output": true, "shards": true,
+	"sigalgs": true, "tcp-ut": true, "thread": true, "tls-ticket-keys": true, "uid": true, "user": true}
 
 // silent are the options that need no comment: their effect is there anyway, or belongs to another
 // setting.
@@ -151,7 +156,7 @@ var silent = []string{"fastinter", "downinter", "id", "resolvers", "init-addr", 
 // haOption is one option of a server with its value, if any.
 type haOption struct{ name, value string }
 
-// haOptions splits the words after a server's address into options.
+// haOptions splits the words after the address of a server or a bind into options.
 func haOptions(words []string) (all []haOption) {
 	for i := 0; i < len(words); i++ {
 		o := haOption{name: words[i]}

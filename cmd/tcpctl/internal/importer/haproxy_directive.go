@@ -159,6 +159,7 @@ func (s *haSection) bind(args []string) (reason string) {
 		return "bind has an address"
 	}
 	var b haBind
+	var others []string
 	verify, tls := "", false
 	for _, addr := range strings.Split(args[0], ",") {
 		listen, ok := haAddrs(addr)
@@ -167,41 +168,36 @@ func (s *haSection) bind(args []string) (reason string) {
 		}
 		b.listen = append(b.listen, listen...)
 	}
-	for i := 1; i < len(args); i++ {
-		switch arg := args[i]; arg {
+	for _, o := range haOptions(args[1:]) {
+		switch o.name {
 		case "accept-proxy":
 			b.acceptProxy = true
 		case "ssl":
 			tls = true
 		case "crt":
-			if b.cert != "" {
-				reason = "of this bind, the last crt is translated"
-			}
-			if i++; i < len(args) {
-				b.cert = args[i]
+			if b.cert == "" { // the first is haproxy's for clients without a server name
+				b.cert = o.value
+			} else {
+				others = append(others, "crt "+o.value)
 			}
 		case "interface", "namespace":
-			return "tcpctl listens at an address, whichever interface has it"
-		case "ca-file", "verify":
-			if i++; i < len(args) {
-				to := map[string]*string{"ca-file": &b.clientCA, "verify": &verify}[arg]
-				*to = args[i]
+			return "tcpctl listens on an address, not on an interface: bind to an address of it"
+		case "ca-file":
+			b.clientCA = o.value
+		case "verify":
+			if verify = o.value; verify == "optional" {
+				others = append(others, "verify optional, as tls.client_ca requires a certificate")
 			}
 		case "v4v6", "tfo", "defer-accept", "transparent":
-		case "v6only", "strict-sni":
-			reason = "of this bind, " + arg + " has no counterpart"
 		default:
-			if i+1 < len(args) && !strings.HasPrefix(arg, "no-") && !slices.Contains([]string{"ssl", "crt", "accept-proxy"}, args[i+1]) {
-				i++ // its value
-			}
-			reason = "of this bind, " + arg + " has no counterpart"
+			others = append(others, strings.TrimSpace(o.name+" "+o.value))
 		}
 	}
 	if verify != "required" {
 		b.clientCA = ""
-		if verify == "optional" {
-			reason = "of this bind, verify optional has no counterpart: tls.client_ca requires a certificate"
-		}
+	}
+	if len(others) > 0 {
+		reason = "of this bind, these have no counterpart: " + strings.Join(others, ", ")
 	}
 	switch {
 	case tls && b.cert == "":

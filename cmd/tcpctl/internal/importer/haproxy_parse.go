@@ -42,6 +42,7 @@ type haSettings struct {
 type haRule struct {
 	backend string
 	names   []string
+	ended   bool // the frontend ends the TLS in which the names are: ssl_fc_sni
 }
 
 type haBind struct {

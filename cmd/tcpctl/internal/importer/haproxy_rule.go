@@ -89,7 +89,7 @@ func (s *haSection) terms(w []string) (alternatives [][]haTerm, ok bool) {
 	return alternatives, !slices.ContainsFunc(alternatives, func(a []haTerm) bool { return len(a) == 0 })
 }
 
-const oneCondition = "only a single condition, on the client's address or the name in its ClientHello, is translated"
+const oneCondition = "a backend is selected by a single condition, on the name in the ClientHello"
 
 // useBackend translates "use_backend NAME if CONDITION". By another condition than a name, clients can only be rejected.
 func (s *haSection) useBackend(n int, w []string) string {
@@ -101,7 +101,7 @@ func (s *haSection) useBackend(n int, w []string) string {
 		return oneCondition
 	}
 	other := func() string {
-		s.settings.access = append(slices.Clip(s.settings.access), &haAccess{in: s, line: n, words: w, set: w[0]})
+		s.settings.access = append(slices.Clip(s.settings.access), &haAccess{in: s, line: n, words: w, set: w[0], unknown: oneCondition})
 		return ""
 	}
 	alternatives, ok := s.terms(w[3:])
@@ -121,7 +121,7 @@ func (s *haSection) useBackend(n int, w []string) string {
 			if !ok {
 				return "names are translated that are whole (-i, -m str), or ends of names (-m end .example.com)"
 			}
-			r.names = append(r.names, names...)
+			r.names, r.ended = append(r.names, names...), c[0] == "ssl_fc_sni"
 		}
 	}
 	s.rules = append(s.rules, r)

@@ -89,7 +89,7 @@ func (s *service) nginxSetting(d *directive) (reason string) {
 	name, value := d.words[0], d.words[1]
 	if key, ok := nginxQuoted[name]; ok {
 		if strings.Contains(value, "$") || key[1] == "tls_name" && isNoServerName(value) {
-			return "it has one value for all clients, and of server names one that a certificate can have"
+			return "its value must be the same for all clients, and a server name one that a certificate can have"
 		}
 		s.table(key[0]).set(key[1], quote(value))
 		return ""
@@ -111,7 +111,7 @@ func (s *service) nginxSetting(d *directive) (reason string) {
 			return ""
 		}
 		s.closed = true
-		return "it may reject any client, so all are rejected: take deny out, and put those to admit into allow"
+		return "it may reject any client, so all are rejected: replace deny by an allow with those to admit"
 	case "proxy_half_close":
 		if value != "on" {
 			return "tcpctl passes on the end of each direction"
