@@ -132,7 +132,7 @@ func (b *bridge) read(c *proxy.ServiceConfig) (err error) {
 		return usage("--token-file is what --connect sends; to ask WebSocket clients for a token, give --auth token:%s", b.connect.TokenFile)
 	}
 	if b.ws.DotFiles && b.ws.Web == "" {
-		return usage("--dot-files is of --web; give that, too")
+		return usage("--dot-files is for the files of --web; give both")
 	}
 	if b.ws.Encoding != "binary" && b.ws.Encoding != "text" {
 		return usage("--encoding %q is not known; use binary or text", b.ws.Encoding)

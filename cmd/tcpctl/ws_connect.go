@@ -30,7 +30,7 @@ func forTCPClients(f *pflag.FlagSet) error {
 	for _, name := range []string{"local", "remote", "ssl-target", "path", "host", "auth", "origin", "subprotocol", "encoding", "invalid-text", "web",
 		"dot-files", "compression", "cert", "key", "client-ca", "header-timeout", "max-header", "trusted-proxy"} {
 		if f.Changed(name) {
-			return usage("--%s is for WebSocket clients, --listen and --connect are for TCP clients; give the ones or the others", name)
+			return usage("--%s is for WebSocket clients, --listen and --connect are for TCP clients; they cannot be combined", name)
 		}
 	}
 	return nil

@@ -30,7 +30,7 @@ func (q SessionQuery) filter(e *proxy.Engine) (func(*proxy.SessionInfo) bool, er
 	if q.Backend != "" && !hasBackend(e, q.Service, q.Backend) {
 		hint := "tcpctl status lists them"
 		if service, name := SplitTarget(q.Backend); q.Service == "" && service != "" && hasBackend(e, service, name) {
-			hint = fmt.Sprintf("name the two apart: --service %s --backend %s", service, name)
+			hint = fmt.Sprintf("give the two separately: --service %s --backend %s", service, name)
 		}
 		return nil, Unknown(fmt.Sprintf("there is no backend %q", q.Backend), hint)
 	}
