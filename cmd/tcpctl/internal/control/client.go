@@ -22,7 +22,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// readTimeout is how long an instance may take to answer a question.
+// readTimeout is how long an instance may take to begin its answer to a question, and to continue it.
 const readTimeout = 30 * time.Second
 
 // errTimeout is the deadline of a request that has passed.
@@ -143,9 +143,35 @@ func (c *Client) get(ctx context.Context, path string, v url.Values, into any) e
 	if v.Get("wait") != "" {
 		within += maxWait
 	}
-	ctx, cancel := context.WithTimeout(ctx, within)
-	defer cancel()
-	return c.call(ctx, http.MethodGet, path, v, nil, into)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	late := time.AfterFunc(within, func() { cancel(context.DeadlineExceeded) })
+	defer late.Stop()
+	resp, err := c.send(ctx, "", http.MethodGet, path, v, nil)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	err = c.decode(&renewing{resp.Body, late, within}, into)
+	if err != nil && context.Cause(ctx) == context.DeadlineExceeded {
+		err = c.explain(http.MethodGet, context.DeadlineExceeded)
+	}
+	return err
+}
+
+// renewing renews a timer whenever something was read: a long answer may come over a slow mesh.
+type renewing struct {
+	io.Reader
+	late   *time.Timer
+	within time.Duration
+}
+
+func (r *renewing) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if n > 0 {
+		r.late.Reset(r.within)
+	}
+	return n, err
 }
 
 // call requests a path, which must be escaped.
@@ -161,7 +187,11 @@ func (c *Client) callFor(ctx context.Context, by, method, path string, v url.Val
 		return err
 	}
 	defer resp.Body.Close()
-	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
+	return c.decode(resp.Body, into)
+}
+
+func (c *Client) decode(body io.Reader, into any) error {
+	if err := json.NewDecoder(body).Decode(into); err != nil {
 		return fmt.Errorf("the answer of %s cannot be read: %w", c.path, err)
 	}
 	return nil
@@ -197,6 +227,9 @@ func (c *Client) send(ctx context.Context, by, method, path string, v url.Values
 		req.Header.Set(PeerHeader, by)
 	}
 	resp, err := c.http.Do(req)
+	if cause := context.Cause(ctx); cause != nil && errors.Is(err, context.Canceled) {
+		err = cause // get's deadline
+	}
 	if err != nil {
 		return nil, c.explain(method, err)
 	}
@@ -220,11 +253,14 @@ func (c *Client) explain(method string, err error) error {
 	case refused:
 		return refusal
 	case errors.Is(err, context.DeadlineExceeded):
-		text := "no answer in time on " + c.path + ": its process is stopped or hangs"
-		if method == http.MethodPost {
-			text = "no answer in time on " + c.path + "; it may still do what it was asked for: tcpctl events shows that, unless its process is stopped or hangs"
+		late, who := "no answer in time on "+c.path, "its process"
+		if c.peer != "" { // that instance passes the question on
+			late, who = "no answer in time of the node that was asked through "+c.path, "the process there, or this one,"
 		}
-		return errTimeout(text)
+		if method == http.MethodPost {
+			return errTimeout(late + "; it may still do what it was asked for: tcpctl events shows that, unless " + who + " is stopped or hangs")
+		}
+		return errTimeout(late + ": " + who + " is stopped or hangs")
 	case errors.Is(err, context.Canceled):
 		return err
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):

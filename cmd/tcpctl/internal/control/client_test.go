@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -17,6 +18,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -450,10 +452,52 @@ func TestAnInstanceThatDoesNotAnswer(t *testing.T) {
 	if want := "no answer in time on " + path + ": its process is stopped or hangs"; !errors.Is(err, context.DeadlineExceeded) || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
+	if err := c.Peer("b").explain(http.MethodGet, context.DeadlineExceeded); !strings.HasSuffix(err.Error(), ": the process there, or this one, is stopped or hangs") {
+		t.Error(err)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
 	_, err = c.Do(ctx, api.Request{Act: "pause"})
 	if !errors.Is(err, context.DeadlineExceeded) || !strings.HasSuffix(err.Error(), "it may still do what it was asked for: tcpctl events shows that, unless its process is stopped or hangs") {
 		t.Errorf("%v", err)
 	}
+}
+
+// TestAnAnswerThatTakesLong: only silence ends it.
+func TestAnAnswerThatTakesLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		body := &slowBody{parts: []string{"{", `"node":`, `{"name":`, `"a"}}`}, pause: 2 * readTimeout / 3}
+		c := Over(func(r *http.Request) (*http.Response, error) {
+			body.ctx = r.Context()
+			return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(body)}, nil
+		}, "a")
+		if st, err := c.Status(t.Context()); err != nil || st.Node.Name != "a" {
+			t.Errorf("%+v, %v", st, err)
+		}
+		body.parts, body.pause = []string{"{"}, 2*readTimeout
+		if _, err := c.Status(t.Context()); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "is stopped or hangs") {
+			t.Errorf("of an answer that stops: %v", err)
+		}
+	})
+}
+
+// slowBody is a body whose parts come after a pause each.
+type slowBody struct {
+	ctx   context.Context
+	parts []string
+	pause time.Duration
+}
+
+func (b *slowBody) Read(p []byte) (n int, err error) {
+	select {
+	case <-b.ctx.Done():
+		return 0, b.ctx.Err()
+	case <-time.After(b.pause):
+	}
+	if len(b.parts) == 0 {
+		return 0, io.EOF
+	}
+	n = copy(p, b.parts[0])
+	b.parts = b.parts[1:]
+	return n, nil
 }
