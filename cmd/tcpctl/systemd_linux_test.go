@@ -92,9 +92,13 @@ func TestASystemdService(t *testing.T) {
 	if err := early.hears("a: still here?"); err != nil {
 		t.Error(err)
 	}
-	early.CloseWrite()
 	cmd.Process.Signal(syscall.SIGTERM)
 	hears("STOPPING=1")
+	if out, status := runTcpctl(t, "stop", "--grace", "1h", "--socket", filepath.Join(dir, "s")); status != 0 {
+		t.Errorf("status %d: %s", status, out)
+	}
+	hears("EXTEND_TIMEOUT_USEC=3610000000")
+	early.CloseWrite()
 	if err := cmd.Wait(); err != nil {
 		t.Error(err)
 	}

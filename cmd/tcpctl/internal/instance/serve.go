@@ -92,9 +92,11 @@ func (in *Instance) changeGrace(ctx context.Context, now context.CancelCauseFunc
 	signalled := first.signal
 	for {
 		select {
-		case <-in.signals.Stop:
+		case sig := <-in.signals.Stop:
 			if signalled {
 				now(errors.New("a second signal has ended the grace"))
+			} else {
+				in.log.Info("stopping already; another signal ends the grace", "signal", sig.String())
 			}
 			signalled = true
 		case order := <-in.stop:
@@ -104,6 +106,7 @@ func (in *Instance) changeGrace(ctx context.Context, now context.CancelCauseFunc
 			in.log.Info("stopping: "+order.reason, "grace", order.grace)
 			end.Reset(order.grace)
 			if first.all {
+				in.systemd.Stopping(order.grace, first.reason) // it would kill this process after the first grace
 				in.predecessors.end(order.grace)
 			}
 		case <-in.signals.closed:
