@@ -124,13 +124,16 @@ func split(a *api.Act, args []string) (targets, others []string) {
 	return args, nil
 }
 
+// actWithin bounds the wait for an act's answer: an upgrade waits 30 s for a new process that hangs, and says why then.
+const actWithin = time.Minute
+
 func act(cmd *cobra.Command, a *api.Act, r api.Request, wait, asJSON bool) error {
 	src := source(cmd)
 	defer src.Close()
 	if everywhere(cmd) {
 		return actEverywhere(cmd, src, a, r, wait, asJSON)
 	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), time.Minute) // an upgrade waits 30 s for a new process that hangs
+	ctx, cancel := context.WithTimeout(cmd.Context(), actWithin)
 	res, err := src.Do(ctx, r)
 	cancel()
 	if err != nil {

@@ -149,7 +149,7 @@ func (u *nodesUpgrade) upgrade(ctx context.Context, m api.Member, n *nodeUpgrade
 	if n.Voters, err = u.awaitVoters(ctx, m.Node, src); err != nil {
 		return err
 	}
-	asking, cancel := context.WithTimeout(ctx, 30*time.Second)
+	asking, cancel := context.WithTimeout(ctx, actWithin)
 	_, err = src.Do(asking, u.request)
 	cancel()
 	if refused, ok := errors.AsType[*api.Error](err); ok && refused.Status != api.StatusUnreachable && refused.Status != api.StatusNoAnswer {
