@@ -129,8 +129,6 @@ func TestAnIncidentIsRecorded(t *testing.T) {
 	}
 }
 
-// TestNothingIsCountedTwiceOrLost: for any period, and from whatever steps it is read, the sum is
-// right.
 // TestWhatAReloadHasReplaced: a service and a backend that are being removed next to successors of
 // the same name are one line of history, and their being closed is no outage.
 func TestWhatAReloadHasReplaced(t *testing.T) {
@@ -167,6 +165,23 @@ func TestWhatAReloadHasReplaced(t *testing.T) {
 	}
 }
 
+// TestNoBackendServes: one that is being removed takes no client, and a service that is removed has no outage.
+func TestNoBackendServes(t *testing.T) {
+	s := service("db", "a", "b")
+	removed, down := &s.Backends[0], &s.Backends[1]
+	removed.Removing, removed.Eligible = true, false
+	down.State, down.Eligible = proxy.StateDown, false
+	if word := wordOf(serviceStates, serviceState(&s)); word != api.StateNoBackend {
+		t.Errorf("%s", word)
+	}
+	s.Removing, s.State = true, proxy.StateClosed
+	if word := wordOf(serviceStates, serviceState(&s)); word != proxy.StateOpen {
+		t.Errorf("removed: %s", word)
+	}
+}
+
+// TestNothingIsCountedTwiceOrLost: for any period, and from whatever steps it is read, the sum is
+// right.
 func TestNothingIsCountedTwiceOrLost(t *testing.T) {
 	t.Parallel()
 	e := &engine{now: at(3480), services: []proxy.ServiceInfo{service("db", "a")}}

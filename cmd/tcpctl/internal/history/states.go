@@ -27,13 +27,12 @@ func wordOf(words []string, code int) string {
 
 func serviceState(s *proxy.ServiceInfo) int {
 	word := s.State
+	serves := func(b proxy.BackendInfo) bool {
+		return b.Eligible || b.State == proxy.StateUp && b.Admin == proxy.AdminReady && !b.Removing
+	}
 	if s.Removing { // no outage: a reload has removed it
 		word = proxy.StateOpen
-	}
-	serves := func(b proxy.BackendInfo) bool {
-		return b.Eligible || b.State == proxy.StateUp && b.Admin == proxy.AdminReady
-	}
-	if word == proxy.StateOpen && len(s.Backends) > 0 && !slices.ContainsFunc(s.Backends, serves) {
+	} else if word == proxy.StateOpen && len(s.Backends) > 0 && !slices.ContainsFunc(s.Backends, serves) {
 		word = api.StateNoBackend
 	}
 	return max(slices.Index(serviceStates, word), 0)
