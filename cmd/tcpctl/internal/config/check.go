@@ -94,8 +94,11 @@ func (m *Mesh) check(r *report) {
 	}
 	for i, a := range m.Join {
 		// A name without a port is looked up as a service record.
-		if _, err := netip.ParseAddr(a); err == nil || strings.Contains(a, ":") || a == "" {
-			r.address(fmt.Sprintf("mesh.join[%d]", i), a, false)
+		path := fmt.Sprintf("mesh.join[%d]", i)
+		if strings.Contains(a, ":") || a == "" {
+			r.address(path, a, false)
+		} else if _, err := netip.ParseAddr(a); err == nil {
+			r.wrong(path, "add the port of that node's mesh.listen", "join %q: not HOST:PORT", a)
 		}
 	}
 }
