@@ -56,6 +56,7 @@ type Backend struct {
 	history        health.History
 	transitions    int64
 	everUp         bool      // at some time
+	downNoted      bool      // the last event about its health says that it is down
 	slowStartSince time.Time // when it came back up; zero: it was never down
 	rtt            time.Duration
 

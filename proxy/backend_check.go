@@ -297,11 +297,12 @@ func (b *Backend) turnedLocked(r health.Result) {
 	if by := b.sharedCheck.by; by != "" {
 		ev.Text += ", checked by " + by
 	}
-	if r.OK && b.service.hooks.running != "" { // after each client's hook, mostly without a down before
+	if r.OK && !b.downNoted && b.service.hooks.running != "" { // after each client's hook
 		b.service.engine.noteThrottledAs(ev.Kind+" "+b.target(), ev)
 	} else {
 		b.service.engine.note(ev)
 	}
+	b.downNoted = !r.OK
 	switch {
 	case r.OK && b.everUp:
 		b.slowStartSince = b.history.At

@@ -125,6 +125,33 @@ func TestRule21aABackendThatDoesNotAnswer(t *testing.T) {
 	})
 }
 
+// TestABackendThatIsBackAfterAHook is up in the events, too, as they have said that it is
+// down: ten seconds have not passed since the last hook.
+func TestABackendThatIsBackAfterAHook(t *testing.T) {
+	t.Parallel()
+	s, n := newServer(t, "a"), 0
+	hook := func(context.Context, proxy.HookCall) error {
+		switch n++; n {
+		case 2:
+			s.kill()
+			return errors.New("not today")
+		case 3:
+			s.restart(t)
+		}
+		return nil
+	}
+	v := start(t, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 1}, Check: proxy.CheckConfig{Interval: time.Hour, Rise: 1}, Hooks: proxy.Hooks{BeforeNext: proxy.Hook{Func: hook}}}, s)
+	v.untilUp()
+	for _, name := range []string{"one", "two"} {
+		c := v.dial(name)
+		c.hears("a " + name)
+		c.Close()
+	}
+	if ups, downs := kindsOf(v, proxy.EventBackendUp), kindsOf(v, proxy.EventBackendDown); len(ups) != 3 || len(downs) != 1 {
+		t.Errorf("it was up: %q; it was down: %q", ups, downs)
+	}
+}
+
 // TestRule21aTheThirdFailureIsAnAlarm, once per series, whatever follows.
 func TestRule21aTheThirdFailureIsAnAlarm(t *testing.T) {
 	t.Parallel()

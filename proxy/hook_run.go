@@ -240,6 +240,7 @@ func (b *Backend) downAfterLocked(hook string, seen health.Result) {
 	if b.service.handedOver == nil { // otherwise another process counts it
 		b.transitions++
 	}
+	b.downNoted = true
 	b.service.engine.note(Event{Kind: EventBackendDown, Level: LevelAlarm, Service: b.service.name, Backend: b.name,
 		Text: fmt.Sprintf("backend %s is down: %s failed, and then: %s", b.target(), hook, seen.Detail)})
 	if b.service.config().Check.OnDown == OnDownCut {
