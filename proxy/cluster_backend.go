@@ -48,7 +48,7 @@ func (p *clusterPause) liveThereLocked(s *Service) (live int, settled bool) {
 	for _, b := range s.backends.all {
 		if b.name == p.Backend {
 			active += b.active
-			live += b.active - s.predecessors.Backends[b.name]
+			live += b.ownLocked()
 			held = held && (b.removing || p.hold != nil && b.holds[holdPlan] == p.hold)
 		}
 	}
@@ -102,7 +102,7 @@ func (c *clusterState) drainLocked(name string, said *ClusterBackend) ClusterDra
 		if b.name != name {
 			continue
 		}
-		d.Live += b.active - s.predecessors.Backends[name]
+		d.Live += b.ownLocked()
 		switch h := b.holds[holdOperator]; {
 		case h == nil:
 			ready = true

@@ -92,7 +92,7 @@ func (bs *backendSet) dueLocked(now time.Time) {
 				b.setHoldLocked(holdKind(kind), nil)
 				ev.Text = "drain of " + b.target() + " ended at its limit: " + text.Plural(b.active, "session") + " remaining; the backend is ready again"
 			case h.then == ThenCut:
-				h.cut = b.active - s.predecessors.Backends[b.name]
+				h.cut = b.ownLocked()
 				ev.Text = "drain of " + b.target() + " at its limit: cutting " + text.Plural(b.active, "session")
 				s.live.signal(endRequest{by: ByOperator, who: h.by, reason: ReasonDrainLimit, on: b}, func(sess *Session) bool { return sess.backend == b })
 				s.predecessors.cutLocked(b, ReasonDrainLimit)

@@ -459,6 +459,16 @@ func (ps *predecessorState) cutLocked(b *Backend, reason Reason) {
 	s.working.Go(func() { f(s.name, name, string(reason)) })
 }
 
+// ownLocked returns how many sessions of this process the backend has: those of
+// predecessors count for the first backend of its name.
+func (b *Backend) ownLocked() int {
+	all := b.service.backends.all
+	if i := slices.IndexFunc(all, func(o *Backend) bool { return o.name == b.name }); i < 0 || all[i] != b {
+		return b.active
+	}
+	return b.active - b.service.predecessors.Backends[b.name]
+}
+
 // followLocked applies the difference to the counts.
 func (ps *predecessorState) followLocked(now RemainingSessions) {
 	s, was := ps.service, ps.RemainingSessions

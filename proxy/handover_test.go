@@ -4,6 +4,7 @@ package proxy_test
 
 import (
 	"context"
+	"io"
 	"path/filepath"
 	"reflect"
 	"testing"
@@ -450,5 +451,39 @@ func TestThePredecessorsSessionsOfReplacedNames(t *testing.T) {
 	next.Follow("old", nil)
 	if i := v.Service("db").Info(); i.Sessions.Active != 0 || i.Backends[0].Active != 0 {
 		t.Errorf("after its end: %+v", i)
+	}
+}
+
+// TestADrainOnAllEnginesOfAReplacedName: the predecessor's session at the backend that a
+// reload has replaced is not subtracted from those that its successor has here.
+func TestADrainOnAllEnginesOfAReplacedName(t *testing.T) {
+	a, b := newServer(t, "a"), newServer(t, "b")
+	var user proxy.ClusterUser
+	at := func(s *server) proxy.ServiceConfig {
+		c := service("db", "127.0.0.1:0")
+		c.Backends = []proxy.BackendConfig{{Name: "x", Addr: s.backend().Addr}}
+		c.Scope, c.Cluster = proxy.ScopeCluster, func(u proxy.ClusterUser) io.Closer { user = u; return io.NopCloser(nil) }
+		return c
+	}
+	v := start(t, at(a))
+	user.Follow(proxy.ClusterFacts{})
+	proxy.HandoverOf(v.Engine).Follow("old", &proxy.Remaining{Number: 1, Services: map[string]proxy.RemainingSessions{"db": {Active: 1, Backends: map[string]int{"x": 1}}}})
+	v.apply(at(b))
+	live := v.dial("live")
+	live.hears("b live")
+	user.Follow(proxy.ClusterFacts{Pause: proxy.ClusterPause{ID: 1, Backend: "x", By: "ana", Max: time.Hour}})
+	if r, _ := user.Report(); r.Live != 1 {
+		t.Errorf("a plan waits for %d sessions", r.Live)
+	}
+	drain := proxy.ClusterBackend{Name: "x", Admin: proxy.AdminDrain, Weight: -1, DrainOptions: proxy.DrainOptions{By: "ana"}}
+	user.Follow(proxy.ClusterFacts{Backends: []proxy.ClusterBackend{drain}})
+	if d := user.Drains(); len(d) != 1 || d[0].Live != 1 || d[0].State != proxy.DrainRuns {
+		t.Errorf("a drain waits for %+v", d)
+	}
+	drain.Limit, drain.Then = time.Millisecond, proxy.ThenCut
+	user.Follow(proxy.ClusterFacts{Backends: []proxy.ClusterBackend{drain}})
+	live.isReset()
+	if d := user.Drains(); len(d) != 1 || d[0].Cut != 1 {
+		t.Errorf("it has cut %+v", d)
 	}
 }
