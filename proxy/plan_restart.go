@@ -165,7 +165,7 @@ func (b *Backend) drainStep(p *Plan) (detail string, err error) {
 	s := b.service
 	h := &hold{state: AdminDrain, by: p.opt.By, reason: p.opt.Reason, since: time.Now(), then: p.opt.Then, quiet: p.opt.Quiet, plan: p}
 	h.until = p.limit(h.since)
-	cut := p.cuts()
+	cut := 0
 	s.queue.Update(func() {
 		if !s.backends.othersServeLocked(b) {
 			if err = p.pauseLocked(PlanRestart); err != nil {
@@ -182,6 +182,7 @@ func (b *Backend) drainStep(p *Plan) (detail string, err error) {
 		return "", err
 	}
 	err = p.until(func() (bool, error) {
+		cut = h.cut // not all that were cut meanwhile: others may end at their idle timeout
 		switch {
 		case b.holds[holdPlan] != h:
 			return true, ErrGivenUp
@@ -200,7 +201,7 @@ func (b *Backend) drainStep(p *Plan) (detail string, err error) {
 		p.endPause()
 		return "", err
 	}
-	return drainedText(h.startedWith, p.cuts()-cut) + detail, nil
+	return drainedText(h.startedWith, cut) + detail, nil
 }
 
 // commandStep runs the backend's restart command, on this host, as our user.

@@ -481,3 +481,43 @@ func TestRule18TheStepSaysWhoWasCut(t *testing.T) {
 	}
 	live.isReset()
 }
+
+// TestADrainCountsItsOwnCuts: the drain of a restart says how many sessions its limit has
+// cut, and not those that ended at another backend meanwhile.
+func TestADrainCountsItsOwnCuts(t *testing.T) {
+	t.Parallel()
+	a, b := newServer(t, "a"), newServer(t, "b")
+	back := a.backend()
+	back.Restart = []string{"true"}
+	v := start(t, proxy.ServiceConfig{Backends: []proxy.BackendConfig{back, b.backend()}, Check: proxy.CheckConfig{Type: "none"}})
+	at := func(name, other string) *client {
+		v.must(v.svc.Backend(other).Drain(proxy.DrainOptions{By: "ana"}))
+		defer v.svc.Backend(other).Ready("ana", "")
+		c := v.dial("live")
+		c.hears(name + " live")
+		return c
+	}
+	for limit, want := range map[time.Duration]string{time.Hour: "1 session drained", 30 * time.Millisecond: "1 session ended, 1 of them cut"} {
+		one, two := at("a", "b"), at("b", "a")
+		p, err := v.svc.Backend("a").StartRestart(proxy.PlanOptions{By: "ana", Limit: limit, Then: proxy.ThenCut, Max: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if limit == time.Hour {
+			v.untilBackend("a", "it is being drained", func(b proxy.BackendInfo) bool { return b.Admin == proxy.AdminDrain })
+			for _, s := range v.Sessions(false) {
+				if s.Backend == "b" {
+					v.Kick("ana", "", s.ID)
+				}
+			}
+			two.isReset()
+			v.untilBackend("b", "it has no session", func(b proxy.BackendInfo) bool { return b.Active == 0 })
+			one.Close()
+		}
+		if r := v.ended(p, nil); r.State != proxy.PlanDone || r.Steps[0].Detail != want {
+			t.Errorf("limit %s: %+v", limit, r)
+		}
+		two.Close()
+		v.untilIdle()
+	}
+}
