@@ -54,7 +54,11 @@ func TestADetachedConnectionReturnsDuringAReload(t *testing.T) {
 		v.must("", v.Start())
 		v.Operator, v.svc = v.Engine.Operator(), v.Engine.Service("db")
 		v.dial("one")
-		<-p.detached
+		select {
+		case <-p.detached:
+		case <-time.After(patience):
+			t.Fatal("no handshake began")
+		}
 		v.eventually("it is detached", func() bool { return len(v.Sessions(false)) == 0 })
 		reloads = true
 		c.Listen = append(c.Listen, proxytest.FreePort(t))

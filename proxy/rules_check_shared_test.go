@@ -29,10 +29,15 @@ func seen(rise, fall int) proxy.CheckConfig {
 }
 
 // betweenChecks calls do while no check is under way, and returns afterwards. The checks are seen.
-func (m *fakeShared) betweenChecks(do func()) {
+func (m *fakeShared) betweenChecks(t *testing.T, do func()) {
+	t.Helper()
 	done := make(chan struct{})
 	m.between <- func() { do(); close(done) }
-	<-done
+	select {
+	case <-done:
+	case <-time.After(patience):
+		t.Fatal("no check has asked for its slot")
+	}
 }
 
 // verdict is a verdict of another engine.
@@ -49,7 +54,7 @@ func verdict(up bool) *proxy.Verdict {
 func TestRule25dAnothersVerdict(t *testing.T) {
 	t.Parallel()
 	v, f, follow := followed(t, seen(1, 1), newServer(t, "a").backend())
-	f.betweenChecks(func() { follow(1, verdict(false)) })
+	f.betweenChecks(t, func() { follow(1, verdict(false)) })
 	down := v.backend("a")
 	if down.State != proxy.StateDown || down.Check.By != "edge-2" || down.Check.Detail != "connection refused" || down.Check.Reason != proxy.ReasonConnect || down.Check.Consecutive != 3 {
 		t.Errorf("it is %+v, %+v", down, down.Check)
@@ -103,7 +108,7 @@ func TestRule25dWhoDoesNotReachIt(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "a")
 	v, f, follow := followed(t, seen(1, 3), s.backend())
-	f.betweenChecks(func() { follow(1, verdict(true)) })
+	f.betweenChecks(t, func() { follow(1, verdict(true)) })
 	s.kill()
 	one := v.queue("one")
 	v.untilHealth("a", proxy.StateDown)

@@ -104,20 +104,3 @@ func TestOutOfDescriptorsAsServingBegins(t *testing.T) {
 		}
 	})
 }
-
-// TestAListenerThatIsClosedBeforeServingBegins leaves nothing behind.
-func TestAListenerThatIsClosedBeforeServingBegins(t *testing.T) {
-	eachRunnerAlone(t, func(t *testing.T, r relay.Runner) {
-		restore := func() {}
-		defer func() { restore() }()
-		h := open(t, r, "tcp", newBackend(t).addr(), func(h *harness) {
-			if l, ok := r.(interface{ Start() error }); ok && l.Start() != nil {
-				t.Fatal("the loops did not start")
-			}
-			restore = noDescriptors(t)
-		})
-		h.l.Close()
-		<-h.l.Done()
-		restore()
-	})
-}
