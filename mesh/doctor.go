@@ -50,7 +50,7 @@ type NodeDiagnosis struct {
 	SkewSeconds float64 `json:"skew_seconds,omitempty"` // how far its clock is ahead of this machine's
 	Problem     string  `json:"problem,omitempty"`
 
-	bySecret bool             // the problem is that one
+	bySecret bool             // Problem is about the secret
 	addrs    []netip.AddrPort // that it has announced; Addr is the first of them, and then the one that was reached
 }
 

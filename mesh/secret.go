@@ -20,7 +20,7 @@ func NewSecret() string {
 }
 
 // ParseSecrets parses a secret file: one secret a line; empty lines and lines that begin with # are skipped. It fails if there is
-// no secret, or if Config.Secrets could not be these.
+// no secret, or if one of them is not valid in Config.Secrets.
 func ParseSecrets(file []byte) ([]string, error) {
 	if len(file) > 64<<10 {
 		return nil, fmt.Errorf("mesh: secret file of %d bytes: want 64 KiB at most", len(file))

@@ -85,7 +85,7 @@ func (s *Session) detachedHandshake(g PendingClient, err error) bool {
 }
 
 // reattach makes it a new session, unless there is no room or the service ends. It must
-// not take the engine's lock: who has that may wait for this loop to close a listener.
+// not take the engine's lock: its holder may be waiting for this loop to close a listener.
 func (s *Session) reattach() bool {
 	if s.share().Acquire() != nil {
 		return false

@@ -4,5 +4,5 @@ package command
 
 import "os"
 
-// hasUnread cannot be told here.
+// hasUnread returns false: this system cannot tell.
 func hasUnread(*os.File) bool { return false }
