@@ -186,8 +186,10 @@ func (s *haSection) bind(args []string) (reason string) {
 			b.clientCA = o.value
 		case "verify":
 			if verify = o.value; verify == "optional" {
-				others = append(others, "verify optional, as tls.client_ca requires a certificate")
+				others = append(others, "verify optional (tls.client_ca requires a certificate)")
 			}
+		case "mode", "group":
+			others = append(others, o.name+" "+o.value+" (see listen_"+o.name+")")
 		case "v4v6", "tfo", "defer-accept", "transparent":
 		default:
 			others = append(others, strings.TrimSpace(o.name+" "+o.value))
@@ -197,7 +199,7 @@ func (s *haSection) bind(args []string) (reason string) {
 		b.clientCA = ""
 	}
 	if len(others) > 0 {
-		reason = "of this bind, these have no counterpart: " + strings.Join(others, ", ")
+		reason = "of this bind, these are not translated: " + strings.Join(others, ", ")
 	}
 	switch {
 	case tls && b.cert == "":
