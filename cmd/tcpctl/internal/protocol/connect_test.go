@@ -120,6 +120,7 @@ func TestConnectToAServerThatFails(t *testing.T) {
 		detail string
 	}{
 		{"\x88\x02\x03\xe8", proxy.ReasonFIN, ""}, {"\x88\x02\x03\xe9", proxy.ReasonFIN, ""}, {"\x88\x00", proxy.ReasonFIN, ""}, {"\x88\x02\x0f\xa0", proxy.ReasonFIN, ""},
+		{"", proxy.ReasonFIN, ""}, // no Close frame, between two messages
 		{"\x88\x06\x03\xf3gone", proxy.ReasonReset, `the other end closed with 1011, "gone"`},
 		{"\x88\x02\x03\xf5", proxy.ReasonReset, `the other end closed with 1013, ""`},
 		{"\x88\x02\x03\xf0", proxy.ReasonReset, `the other end closed with 1008, ""`},
@@ -132,7 +133,7 @@ func TestConnectToAServerThatFails(t *testing.T) {
 				respond(conn, switching+"Sec-WebSocket-Accept: KEY\r\n\r\n\x82\x05hello")
 				conn.Read(make([]byte, 100)) // the client has its connection, which a reset would not let it have
 				io.WriteString(conn, c.frames)
-				if c.reason != proxy.ReasonTruncated {
+				if c.frames != "" && c.reason != proxy.ReasonTruncated {
 					io.Copy(io.Discard, conn)
 				}
 			})
