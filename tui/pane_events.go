@@ -100,7 +100,7 @@ func withoutBeginning(text, line string) string {
 	switch {
 	case n == 0 && len(words) > 1 && len(said) > 1 && words[0] == said[1]+":": // db/a: already draining
 		n = 1
-	case n < 2 && n < len(words):
+	case n < 2 && n < len(words) && (n == 0 || !strings.HasSuffix(words[0], ":")): // "reload: db is new" has no target
 		return text
 	}
 	return strings.Join(words[n:], " ")

@@ -53,7 +53,8 @@ func TestAnActIsNamedOnce(t *testing.T) {
 		{"weight of db/b: 50, was 1", "weight db/b 50", "was 1"},
 		{"stop", "stop", ""},
 		{"db/a: already draining, 7 sessions remaining", "drain db/a", "already draining, 7 sessions remaining"},
-		{"reload: nothing changed", "reload", "reload: nothing changed"},
+		{"reload: nothing changed", "reload", "nothing changed"},
+		{"reload: nothing changed", "reload --peer all", "nothing changed"},
 	} {
 		if got := withoutBeginning(c[0], c[1]); got != c[2] {
 			t.Errorf("%q after %q is %q, not %q", c[0], c[1], got, c[2])
