@@ -372,12 +372,9 @@ func (h Handover) Follow(name string, now *Remaining) {
 			n = e.sessions.Load() // the other engine has used these numbers, even if it ends soon
 		}
 	}
-	counted := map[string]*ServiceInfo{}
+	var counted map[string]*ServiceInfo
 	if now == nil || now.Counters != nil {
-		sum := sumOf(slices.Collect(maps.Values(e.predecessors))...)
-		for i := range sum {
-			counted[sum[i].Name] = &sum[i]
-		}
+		counted = countersByName(sumOf(slices.Collect(maps.Values(e.predecessors))...))
 	}
 	current := map[string]*Service{}
 	for _, s := range e.allInForce() {
@@ -487,4 +484,12 @@ func (ps *predecessorState) followLocked(now RemainingSessions) {
 		}
 	}
 	s.pause.settleLocked()
+}
+
+func countersByName(all []ServiceInfo) map[string]*ServiceInfo {
+	m := make(map[string]*ServiceInfo, len(all))
+	for i := range all {
+		m[all[i].Name] = &all[i]
+	}
+	return m
 }

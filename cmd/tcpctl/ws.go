@@ -143,9 +143,11 @@ func (b *bridge) read(c *proxy.ServiceConfig) (err error) {
 	if b.ws.MaxHeader, err = config.ParseSize(b.maxHeader); err != nil {
 		return usage("--max-header: %v", err)
 	}
-	b.ws.Check(func(key, hint, format string, args ...any) {
+	wrong := func(key, hint, format string, args ...any) {
 		err = cmp.Or(err, usage(format+"; %s", append(args, hint)...))
-	})
+	}
+	b.ws.Check(wrong)
+	b.ws.CheckOrigins(wrong)
 	if err != nil {
 		return err
 	}

@@ -38,7 +38,7 @@ func (s *Service) check(r *report, path string) {
 		r.wrong(path+".sni", "give it a tls table as well, or take sni out", "service %q: sni needs TLS, which WebSocket clients without it do not speak", s.Name)
 	}
 	if s.WS != nil {
-		s.WS.Check(func(key, hint, format string, args ...any) { r.wrong(path+".ws."+key, hint, format, args...) })
+		s.WS.Check(r.below(path + ".ws."))
 	}
 	s.validate(r, path)
 }

@@ -6,6 +6,11 @@ import (
 	"strings"
 )
 
+// below returns a function that reports on a key below a path.
+func (r *report) below(path string) func(key, hint, format string, args ...any) {
+	return func(key, hint, format string, args ...any) { r.wrong(path+key, hint, format, args...) }
+}
+
 // Check calls wrong for each value that no request could match, with its key below the table, such as
 // "hosts[0]", and what to write instead. It is for the file and for the flags of tcpctl ws.
 func (w *WS) Check(wrong func(key, hint, format string, args ...any)) {
@@ -17,13 +22,18 @@ func (w *WS) Check(wrong func(key, hint, format string, args ...any)) {
 			wrong(fmt.Sprintf("hosts[%d]", i), `write a name alone, such as "desk.example.com" or "*.example.com"`, "host %q is not a name", host)
 		}
 	}
+	if w.MaxHeader < 4<<10 {
+		wrong("max_header", `write "4KiB" or more`, "max_header = %q: browsers send more than that", w.MaxHeader)
+	}
+}
+
+// CheckOrigins calls wrong for each origin that no browser sends. Other clients may send it, so in a file it is
+// a warning: a service that ran before starts.
+func (w *WS) CheckOrigins(wrong func(key, hint, format string, args ...any)) {
 	for i, o := range w.Origins {
 		if sent := asSent(o); o == "" || !strings.EqualFold(sent, o) {
 			wrong(fmt.Sprintf("origins[%d]", i), fmt.Sprintf("write %q", cmp.Or(sent, "https://app.example.com")), "origin %q is not as browsers send it", o)
 		}
-	}
-	if w.MaxHeader < 4<<10 {
-		wrong("max_header", `write "4KiB" or more`, "max_header = %q: browsers send more than that", w.MaxHeader)
 	}
 }
 

@@ -34,6 +34,9 @@ func (f *File) warningsOn(system string) Errors {
 		if s.NoBackend == "reject" && len(s.Backends) == 0 && s.Discover == nil {
 			r.wrong(path+".backends", "every client is turned away until one is added", "service %q has no backends", s.Name)
 		}
+		if s.WS != nil {
+			s.WS.CheckOrigins(r.below(path + ".ws."))
+		}
 		if d := s.Discover; d != nil {
 			d.ToTLS.warn(r, path+".discover", "discover")
 			d.warn(r, path+".discover", s.Name)

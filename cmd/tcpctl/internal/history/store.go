@@ -86,15 +86,23 @@ func open(path string) (_ *store, err error) {
 		s.read.SetMaxOpenConns(4)
 		s.read.SetMaxIdleConns(1)
 	}
-	if err = s.migrate(); err != nil {
-		return nil, err
+	if err = s.migrate(); err == nil {
+		err = s.prepare()
 	}
+	if err == nil {
+		err = s.recall()
+	}
+	return s, err
+}
+
+// prepare prepares the inserts of a second.
+func (s *store) prepare() (err error) {
 	for i, k := range kinds {
 		if s.inserts[i], err = s.write.Prepare(k.insert()); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return s, s.recall()
+	return nil
 }
 
 // migrate brings the file to this version. It refuses a file of a later version.

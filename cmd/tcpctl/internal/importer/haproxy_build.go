@@ -56,12 +56,29 @@ func (p *haParser) frontOf(s *haSection) {
 		p.notes = append(p.notes, s.notes...)
 		return
 	}
-	notes := s.notes
-	byBackend, names := map[string]*service{}, map[string][]string{}
 	others := p.backend(s.settings.defaultBackend)
 	if listen {
 		others = s
 	}
+	split, notes := p.bySNI(s, others)
+	if others == nil {
+		if !split {
+			p.notes = append(append(p.notes, notes...), s.untranslated()...)
+		}
+		return
+	}
+	made := p.service(s.name, s, others)
+	if split {
+		made.keys.set("sni", array([]string{"*"}))
+	}
+	p.give(made, notes)
+}
+
+// bySNI makes the services of the backends that a frontend selects by name, and reports whether there is one. It
+// returns the notes that the frontend has then.
+func (p *haParser) bySNI(s, others *haSection) (split bool, notes []note) {
+	notes = s.notes
+	byBackend, names := map[string]*service{}, map[string][]string{}
 	taken := map[string]bool{} // the first rule for a name decides
 	for _, r := range s.rules {
 		if r.ended && s.binds[0].cert == "" {
@@ -90,17 +107,7 @@ func (p *haParser) frontOf(s *haSection) {
 			made.keys.set("deny", array(everybody))
 		}
 	}
-	if others == nil {
-		if len(byBackend) == 0 {
-			p.notes = append(append(p.notes, notes...), s.untranslated()...)
-		}
-		return
-	}
-	made := p.service(s.name, s, others)
-	if len(byBackend) > 0 {
-		made.keys.set("sni", array([]string{"*"}))
-	}
-	p.give(made, notes)
+	return len(byBackend) > 0, notes
 }
 
 // give adds a frontend's notes to its first service.

@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -161,12 +162,9 @@ func (s *haSection) bind(args []string) (reason string) {
 	var b haBind
 	var others []string
 	verify, tls := "", false
-	for _, addr := range strings.Split(args[0], ",") {
-		listen, ok := haAddrs(addr)
-		if !ok {
-			return "tcpctl listens on host:port or unix:PATH"
-		}
-		b.listen = append(b.listen, listen...)
+	var ok bool
+	if b.listen, ok = haList(args[0]); !ok {
+		return "tcpctl listens on host:port or unix:PATH"
 	}
 	for _, o := range haOptions(args[1:]) {
 		switch o.name {
@@ -175,11 +173,10 @@ func (s *haSection) bind(args []string) (reason string) {
 		case "ssl":
 			tls = true
 		case "crt":
-			if b.cert == "" { // the first is haproxy's for clients without a server name
-				b.cert = o.value
-			} else {
+			if b.cert != "" {
 				others = append(others, "crt "+o.value)
 			}
+			b.cert = cmp.Or(b.cert, o.value) // the first is haproxy's for clients without a server name
 		case "interface", "namespace":
 			return "tcpctl listens on an address, not on an interface: bind to an address of it"
 		case "ca-file":
@@ -198,9 +195,6 @@ func (s *haSection) bind(args []string) (reason string) {
 	if verify != "required" {
 		b.clientCA = ""
 	}
-	if len(others) > 0 {
-		reason = "of this bind, these are not translated: " + strings.Join(others, ", ")
-	}
 	switch {
 	case tls && b.cert == "":
 		return "tcpctl speaks TLS with one certificate: crt FILE"
@@ -208,13 +202,25 @@ func (s *haSection) bind(args []string) (reason string) {
 		b.cert = ""
 	}
 	s.binds = append(s.binds, b)
-	return reason
+	return unless(len(others) == 0, "of this bind, these are not translated: "+strings.Join(others, ", "))
 }
 
 // maxPorts is the largest range of ports that is written as one address each.
 const maxPorts = 100
 
-// haAddrs returns the addresses of a bind, which may have a range of ports.
+// haList returns the addresses of a bind, a list with commas.
+func haList(list string) (all []string, ok bool) {
+	for addr := range strings.SplitSeq(list, ",") {
+		some, ok := haAddrs(addr)
+		if !ok {
+			return nil, false
+		}
+		all = append(all, some...)
+	}
+	return all, true
+}
+
+// haAddrs returns the addresses that one of them stands for: it may have a range of ports.
 func haAddrs(addr string) (all []string, ok bool) {
 	i := strings.LastIndexByte(addr, ':')
 	from, to, isRange := strings.Cut(addr[i+1:], "-")

@@ -121,14 +121,7 @@ func (p *ngParser) server(d *directive) {
 			p.setting(&s, one, true)
 		}
 	}
-	if s.closed {
-		s.access.next() // whatever allow and deny say
-		s.access.all(false)
-	}
-	s.access.set(&s.keys)
-	if !s.verifyClients {
-		s.table("tls").remove("client_ca")
-	}
+	s.restrict()
 	tls := slices.ContainsFunc(listens, func(l ngListen) bool { return l.tls })
 	switch {
 	case udp:

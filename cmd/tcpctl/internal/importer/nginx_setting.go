@@ -88,11 +88,7 @@ func (s *service) nginxSetting(d *directive) (reason string) {
 	}
 	name, value := d.words[0], d.words[1]
 	if key, ok := nginxQuoted[name]; ok {
-		if strings.Contains(value, "$") || key[1] == "tls_name" && isNoServerName(value) {
-			return "its value must be the same for all clients, and a server name one that a certificate can have"
-		}
-		s.table(key[0]).set(key[1], quote(value))
-		return ""
+		return s.nginxQuote(key, value)
 	}
 	switch name {
 	case "proxy_timeout":
@@ -103,9 +99,8 @@ func (s *service) nginxSetting(d *directive) (reason string) {
 		n, err := strconv.Atoi(value)
 		setIf(&s.keys, "connect_retries", err == nil && n > 0, strconv.Itoa(n-1))
 	case "ssl_verify_client":
-		if s.verifyClients = value == "on"; value != "on" && value != "off" {
-			return "tls.client_ca requires a certificate of each client"
-		}
+		s.verifyClients = value == "on"
+		return unless(value == "on" || value == "off", "tls.client_ca requires a certificate of each client")
 	case "js_access", "ssl_reject_handshake":
 		if value == "off" {
 			return ""
@@ -113,9 +108,7 @@ func (s *service) nginxSetting(d *directive) (reason string) {
 		s.closed = true
 		return "it may reject any client, so all are rejected: replace deny by an allow with those to admit"
 	case "proxy_half_close":
-		if value != "on" {
-			return "tcpctl passes on the end of each direction"
-		}
+		return unless(value == "on", "tcpctl passes on the end of each direction")
 	case "proxy_next_upstream", "tcp_nodelay", "ssl_preread", "preread_timeout", "preread_buffer_size", "proxy_buffer_size", "ssl_session_cache", "ssl_session_timeout", "ssl_handshake_timeout", "proxy_socket_keepalive", "limit_conn_zone", "proxy_ssl_server_name", "proxy_ssl_session_reuse":
 	case "proxy_protocol":
 		setIf(&s.keys, "send_proxy", value == "on", "1")
@@ -130,10 +123,7 @@ func (s *service) nginxSetting(d *directive) (reason string) {
 	case "allow", "deny":
 		return s.nginxAccess(name == "allow", value)
 	case "limit_conn":
-		if len(d.words) != 3 || !isNumber(d.words[2]) {
-			return "limit_conn has a zone and a number"
-		}
-		s.keys.set("max_sessions_per_ip", number(d.words[2]))
+		return s.nginxLimit(d.words)
 	case "access_log", "error_log", "log_format":
 		return `see [log]: access = "FILE" has one JSON line a session`
 	default:
@@ -177,6 +167,43 @@ func (s *service) nginxTimeout(key, value string) string {
 	}
 	s.keys.set(key, duration(d))
 	return ""
+}
+
+// unless returns a reason if a setting is not as wanted.
+func unless(wanted bool, reason string) string {
+	if wanted {
+		return ""
+	}
+	return reason
+}
+
+// nginxQuote sets the key of a table to the value of a directive.
+func (s *service) nginxQuote(key [2]string, value string) string {
+	if strings.Contains(value, "$") || key[1] == "tls_name" && isNoServerName(value) {
+		return "its value must be the same for all clients, and a server name one that a certificate can have"
+	}
+	s.table(key[0]).set(key[1], quote(value))
+	return ""
+}
+
+func (s *service) nginxLimit(words []string) string {
+	if len(words) != 3 || !isNumber(words[2]) {
+		return "limit_conn has a zone and a number"
+	}
+	s.keys.set("max_sessions_per_ip", number(words[2]))
+	return ""
+}
+
+// restrict writes which clients may connect.
+func (s *service) restrict() {
+	if s.closed {
+		s.access.next() // whatever allow and deny say
+		s.access.all(false)
+	}
+	s.access.set(&s.keys)
+	if !s.verifyClients {
+		s.table("tls").remove("client_ca")
+	}
 }
 
 func (s *service) nginxBind(d *directive) string {
