@@ -557,12 +557,13 @@ func (v *visitor) ends() (reset bool) {
 	return err != nil || v.reset
 }
 
-// leaves closes the connection, and waits until the session is over.
-func (v *visitor) leaves() {
+// leaves closes the connection, waits until the session is over, and reports whether it was reset.
+func (v *visitor) leaves() (reset bool) {
 	v.t.Helper()
 	v.Conn.(*net.TCPConn).CloseWrite()
-	v.ends()
+	reset = v.ends()
 	v.Close()
+	return reset
 }
 
 // records returns the records of all nodes, once no session is left.

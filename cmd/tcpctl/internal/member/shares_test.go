@@ -40,7 +40,9 @@ func TestRule25eNoRoundTrip(t *testing.T) {
 					all = append(all, v)
 				}
 				for _, v := range all {
-					v.leaves()
+					if v.leaves() {
+						t.Fatalf("%s was reset as it left, %s after it came", v.name, time.Since(v.came))
+					}
 				}
 			}
 		}
