@@ -249,21 +249,19 @@ func (s *stream) SetDeadline(t time.Time) error {
 }
 
 func (s *stream) SetReadDeadline(t time.Time) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return net.ErrClosed
-	}
-	s.readBy = t
-	return s.Conn.SetReadDeadline(t)
+	return s.set(&s.readBy, t, s.Conn.SetReadDeadline)
 }
 
 func (s *stream) SetWriteDeadline(t time.Time) error {
+	return s.set(&s.writeBy, t, s.Conn.SetWriteDeadline)
+}
+
+func (s *stream) set(by *time.Time, t time.Time, ofConn func(time.Time) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return net.ErrClosed
 	}
-	s.writeBy = t
-	return s.Conn.SetWriteDeadline(t)
+	*by = t
+	return ofConn(t)
 }

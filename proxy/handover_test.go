@@ -384,21 +384,23 @@ func TestThePredecessorsLastSessionOfARemovedBackend(t *testing.T) {
 	}
 }
 
+// dbAt is a service whose backend x is s.
+func dbAt(s *server) proxy.ServiceConfig {
+	c := service("db", "127.0.0.1:0")
+	c.Backends = []proxy.BackendConfig{{Name: "x", Addr: s.backend().Addr}}
+	return c
+}
+
 // TestHandoverOfReplacedNames: a reload has removed a service, which still has a client, and added
 // another of its name. The next process gets the state of the new one, and counts the client.
 func TestHandoverOfReplacedNames(t *testing.T) {
 	a, b := newServer(t, "a"), newServer(t, "b")
-	at := func(s *server) proxy.ServiceConfig {
-		c := service("db", "127.0.0.1:0")
-		c.Backends = []proxy.BackendConfig{{Name: "x", Addr: s.backend().Addr}}
-		return c
-	}
-	v := start(t, at(a))
+	v := start(t, dbAt(a))
 	live := v.dial("live")
 	live.hears("a live")
 	v.must(v.svc.Backend("x").Drain(proxy.DrainOptions{By: "ana"}))
 	v.apply(service("other", "127.0.0.1:0", a))
-	v.apply(at(b))
+	v.apply(dbAt(b))
 	v.svc = v.Service("db")
 	v.untilUp()
 	h := proxy.HandoverOf(v.Engine)
@@ -411,23 +413,18 @@ func TestHandoverOfReplacedNames(t *testing.T) {
 	if r := h.Remaining(false).Services["db"]; r.Active != 2 || r.Backends["x"] != 2 {
 		t.Errorf("%+v", r)
 	}
-	next := (&generations{t, proxy.Config{Services: []proxy.ServiceConfig{at(b)}}, v}).next("first")
+	next := (&generations{t, proxy.Config{Services: []proxy.ServiceConfig{dbAt(b)}}, v}).next("first")
 	next.dial("new").hears("b new")
 }
 
 // TestThePredecessorsSessionsOfReplacedNames count once, and not below zero.
 func TestThePredecessorsSessionsOfReplacedNames(t *testing.T) {
 	a, b := newServer(t, "a"), newServer(t, "b")
-	at := func(s *server) proxy.ServiceConfig {
-		c := service("db", "127.0.0.1:0")
-		c.Backends = []proxy.BackendConfig{{Name: "x", Addr: s.backend().Addr}}
-		return c
-	}
-	v := start(t, at(a))
+	v := start(t, dbAt(a))
 	next := proxy.HandoverOf(v.Engine)
 	rest := &proxy.Remaining{Number: 1, Services: map[string]proxy.RemainingSessions{"db": {Active: 2, Backends: map[string]int{"x": 2}}}}
 	next.Follow("old", rest)
-	v.apply(at(b))
+	v.apply(dbAt(b))
 	if all := v.svc.Info().Backends; len(all) != 2 || all[0].Active != 2 || all[1].Active != 0 {
 		t.Errorf("at another address: %+v", all)
 	}
@@ -437,7 +434,7 @@ func TestThePredecessorsSessionsOfReplacedNames(t *testing.T) {
 		t.Errorf("with one left: %+v", all)
 	}
 	v.apply(service("other", "127.0.0.1:0", a))
-	v.apply(at(b))
+	v.apply(dbAt(b))
 	next.Follow("old", rest)
 	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		services := v.Operator.Services()
@@ -460,8 +457,7 @@ func TestADrainOnAllEnginesOfAReplacedName(t *testing.T) {
 	a, b := newServer(t, "a"), newServer(t, "b")
 	var user proxy.ClusterUser
 	at := func(s *server) proxy.ServiceConfig {
-		c := service("db", "127.0.0.1:0")
-		c.Backends = []proxy.BackendConfig{{Name: "x", Addr: s.backend().Addr}}
+		c := dbAt(s)
 		c.Scope, c.Cluster = proxy.ScopeCluster, func(u proxy.ClusterUser) io.Closer { user = u; return io.NopCloser(nil) }
 		return c
 	}

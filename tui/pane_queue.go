@@ -174,7 +174,7 @@ func (p *queuePane) draw(f *frame, c *screen.Canvas, focused bool) {
 	}
 	if len(p.table.Rows()) == 0 {
 		if y+1 < c.H {
-			text := "no clients waiting" + p.elsewhere(f)
+			text := "no clients waiting" + p.longestOther(f)
 			switch {
 			case p.ofAll:
 				text = "on no node does a client have a slot or wait for one"
@@ -191,8 +191,8 @@ func (p *queuePane) draw(f *frame, c *screen.Canvas, focused bool) {
 	p.table.Draw(c.Sub(0, y, c.W, c.H-y-foot), table.Look[queueRow]{Focused: focused, Names: c.H-y > 4, Ellipsis: f.theme.Glyphs.Ellipsis})
 }
 
-// elsewhere names the longest queue of the other services, so that an empty one does not hide it.
-func (p *queuePane) elsewhere(f *frame) string {
+// longestOther names the longest queue of the other services, so that an empty one does not hide it.
+func (p *queuePane) longestOther(f *frame) string {
 	name, most := "", 0
 	for i := range f.stats.status.Services {
 		if s := &f.stats.status.Services[i]; s.Name != p.service && s.Queue.Waiting > most {

@@ -108,7 +108,7 @@ func (l *Local) eachEarlier(ctx context.Context, ask func(context.Context, Prede
 		within, cancel := context.WithTimeout(ctx, earlierWait)
 		err := ask(within, p)
 		cancel()
-		if err != nil && !errors.Is(err, ErrNoInstance) { // it has just ended, which is noted elsewhere
+		if err != nil && !errors.Is(err, ErrNoInstance) { // it has just ended, and there is an event of that
 			l.Engine.Operator().Note(proxy.Event{Kind: proxy.EventEngine, Level: proxy.LevelWarn,
 				Text: fmt.Sprintf("process %d, which serves clients from before an upgrade: %v", p.PID, err)})
 		}

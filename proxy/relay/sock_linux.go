@@ -100,7 +100,7 @@ func (s Sock) setKeepAlive(fd int32) {
 }
 
 // setInherited sets up a listening socket, whose connections inherit the options: to the
-// defaults, too, as it may have been opened with others, before a reload or elsewhere.
+// defaults, too, as it may have been opened with others, before a reload or by a supervisor.
 func (l *Listener) setInherited(fd int) error {
 	if _, isTCP := l.Addr().(*net.TCPAddr); !isTCP {
 		return nil

@@ -91,17 +91,24 @@ func TestPeersThroughAnInstanceOfHTTP1(t *testing.T) {
 	}
 }
 
-// TestThePrefaceComesWithTheSettings, before the server has answered: it may wait for them for two seconds alone, in which a
-// busy machine has not run the client again.
-func TestThePrefaceComesWithTheSettings(t *testing.T) {
+// toNobody returns a client of a socket from which nothing is accepted.
+func toNobody(t *testing.T) (net.Listener, *Client) {
+	t.Helper()
 	at := socketPath(t)
 	ln, err := net.Listen("unix", at)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
+	t.Cleanup(func() { ln.Close() })
 	c := Dial(at)
 	t.Cleanup(c.Close)
+	return ln, c
+}
+
+// TestThePrefaceComesWithTheSettings, before the server has answered: it may wait for them for two seconds alone, in which a
+// busy machine has not run the client again.
+func TestThePrefaceComesWithTheSettings(t *testing.T) {
+	ln, c := toNobody(t)
 	var asks sync.WaitGroup
 	defer asks.Wait()
 	asks.Go(func() { c.Peer("x").Status(t.Context()) }) // it gets no answer
@@ -146,14 +153,7 @@ func TestOthersDoNotWaitForAnAnswerOfHTTP1(t *testing.T) {
 
 // TestAPeerThroughAStoppedInstance: the request ends with its context.
 func TestAPeerThroughAStoppedInstance(t *testing.T) {
-	at := socketPath(t)
-	ln, err := net.Listen("unix", at)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	c := Dial(at)
-	t.Cleanup(c.Close)
+	ln, c := toNobody(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
 	for range 2 {

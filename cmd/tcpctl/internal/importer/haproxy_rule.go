@@ -40,7 +40,7 @@ func isAlways(c []string) bool { return c[0] == "always_true" || c[0] == "wait_e
 
 var load = regexp.MustCompile(`^(src_|sc[0-9]?_|table_|fe_|be_|srv_|nbsrv|connslots|queue|avg_queue|rand|stopping)`)
 
-// isLoad reports whether a condition is about what clients have done, or about what is there, and not about who they are.
+// isLoad reports whether a condition is about rates, counters or numbers of servers, and not about the client's address.
 func isLoad(c []string) bool { return load.MatchString(c[0]) && c[0] != "src_is_local" }
 
 // isHello reports whether a condition waits for a ClientHello, which tcpctl does by itself.
